@@ -68,14 +68,22 @@ def read_port() -> int:
     return int(port)
 
 
+def listen_problem(host: str, port: int) -> str | None:
+    """Say in a few words why nothing can listen there, or give None."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as exc:
+        return os.strerror(exc.errno) if (exc.errno or 0) > 0 else str(exc.strerror)
+    return None
+
+
 def serve(port: int) -> NoReturn:
     """Become the server, so that signals reach it without a process in between."""
-    try:
-        socket.create_server((HOST, port)).close()
-    except OSError as exc:
+    if problem := listen_problem(HOST, port):
         sys.exit(
-            f"Redis can't listen on port {port} ({exc.strerror}): stop what runs "
-            "there, perhaps this same checkout, or set REDIS_PORT in .env to another port."
+            f"Redis can't listen on port {port} ({problem}). Stop what runs there, "
+            "perhaps this same checkout, or set REDIS_PORT in .env to a free port."
         )
     var = CHECKOUT / "var"
     var.mkdir(exist_ok=True)
@@ -93,11 +101,14 @@ def serve(port: int) -> NoReturn:
         "lazyfree-lazy-user-del": "yes",
         "tcp-keepalive": "60",
         "daemonize": "no",
+        # Every start warns of memory settings that matter only to those who save.
         "loglevel": "warning",
+        "logfile": str(var / "redis.log"),
     }
     arguments = [
         part for name, value in options.items() for part in (f"--{name}", value)
     ]
+    say(f"{Path(binary).name} on {HOST}:{port}, log in var/redis.log")
     os.execv(binary, [binary, *arguments])
 
 
