@@ -71,10 +71,12 @@ def read_port() -> int:
 def listen_problem(host: str, port: int) -> str | None:
     """Say in a few words why nothing can listen there, or give None."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, port), family=family).close()
-    except OSError as exc:
-        return os.strerror(exc.errno) if (exc.errno or 0) > 0 else str(exc.strerror)
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            return exc.strerror
     return None
 
 
