@@ -1,11 +1,124 @@
-"""YOLOv5 detectors: frames in, boxes in upright frame pixels out."""
+"""The YOLOv5 family: frames in, boxes in upright frame pixels out.
+
+Ties a network, the geometry and a version's configuration together. Must not know
+where frames come from or where predictions go.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from apps.inference import weights
+from apps.inference.boxes import Kept, non_max_suppression
+from apps.inference.engines.torch import best_device, optimise
+from apps.inference.exceptions import LabelsError
+from apps.inference.predictors.stopwatch import Stopwatch
+from apps.inference.predictors.yolov5_config import YOLOv5Config
 from apps.inference.predictors.yolov5_network import (
     DEFAULT_ANCHORS,
     STRIDES,
     YOLOv5,
 )
+from apps.inference.preprocessing import (
+    Image,
+    Letterbox,
+    featurize,
+    i420_to_rgb,
+    letterbox,
+    upright,
+)
+from apps.inference.types import Box, Detection, Frame, Prediction
 
-__all__ = ["DEFAULT_ANCHORS", "STRIDES", "YOLOv5"]
+__all__ = [
+    "DEFAULT_ANCHORS",
+    "STRIDES",
+    "YOLOv5",
+    "YOLOv5Config",
+    "YOLOv5Predictor",
+    "load",
+]
+
+
+def load(directory: Path, *, device: torch.device | None = None) -> YOLOv5Predictor:
+    """Build the version in a directory, on CUDA where there is one unless told.
+
+    Raises:
+        WeightsError: with a sentence for the operator.
+    """
+    config = YOLOv5Config.from_json(weights.read_config(directory))
+    tensors = weights.load_state_dict(directory)
+    _check_labels(config, tensors)
+    network = YOLOv5(
+        len(config.labels), config.depth_multiple, config.width_multiple, config.anchors
+    )
+    weights.fill(network, tensors)
+    return YOLOv5Predictor(network, config, device or best_device())
+
+
+class YOLOv5Predictor:
+    """Predicts with a network that answers as `YOLOv5` does in evaluation."""
+
+    def __init__(
+        self, network: nn.Module, config: YOLOv5Config, device: torch.device
+    ) -> None:
+        self._config = config
+        self._engine = optimise(network, device)
+        self.engine = self._engine.name
+
+    def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
+        if not frames:
+            return []
+        stopwatch = Stopwatch()
+        fitted = [self._fit(frame) for frame in frames]
+        images = [image for image, _ in fitted]
+        features = featurize(images, device=self._engine.device)
+        stopwatch.lap()
+        answer = self._engine(features)
+        stopwatch.lap()
+        detections = [
+            self._detections(kept, box)
+            for kept, (_, box) in zip(self._select(answer), fitted, strict=True)
+        ]
+        stopwatch.lap()
+        timings = stopwatch.timings(len(frames))
+        return [Prediction(timings, detections=found) for found in detections]
+
+    def _fit(self, frame: Frame) -> tuple[Image, Letterbox]:
+        image = upright(i420_to_rgb(frame), frame.rotation)
+        return letterbox(image, self._config.input_size)
+
+    def _select(self, answer: Tensor) -> list[Kept]:
+        return non_max_suppression(
+            answer,
+            score_threshold=self._config.score_threshold,
+            iou_threshold=self._config.iou_threshold,
+        )
+
+    def _detections(self, kept: Kept, fitted: Letterbox) -> tuple[Detection, ...]:
+        boxes = [Box(*corners) for corners in fitted.to_frame(kept.boxes).tolist()]
+        return tuple(
+            Detection(box, self._config.labels[label], score)
+            for box, score, label in zip(
+                boxes, kept.scores.tolist(), kept.labels.tolist(), strict=True
+            )
+            # What lies in the padding alone is clipped to nothing.
+            if box.x1 < box.x2 and box.y1 < box.y2
+        )
+
+
+def _check_labels(config: YOLOv5Config, tensors: Mapping[str, Tensor]) -> None:
+    """A head of another size is the commonest mistake and deserves its own words."""
+    head = tensors.get("model.24.m.0.weight")
+    anchors_count = len(config.anchors[0]) // 2
+    if head is None or head.shape[0] % anchors_count:
+        return  # no YOLOv5 of these anchors, which `fill` says
+    labels_count = head.shape[0] // anchors_count - 5
+    if labels_count != len(config.labels):
+        raise LabelsError(
+            "config.json must name as many labels as the weights know:"
+            f" {labels_count}, not {len(config.labels)}."
+        )

@@ -1,0 +1,140 @@
+"""From a frame's bytes to a network's input, and its boxes back to the frame.
+
+The only place that knows I420, rotation, letterboxes and crops. It must not know any
+network. Images are uint8 RGB [H, W, 3]; a size is (width, height).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from apps.inference.types import Frame
+
+Image = NDArray[np.uint8]
+
+PADDING = 114  # the grey that YOLOv5 networks were trained with
+
+_TURNS = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+
+
+def i420_to_rgb(frame: Frame) -> Image:
+    """The frame as encoded, not yet upright; BT.601 limited range, as WebRTC sends it.
+
+    Raises:
+        ValueError: the pixels aren't those of a frame of that width and height.
+    """
+    planes = np.frombuffer(frame.pixels, dtype=np.uint8)
+    if frame.width % 2 or frame.height % 2 or not planes.size:
+        raise ValueError(
+            f"{frame.width} x {frame.height} isn't the size of an I420 frame"
+        )
+    stacked = planes.reshape(frame.height * 3 // 2, frame.width)
+    return _image(cv2.cvtColor(stacked, cv2.COLOR_YUV2RGB_I420))
+
+
+def upright(image: Image, rotation: int) -> Image:
+    """Turn clockwise by 0, 90, 180 or 270 degrees."""
+    if rotation == 0:
+        return image
+    if rotation not in _TURNS:
+        raise ValueError(f"a frame can't be turned by {rotation} degrees")
+    return _image(cv2.rotate(image, _TURNS[rotation]))
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """Where a picture lies in a padded input: `fitted` large, `left` and `top` in."""
+
+    frame: tuple[int, int]
+    fitted: tuple[int, int]
+    left: int
+    top: int
+
+    def to_frame(self, boxes: Tensor) -> Tensor:
+        """Boxes [N, 4] `xyxy` in input pixels to frame pixels, clipped to the frame."""
+        width, height = self.frame
+        fitted_width, fitted_height = self.fitted
+        offset = boxes.new_tensor((self.left, self.top) * 2)
+        scale = boxes.new_tensor((width / fitted_width, height / fitted_height) * 2)
+        limit = boxes.new_tensor((width, height) * 2)
+        return ((boxes - offset) * scale).clamp(torch.zeros_like(limit), limit)
+
+
+def letterbox(image: Image, size: tuple[int, int]) -> tuple[Image, Letterbox]:
+    """Scale an image into `size` without distortion and pad what is left over.
+
+    Source: the geometry of YOLOv5's letterbox with a fixed size, which also enlarges.
+    """
+    height, width = image.shape[:2]
+    scale = min(size[0] / width, size[1] / height)
+    fitted = max(round(width * scale), 1), max(round(height * scale), 1)
+    left, top = (size[0] - fitted[0]) // 2, (size[1] - fitted[1]) // 2
+
+    padded = np.full((size[1], size[0], 3), PADDING, dtype=np.uint8)
+    padded[top : top + fitted[1], left : left + fitted[0]] = cv2.resize(
+        image, fitted, interpolation=cv2.INTER_LINEAR
+    )
+    return padded, Letterbox((width, height), fitted, left, top)
+
+
+def resize_center_crop(
+    image: Image,
+    side: int,
+    *,
+    crop_fraction: float,
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic",
+) -> Image:
+    """Scale the shortest edge to `side / crop_fraction`, cut the middle square out.
+
+    Source: the ConvNext recipe, with Pillow's antialiased filters.
+    """
+    height, width = image.shape[:2]
+    shortest = int(side / crop_fraction)
+    longest = int(shortest * max(width, height) / min(width, height))
+    resized = functional.interpolate(
+        torch.from_numpy(image).permute(2, 0, 1)[None],
+        size=(shortest, longest) if height <= width else (longest, shortest),
+        mode=interpolation,
+        antialias=True,
+    )[0]
+    top, left = ((length - side) // 2 for length in resized.shape[1:])
+    crop = resized[:, top : top + side, left : left + side]
+    return _image(crop.permute(1, 2, 0).numpy())
+
+
+def featurize(
+    images: Sequence[Image],
+    *,
+    device: torch.device | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> Tensor:
+    """Images of one size to float32 [B, 3, H, W] in 0..1, or normalised by channel.
+
+    The bytes travel to the device before they grow fourfold; the memory stays in
+    channels-last order, which is what convolutions like best.
+    """
+    batch = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2)
+    features = batch / 255
+    if mean is not None:
+        features -= features.new_tensor(mean).view(3, 1, 1)
+    if std is not None:
+        features /= features.new_tensor(std).view(3, 1, 1)
+    return features
+
+
+def _image(pixels: NDArray[np.generic]) -> Image:
+    return np.asarray(pixels, dtype=np.uint8)
