@@ -80,13 +80,17 @@ def listen_problem(host: str, port: int) -> str | None:
     return None
 
 
-def serve(port: int) -> NoReturn:
-    """Become the server, so that signals reach it without a process in between."""
+def refuse_taken_port(port: int) -> None:
     if problem := listen_problem(HOST, port):
         sys.exit(
             f"Redis can't listen on port {port} ({problem}). Stop what runs there, "
             "perhaps this same checkout, or set REDIS_PORT in .env to a free port."
         )
+
+
+def serve(port: int) -> NoReturn:
+    """Become the server, so that signals reach it without a process in between."""
+    refuse_taken_port(port)
     var = CHECKOUT / "var"
     var.mkdir(exist_ok=True)
     binary = find_server()
