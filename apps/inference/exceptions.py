@@ -48,7 +48,3 @@ class ArchitectureError(WeightsError):
 
 class LabelsError(ArchitectureError):
     pass
-
-
-class NoModelError(InferenceError):
-    pass

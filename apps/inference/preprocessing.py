@@ -36,12 +36,12 @@ def i420_to_rgb(frame: Frame) -> Image:
     Raises:
         ValueError: the pixels aren't those of a frame of that width and height.
     """
+    width, height = frame.width, frame.height
     planes = np.frombuffer(frame.pixels, dtype=np.uint8)
-    if frame.width % 2 or frame.height % 2 or not planes.size:
-        raise ValueError(
-            f"{frame.width} x {frame.height} isn't the size of an I420 frame"
-        )
-    stacked = planes.reshape(frame.height * 3 // 2, frame.width)
+    is_even = width % 2 == 0 and height % 2 == 0
+    if not is_even or not planes.size or planes.size != width * height * 3 // 2:
+        raise ValueError(f"{planes.size} bytes are no I420 frame of {width} x {height}")
+    stacked = planes.reshape(height * 3 // 2, width)
     return _image(cv2.cvtColor(stacked, cv2.COLOR_YUV2RGB_I420))
 
 

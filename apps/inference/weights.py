@@ -1,36 +1,44 @@
 """A model version's directory: reading it, and refusing what can't be trusted.
 
 Every refusal is a `WeightsError` whose text is a sentence for the operator. Knows
-safetensors and JSON, no model family and no database; nothing here runs code from a
-file.
+safetensors and JSON, no model family and no database. Nothing here runs code from a
+file, and torch is imported by whoever asks for tensors only: the web process registers
+versions too.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from safetensors import SafetensorError, safe_open
 
 from apps.inference.exceptions import (
     ArchitectureError,
     ChecksumError,
     ConfigError,
     CorruptWeightsError,
+    LabelsError,
     MissingFileError,
 )
 
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+CONFIG_NAME = "config.json"
+WEIGHTS_NAME = "model.safetensors"
 
 
 def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
+    """The file's checksum in hexadecimal digits.
+
+    Raises:
+        MissingFileError
+    """
+    with _existing(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -40,20 +48,20 @@ def verify(directory: Path, sha256: str) -> None:
     Raises:
         MissingFileError, ChecksumError
     """
-    if sha256_of(_existing(directory, WEIGHTS_FILE)) != sha256.lower():
+    if sha256_of(directory / WEIGHTS_NAME) != sha256.lower():
         raise ChecksumError(
-            f"{WEIGHTS_FILE} has changed since it was registered: its checksum differs."
+            f"{WEIGHTS_NAME} has changed since it was registered: its checksum differs."
         )
 
 
-def read_config(directory: Path, name: str = CONFIG_FILE) -> dict[str, Any]:
+def read_config(directory: Path, name: str = CONFIG_NAME) -> dict[str, Any]:
     """One of the version's JSON objects, its fields not yet checked.
 
     Raises:
         MissingFileError, ConfigError
     """
     try:
-        config = json.loads(_existing(directory, name).read_bytes())
+        config = json.loads(_existing(directory / name).read_bytes())
     except ValueError as error:
         raise ConfigError(f"{name} isn't readable as JSON.") from error
     if not isinstance(config, dict):
@@ -67,12 +75,13 @@ def load_state_dict(directory: Path) -> dict[str, Tensor]:
     Raises:
         MissingFileError, CorruptWeightsError
     """
-    path = _existing(directory, WEIGHTS_FILE)
+    path = _existing(directory / WEIGHTS_NAME)
     try:
-        return load_file(path)
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise CorruptWeightsError(
-            f"{WEIGHTS_FILE} is cut short or isn't a safetensors file."
+            f"{WEIGHTS_NAME} is cut short or isn't a safetensors file."
         ) from error
 
 
@@ -83,25 +92,47 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         ArchitectureError
     """
     places = network.state_dict()
-    unfit = sorted(
-        name
-        for name in places.keys() | tensors.keys()
-        if name not in places
-        or name not in tensors
-        or places[name].shape != tensors[name].shape
-        or places[name].is_floating_point() != tensors[name].is_floating_point()
+    refuse_unfit(
+        [
+            name
+            for name in places.keys() | tensors.keys()
+            if name not in places
+            or name not in tensors
+            or places[name].shape != tensors[name].shape
+            or places[name].is_floating_point() != tensors[name].is_floating_point()
+        ]
     )
-    if unfit:
-        raise ArchitectureError(
-            f"{WEIGHTS_FILE} doesn't fit the architecture that {CONFIG_FILE} describes:"
-            f" {len(unfit)} tensors are missing, unknown or of another size, among"
-            f" them {unfit[0]}."
-        )
     network.load_state_dict(tensors)
 
 
-def _existing(directory: Path, name: str) -> Path:
-    path = directory / name
+def refuse_unfit(tensor_names: Collection[str]) -> None:
+    """Refuse weights if there are tensors that are missing, unknown or misshapen.
+
+    Raises:
+        ArchitectureError
+    """
+    if tensor_names:
+        raise ArchitectureError(
+            f"{WEIGHTS_NAME} doesn't fit the architecture that {CONFIG_NAME} describes:"
+            f" {len(tensor_names)} tensors are missing, unknown or of another size,"
+            f" first {min(tensor_names)}."
+        )
+
+
+def refuse_other_labels(*, in_weights: int, in_config: int) -> None:
+    """A head of another size is the commonest mistake and deserves its own words.
+
+    Raises:
+        LabelsError
+    """
+    if in_weights != in_config:
+        raise LabelsError(
+            f"{CONFIG_NAME} must name as many labels as the weights know:"
+            f" {in_weights}, not {in_config}."
+        )
+
+
+def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise MissingFileError(f"The model's folder has no file {name}.")
+        raise MissingFileError(f"The model's folder has no file {path.name}.")
     return path

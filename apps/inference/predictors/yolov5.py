@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from apps.inference import weights
 from apps.inference.boxes import Kept, non_max_suppression
 from apps.inference.engines.torch import best_device, optimise
-from apps.inference.exceptions import LabelsError
+from apps.inference.predictors.fields import Fields
 from apps.inference.predictors.stopwatch import Stopwatch
 from apps.inference.predictors.yolov5_config import YOLOv5Config
 from apps.inference.predictors.yolov5_network import (
@@ -49,7 +49,8 @@ def load(directory: Path, *, device: torch.device | None = None) -> YOLOv5Predic
     Raises:
         WeightsError: with a sentence for the operator.
     """
-    config = YOLOv5Config.from_json(weights.read_config(directory))
+    fields = Fields(weights.CONFIG_NAME, weights.read_config(directory))
+    config = YOLOv5Config.read(fields)
     tensors = weights.load_state_dict(directory)
     _check_labels(config, tensors)
     network = YOLOv5(
@@ -111,14 +112,10 @@ class YOLOv5Predictor:
 
 
 def _check_labels(config: YOLOv5Config, tensors: Mapping[str, Tensor]) -> None:
-    """A head of another size is the commonest mistake and deserves its own words."""
     head = tensors.get("model.24.m.0.weight")
     anchors_count = len(config.anchors[0]) // 2
     if head is None or head.shape[0] % anchors_count:
         return  # no YOLOv5 of these anchors, which `fill` says
-    labels_count = head.shape[0] // anchors_count - 5
-    if labels_count != len(config.labels):
-        raise LabelsError(
-            "config.json must name as many labels as the weights know:"
-            f" {labels_count}, not {len(config.labels)}."
-        )
+    weights.refuse_other_labels(
+        in_weights=head.shape[0] // anchors_count - 5, in_config=len(config.labels)
+    )
