@@ -1,0 +1,137 @@
+// @ts-check
+/**
+ * Wires the session page: what the session says goes to the picture, the overlay and
+ * the words; what the visitor presses goes to the session.
+ *
+ * @typedef {import("./camera.js").Camera} Camera
+ * @typedef {import("./protocol.js").Result} Result
+ * @typedef {import("./protocol.js").ServerMessage} ServerMessage
+ */
+import { listCameras, whenAllowed } from "./camera.js";
+import { fadeWhenIdle, offerFullscreen, wakeLock } from "./controls.js";
+import { Latency } from "./latency.js";
+import { Overlay } from "./overlay.js";
+import { Session } from "./session.js";
+import { WAITING_FOR_WORKER } from "./status.js";
+import { Verdict } from "./verdict.js";
+import * as view from "./view.js";
+
+const FIGURES_MS = 500;
+
+/** @type {{websocket_path: string, deployment: string}} */
+const config = JSON.parse(view.element("page-config").textContent ?? "{}");
+const url = new URL(config.websocket_path, window.location.href);
+url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+
+const { body } = document;
+/** @type {HTMLVideoElement} */
+const video = view.element("video");
+/** @type {HTMLCanvasElement} */
+const canvas = view.element("overlay");
+const controls = view.element("controls");
+const covers = ["verdict", "strip", "worker", "classes"].map(view.element);
+
+const overlay = new Overlay(canvas, video, covers);
+const latency = new Latency();
+const verdict = new Verdict();
+const keepAwake = wakeLock();
+let mirrored = false;
+
+const session = new Session(url.href, {
+  onSituation(name, sentence) {
+    const wasLive = body.dataset.status === "live";
+    view.showSituation(name, sentence);
+    const isLive = body.dataset.status === "live";
+    if (isLive !== wasLive) forget();
+    keepAwake(isLive);
+  },
+  onCamera(camera) {
+    body.dataset.picture = camera ? "on" : "off";
+    mirrored = camera?.mirrored ?? false;
+    video.classList.toggle("mirrored", mirrored);
+    video.srcObject = camera?.stream ?? null;
+    if (camera) fillCameras(camera);
+  },
+  onMessage: receive,
+});
+
+/** @param {ServerMessage} message */
+function receive(message) {
+  const now = performance.now();
+  if (message.type === "welcome") {
+    view.showModel(message.model);
+    view.showWorker(message.worker_alive ? "" : WAITING_FOR_WORKER);
+  } else if (message.type === "model") {
+    view.showModel(message.model);
+  } else if (message.type === "worker") {
+    view.showWorker(message.alive ? "" : message.sentence || WAITING_FOR_WORKER);
+  } else if (message.type === "pong") {
+    latency.recordPong(message.sent_at_ms, now);
+  } else if (message.type === "result") {
+    draw(message, now);
+  }
+}
+
+/**
+ * @param {Result} result
+ * @param {number} now
+ */
+function draw(result, now) {
+  const acknowledge = () => session.send({ type: "ack", seq: result.seq });
+  if (body.dataset.status !== "live") return acknowledge();
+  latency.recordResult(result.timings.age_ms, now);
+  verdict.record(result.is_hot_dog, now);
+  view.showWorker("");
+  view.showVerdict(verdict.read(now));
+  view.showClassifications(result.classifications);
+  overlay.show(result, mirrored, acknowledge);
+}
+
+/** What was seen before or after this stretch of live picture isn't seen in it. */
+function forget() {
+  latency.restart(performance.now());
+  verdict.clear();
+  overlay.clear();
+  view.showVerdict("none");
+  view.showClassifications([]);
+}
+
+/** @param {Camera} camera */
+async function fillCameras({ deviceId }) {
+  view.showCameras(await listCameras(), deviceId);
+}
+
+const actions = {
+  start: () => session.start(),
+  reconnect: () => session.hurry(),
+  reload: () => window.location.reload(),
+  use_https: () => {
+    window.location.protocol = "https:";
+  },
+};
+
+view.element("action").addEventListener("click", ({ currentTarget }) => {
+  const { action } = /** @type {HTMLElement} */ (currentTarget).dataset;
+  actions[/** @type {import("./status.js").Action} */ (action)]();
+});
+view.element("stop").addEventListener("click", () => session.stop());
+view.element("camera-choice").addEventListener("change", ({ currentTarget }) => {
+  session.choose(/** @type {HTMLSelectElement} */ (currentTarget).value);
+});
+fadeWhenIdle(controls);
+offerFullscreen(view.element("fullscreen"));
+whenAllowed(() => {
+  if (body.dataset.situation === "permission_denied") session.start();
+});
+setInterval(() => {
+  const now = performance.now();
+  view.showFigures(latency.read(now));
+  view.showVerdict(verdict.read(now));
+}, FIGURES_MS);
+
+window.addEventListener("online", () => session.hurry());
+window.addEventListener("pagehide", () => session.close());
+window.addEventListener("pageshow", ({ persisted }) => {
+  // Back from the browser's page cache, with everything closed: begin again.
+  if (persisted) window.location.reload();
+});

@@ -1,0 +1,126 @@
+// @ts-check
+/**
+ * One RTCPeerConnection that sends one camera track. The browser always offers, so
+ * there is no glare; a broken link is closed and replaced, since the server's side
+ * can't restart ICE. Knows neither the WebSocket nor the page.
+ *
+ * @typedef {import("./protocol.js").ClientMessage} ClientMessage
+ */
+
+const CONNECT_TIMEOUT_MS = 15_000;
+const DISCONNECTED_GRACE_MS = 4000;
+const ENCODING = { maxBitrate: 1_500_000, maxFramerate: 30 };
+
+export class PeerLink {
+  #connection;
+  #sender;
+  #send;
+  #onConnected;
+  #onBroken;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #watchdog;
+
+  /**
+   * @param {{stream: MediaStream, track: MediaStreamTrack}} camera
+   * @param {RTCIceServer[]} iceServers
+   * @param {{send: (message: ClientMessage) => void, onConnected: () => void,
+   *   onBroken: () => void}} outside
+   */
+  constructor({ stream, track }, iceServers, { send, onConnected, onBroken }) {
+    this.#send = send;
+    this.#onConnected = onConnected;
+    this.#onBroken = onBroken;
+    this.#connection = new RTCPeerConnection({
+      iceServers,
+      bundlePolicy: "max-bundle",
+    });
+    this.#sender = this.#connection.addTransceiver(track, {
+      direction: "sendonly",
+      streams: [stream],
+      sendEncodings: [ENCODING],
+    }).sender;
+    this.#connection.onconnectionstatechange = () => this.#onState();
+  }
+
+  /** Offer, then send candidates as they are found, the closing null too. */
+  async offer() {
+    const connection = this.#connection;
+    /** @type {() => void} */
+    let offerIsSent = () => {};
+    const sent = new Promise((resolve) => {
+      offerIsSent = () => resolve(undefined);
+    });
+    connection.onicecandidate = async ({ candidate }) => {
+      await sent;
+      // "" ends one generation of candidates; the null that follows ends them all.
+      if (candidate?.candidate === "" || this.#isClosed) return;
+      this.#send({ type: "candidate", candidate: describe(candidate) });
+    };
+    this.#watch(CONNECT_TIMEOUT_MS);
+    try {
+      await connection.setLocalDescription();
+    } catch {
+      this.#break();
+    }
+    if (this.#isClosed) return;
+    const sdp = connection.localDescription?.sdp ?? "";
+    this.#send({ type: "offer", sdp });
+    offerIsSent();
+  }
+
+  /** @param {string} sdp the answer; one that comes too late is not for us */
+  async accept(sdp) {
+    if (this.#connection.signalingState !== "have-local-offer") return;
+    try {
+      await this.#connection.setRemoteDescription({ type: "answer", sdp });
+    } catch {
+      this.#break();
+    }
+  }
+
+  /** @param {MediaStreamTrack} track */
+  async replaceTrack(track) {
+    if (!this.#isClosed) await this.#sender.replaceTrack(track);
+  }
+
+  close() {
+    clearTimeout(this.#watchdog);
+    this.#connection.onicecandidate = null;
+    this.#connection.onconnectionstatechange = null;
+    this.#connection.close();
+  }
+
+  get #isClosed() {
+    return this.#connection.signalingState === "closed";
+  }
+
+  #onState() {
+    clearTimeout(this.#watchdog);
+    const state = this.#connection.connectionState;
+    if (state === "connected") this.#onConnected();
+    else if (state === "failed") this.#break();
+    else if (state === "disconnected") this.#watch(DISCONNECTED_GRACE_MS);
+    else this.#watch(CONNECT_TIMEOUT_MS);
+  }
+
+  /** @param {number} timeoutMs */
+  #watch(timeoutMs) {
+    this.#watchdog = setTimeout(() => this.#break(), timeoutMs);
+  }
+
+  #break() {
+    if (this.#isClosed) return;
+    this.close();
+    this.#onBroken();
+  }
+}
+
+/**
+ * @param {RTCIceCandidate | null} candidate
+ * @returns {RTCIceCandidateInit | null}
+ */
+function describe(candidate) {
+  if (candidate === null) return null;
+  const { sdpMid, sdpMLineIndex } = candidate;
+  return { candidate: candidate.candidate, sdpMid, sdpMLineIndex };
+}

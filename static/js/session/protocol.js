@@ -1,0 +1,103 @@
+// @ts-check
+/**
+ * Every message on the WebSocket: its name and its fields, twin of
+ * `apps/nexus/protocol.py`. Must not know the page. A test reads the five
+ * constants below as JSON, so they keep to strict JSON syntax.
+ */
+
+export const CLIENT_MESSAGES = {
+  "acquiring": [],
+  "camera_failed": ["reason"],
+  "offer": ["sdp"],
+  "candidate": ["candidate"],
+  "ack": ["seq"],
+  "ping": ["sent_at_ms"],
+  "stop": []
+};
+
+export const SERVER_MESSAGES = {
+  "welcome": ["session_id", "deployment", "ice_servers", "model", "worker_alive"],
+  "status": ["status", "sentence"],
+  "worker": ["alive", "sentence"],
+  "answer": ["sdp"],
+  "model": ["model"],
+  "result": [
+    "seq", "frame", "is_hot_dog", "detections", "classifications", "timings"
+  ],
+  "error": ["code", "sentence"],
+  "pong": ["sent_at_ms"]
+};
+
+export const STATUSES = [
+  "pending", "waiting", "acquiring", "connecting",
+  "live", "reconnecting", "ended", "failed"
+];
+
+export const CAMERA_FAILURES = [
+  "permission_denied", "no_camera", "camera_busy",
+  "insecure_context", "unsupported", "constraint"
+];
+
+export const ERROR_CODES = [
+  "malformed", "unknown_type", "invalid", "out_of_order",
+  "too_large", "no_video", "unsupported_codec"
+];
+
+/**
+ * @typedef {"pending" | "waiting" | "acquiring" | "connecting"
+ *   | "live" | "reconnecting" | "ended" | "failed"} Status
+ * @typedef {"permission_denied" | "no_camera" | "camera_busy"
+ *   | "insecure_context" | "unsupported" | "constraint"} CameraFailure
+ * @typedef {[number, number, number, number]} Box `xyxy` in pixels of its frame
+ * @typedef {{width: number, height: number}} Size
+ * @typedef {{label: string, score: number, box: Box}} Detection
+ * @typedef {{label: string, score: number}} Classification
+ * @typedef {{name: string, version: string, family: string}} Model
+ * @typedef {{wait_ms: number, featurize_ms: number, forward_ms: number,
+ *   decode_ms: number, publish_ms: number, age_ms: number}} Timings
+ *
+ * @typedef {{type: "acquiring"} | {type: "stop"}
+ *   | {type: "camera_failed", reason: CameraFailure}
+ *   | {type: "offer", sdp: string}
+ *   | {type: "candidate", candidate: RTCIceCandidateInit | null}
+ *   | {type: "ack", seq: number}
+ *   | {type: "ping", sent_at_ms: number}} ClientMessage
+ *
+ * @typedef {{type: "welcome", session_id: string, deployment: string,
+ *   ice_servers: RTCIceServer[], model: Model | null,
+ *   worker_alive: boolean}} Welcome
+ * @typedef {{type: "status", status: Status, sentence: string}} StatusMessage
+ * @typedef {{type: "worker", alive: boolean, sentence: string}} WorkerMessage
+ * @typedef {{type: "result", seq: number, frame: Size, is_hot_dog: boolean,
+ *   detections: Detection[], classifications: Classification[],
+ *   timings: Timings}} Result
+ * @typedef {{type: "error", code: string, sentence: string}} ErrorMessage
+ *
+ * @typedef {Welcome | StatusMessage | WorkerMessage | Result | ErrorMessage
+ *   | {type: "answer", sdp: string}
+ *   | {type: "model", model: Model}
+ *   | {type: "pong", sent_at_ms: number}} ServerMessage
+ */
+
+/**
+ * Read one message of the server; null for anything this page doesn't know, so
+ * that a newer server can say more without breaking an older page.
+ *
+ * @param {string} text
+ * @returns {ServerMessage | null}
+ */
+export function parseServerMessage(text) {
+  let message;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof message !== "object" || message === null) return null;
+  if (!Object.hasOwn(SERVER_MESSAGES, message.type)) return null;
+  /** @type {string[]} */
+  const fields = SERVER_MESSAGES[
+    /** @type {keyof typeof SERVER_MESSAGES} */ (message.type)
+  ];
+  return fields.every((field) => Object.hasOwn(message, field)) ? message : null;
+}

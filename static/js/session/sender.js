@@ -1,0 +1,84 @@
+// @ts-check
+/**
+ * The camera and the peer connection that carries it: either may be replaced while
+ * the other stays. Doesn't decide when; knows neither the WebSocket nor the page.
+ *
+ * @typedef {import("./camera.js").Camera} Camera
+ * @typedef {import("./protocol.js").ClientMessage} ClientMessage
+ * @typedef {{
+ *   send: (message: ClientMessage) => void,
+ *   onCamera: (camera: Camera | null) => void,
+ *   onCameraLost: () => void,
+ *   onConnected: () => void,
+ *   onBroken: () => void,
+ * }} Outside
+ */
+import { acquireCamera, releaseCamera } from "./camera.js";
+import { PeerLink } from "./peer.js";
+
+export class Sender {
+  /** @type {Camera | null} */
+  camera = null;
+  /** @type {PeerLink | null} */
+  peer = null;
+  #outside;
+  #opening = false;
+  #wanted = false;
+
+  /** @param {Outside} outside */
+  constructor(outside) {
+    this.#outside = outside;
+  }
+
+  /**
+   * Open a camera, in place of the one in use if there is one.
+   *
+   * @param {string} deviceId empty for the best there is
+   * @throws {import("./camera.js").CameraError}
+   */
+  async openCamera(deviceId) {
+    this.#wanted = true;
+    if (this.#opening) return;
+    this.#opening = true;
+    try {
+      // A phone opens one camera at a time: the old one goes first.
+      if (this.camera) releaseCamera(this.camera);
+      const camera = await acquireCamera(deviceId);
+      // The visitor may have changed their mind while the browser was asking.
+      if (!this.#wanted) return releaseCamera(camera);
+      camera.track.onended = this.#outside.onCameraLost;
+      this.camera = camera;
+      this.#outside.onCamera(camera);
+      await this.peer?.replaceTrack(camera.track);
+    } finally {
+      this.#opening = false;
+    }
+  }
+
+  /**
+   * Make a new connection, in place of an older one.
+   *
+   * @param {RTCIceServer[]} iceServers
+   */
+  connect(iceServers) {
+    this.disconnect();
+    if (!this.camera) return;
+    const { send, onConnected, onBroken } = this.#outside;
+    this.peer = new PeerLink(this.camera, iceServers, { send, onConnected, onBroken });
+    this.peer.offer();
+  }
+
+  disconnect() {
+    this.peer?.close();
+    this.peer = null;
+  }
+
+  /** Close the connection and put the camera's light out. */
+  release() {
+    this.#wanted = false;
+    this.disconnect();
+    if (this.camera) releaseCamera(this.camera);
+    this.camera = null;
+    this.#outside.onCamera(null);
+  }
+}

@@ -1,0 +1,182 @@
+// @ts-check
+/**
+ * One visit: decides what the situation is and what happens next, and goes on by
+ * itself after anything that can mend itself. How it looks is the page's business.
+ *
+ * @typedef {import("./camera.js").Camera} Camera
+ * @typedef {import("./protocol.js").ServerMessage} ServerMessage
+ * @typedef {import("./protocol.js").Status} Status
+ * @typedef {import("./status.js").SituationName} SituationName
+ * @typedef {{
+ *   onSituation: (name: SituationName, sentence: string) => void,
+ *   onCamera: (camera: Camera | null) => void,
+ *   onMessage: (message: ServerMessage) => void,
+ * }} Page
+ */
+import { CameraError } from "./camera.js";
+import { Sender } from "./sender.js";
+import { CLOSED_FULL, Signalling } from "./signalling.js";
+import { SITUATIONS } from "./status.js";
+
+/** Refusals after which an offer gets no answer. */
+const OFFER_REFUSED = ["no_video", "unsupported_codec", "too_large"];
+
+export class Session {
+  #page;
+  #signalling;
+  #sender;
+  /** @type {SituationName} */
+  #situation = "opening";
+  /** @type {RTCIceServer[]} */
+  #iceServers = [];
+  /** Whether the visitor wants the camera on. */
+  #wanted = true;
+  #retried = false;
+  #deviceId = "";
+
+  /**
+   * @param {string} url
+   * @param {Page} page
+   */
+  constructor(url, page) {
+    this.#page = page;
+    this.#signalling = new Signalling(url, {
+      onMessage: (message) => this.#receive(message),
+      onLost: (code) => this.#serverLost(code),
+    });
+    this.#sender = new Sender({
+      send: (message) => this.send(message),
+      onCamera: page.onCamera,
+      onCameraLost: () => this.stop("camera_lost"),
+      onConnected: () => this.#linked(),
+      onBroken: () => this.#linkBroken(),
+    });
+    this.#signalling.open();
+  }
+
+  send(/** @type {import("./protocol.js").ClientMessage} */ message) {
+    this.#signalling.send(message);
+  }
+
+  /** Start the camera; after the session's end or a lost server, with a new session. */
+  start() {
+    const ended = this.#situation === "ended";
+    this.#wanted = true;
+    this.#retried = false;
+    if (this.#signalling.isOpen && !ended) return this.#begin();
+    this.#show("opening");
+    this.#signalling.open();
+  }
+
+  /** @param {SituationName} [why] */
+  stop(why = "stopped") {
+    this.send({ type: "stop" });
+    this.#off(why);
+  }
+
+  /** @param {string} deviceId the camera to use from now on */
+  choose(deviceId) {
+    this.#deviceId = deviceId;
+    if (this.#sender.camera) this.#openCamera();
+  }
+
+  /** Don't wait for the next attempt. */
+  hurry() {
+    if (this.#wanted && !this.#signalling.isOpen) this.#signalling.open();
+  }
+
+  close() {
+    this.#wanted = false;
+    this.#sender.release();
+    this.#signalling.close();
+  }
+
+  #show(/** @type {SituationName} */ name, /** @type {string} */ sentence = "") {
+    this.#situation = name;
+    this.#page.onSituation(name, sentence || SITUATIONS[name].sentence);
+  }
+
+  #off(/** @type {SituationName} */ name, /** @type {string} */ sentence = "") {
+    this.#wanted = false;
+    this.#sender.release();
+    this.#show(name, sentence);
+  }
+
+  /** @param {ServerMessage} message */
+  #receive(message) {
+    if (message.type === "welcome") {
+      this.#iceServers = message.ice_servers;
+      if (this.#wanted) this.#begin();
+    } else if (message.type === "status") {
+      if (this.#wanted) this.#serverSays(message.status, message.sentence);
+    } else if (message.type === "answer") {
+      this.#sender.peer?.accept(message.sdp);
+    } else if (message.type === "result") {
+      this.#linked();
+    } else if (message.type === "error" && OFFER_REFUSED.includes(message.code)) {
+      this.#linkBroken(message.sentence);
+    }
+    this.#page.onMessage(message);
+  }
+
+  async #begin() {
+    if (this.#sender.camera) return this.#connect("connecting");
+    this.send({ type: "acquiring" });
+    this.#show("acquiring");
+    if (!(await this.#openCamera()) || this.#situation === "waiting") return;
+    if (this.#signalling.isOpen) this.#connect("connecting");
+  }
+
+  /** @returns {Promise<boolean>} whether there is a camera now */
+  async #openCamera() {
+    try {
+      await this.#sender.openCamera(this.#deviceId);
+    } catch (error) {
+      if (!(error instanceof CameraError)) throw error;
+      this.send({ type: "camera_failed", reason: error.reason });
+      this.#off(error.reason);
+    }
+    return this.#sender.camera !== null;
+  }
+
+  #connect(/** @type {SituationName} */ situation) {
+    this.#show(situation);
+    this.#sender.connect(this.#iceServers);
+  }
+
+  #linked(/** @type {string} */ sentence = "") {
+    if (!this.#sender.peer || this.#situation === "live") return;
+    this.#retried = false;
+    this.#show("live", sentence);
+  }
+
+  /** A broken link gets one more try by itself, then the button. */
+  #linkBroken(/** @type {string} */ sentence = "") {
+    this.#sender.disconnect();
+    if (this.#retried) return this.#show("peer_failed", sentence);
+    this.#retried = true;
+    this.#connect("peer_lost");
+  }
+
+  #serverLost(/** @type {number} */ code) {
+    this.#sender.disconnect();
+    if (this.#wanted) this.#show(code === CLOSED_FULL ? "server_full" : "server_away");
+  }
+
+  /** The server's word counts, unless it is about a moment that is over here. */
+  #serverSays(/** @type {Status} */ status, /** @type {string} */ sentence) {
+    const { peer } = this.#sender;
+    if (status === "waiting") {
+      this.#sender.disconnect();
+      this.#show("waiting", sentence);
+    } else if (status === "ended") this.#off("ended", sentence);
+    else if (status === "failed" && peer) this.#linkBroken(sentence);
+    else if (status === "live") this.#linked(sentence);
+    else if (status === "reconnecting" && peer) this.#show("peer_lost", sentence);
+    else if (this.#situation === "waiting") this.#begin();
+    else if (["acquiring", "connecting"].includes(status)) {
+      const isNow = SITUATIONS[this.#situation].status === status;
+      if (isNow) this.#show(this.#situation, sentence);
+    }
+  }
+}

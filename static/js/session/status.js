@@ -1,0 +1,110 @@
+// @ts-check
+/**
+ * Every situation a visitor can be in: its status (the server's word), one sentence,
+ * and at most one button. All of the page's words about its state are here.
+ *
+ * @typedef {import("./protocol.js").Status} Status
+ * @typedef {"start" | "reconnect" | "reload" | "use_https"} Action
+ * @typedef {{status: Status, sentence: string,
+ *   button?: {label: string, action: Action}}} Situation
+ */
+
+const START = { label: "Start the camera", action: /** @type {const} */ ("start") };
+const RETRY = { label: "Try again", action: /** @type {const} */ ("start") };
+const NOW = { label: "Try now", action: /** @type {const} */ ("reconnect") };
+
+/** @satisfies {Record<string, Situation>} */
+export const SITUATIONS = {
+  opening: { status: "pending", sentence: "Setting the table." },
+  stopped: {
+    status: "pending",
+    sentence: "The camera is off and nothing is being sent.",
+    button: START,
+  },
+  camera_lost: {
+    status: "pending",
+    sentence: "The camera was unplugged or switched off: connect it and start again.",
+    button: { ...START, label: "Start again" },
+  },
+  waiting: {
+    status: "waiting",
+    sentence: "Every place is taken, and yours is the next: this page starts by itself.",
+  },
+  acquiring: {
+    status: "acquiring",
+    sentence: "Allow the camera when your browser asks, then point it at your food.",
+  },
+  connecting: { status: "connecting", sentence: "Connecting your camera…" },
+  live: { status: "live", sentence: "Live." },
+  peer_lost: {
+    status: "reconnecting",
+    sentence: "The picture stopped on its way. Connecting it again…",
+  },
+  server_away: {
+    status: "reconnecting",
+    sentence: "The server is away. This page tries again by itself.",
+    button: NOW,
+  },
+  server_full: {
+    status: "reconnecting",
+    sentence: "Every place is taken just now. This page tries again by itself.",
+    button: NOW,
+  },
+  peer_failed: {
+    status: "failed",
+    sentence: "Your picture can’t reach the server: another network may let it through.",
+    button: RETRY,
+  },
+  ended: {
+    status: "ended",
+    sentence: "This session has ended.",
+    button: { ...START, label: "Start again" },
+  },
+  permission_denied: {
+    status: "failed",
+    sentence:
+      "The camera is blocked for this page: open the icon beside the address, " +
+      "allow the camera, then try again.",
+    button: RETRY,
+  },
+  no_camera: {
+    status: "failed",
+    sentence: "No camera was found: connect one, then try again.",
+    button: RETRY,
+  },
+  camera_busy: {
+    status: "failed",
+    sentence: "Another application is using the camera: close it there, then try again.",
+    button: RETRY,
+  },
+  insecure_context: {
+    status: "failed",
+    sentence:
+      "Browsers open the camera on secure pages only: use this site’s https address, " +
+      "or localhost on the machine itself.",
+    button: { label: "Open the https page", action: "use_https" },
+  },
+  unsupported: {
+    status: "failed",
+    sentence:
+      "This browser can’t send a camera picture: open this page in a current " +
+      "Chrome, Edge, Firefox or Safari.",
+    button: { label: "Try again", action: "reload" },
+  },
+  constraint: {
+    status: "failed",
+    sentence: "This camera gives no picture that can be used: connect another one.",
+    button: RETRY,
+  },
+};
+
+/** @typedef {keyof typeof SITUATIONS} SituationName */
+
+export const WAITING_FOR_WORKER = "Connected. Waiting for a worker to come up…";
+
+/** What the large letters say, and the symbol before them. */
+export const VERDICTS = {
+  "hot-dog": { symbol: "🌭", words: "Hot dog" },
+  "not-hot-dog": { symbol: "❌", words: "Not hot dog" },
+  "none": { symbol: "", words: "Looking…" },
+};
