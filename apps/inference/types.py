@@ -68,7 +68,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model says of one frame: a detector fills one list, a classifier the other.
+    """What a model says of a frame: a detector fills one list, a classifier the other.
 
     Both are sorted by score, best first.
     """

@@ -1,0 +1,86 @@
+"""The only door to inference for other apps: frames in, and whether anyone is there.
+
+It sends its task by name and never imports what runs it, so that a web process needs
+neither torch nor the models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from weakref import WeakKeyDictionary
+
+from celery import current_app
+from kombu.exceptions import OperationalError
+from redis.asyncio import Redis as AsyncRedis
+
+from apps.inference import presence
+from apps.inference.connections import async_redis
+from apps.inference.mailbox import Offered, WebMailbox
+from apps.inference.types import Frame
+
+logger = logging.getLogger(__name__)
+
+QUEUE = "gpu"
+DRAIN_TASK = "apps.inference.tasks.drain"
+
+
+def ring() -> None:
+    """Put one doorbell in the Celery queue. Blocking: about 1 ms."""
+    try:
+        current_app.send_task(DRAIN_TASK, queue=QUEUE, retry=False)
+    except OperationalError as error:
+        # The bell's flag expires within a second and the next frame rings again.
+        logger.warning("The doorbell could not be rung: %s", error)
+
+
+class InferenceClient:
+    """One a web process; holds its own connections to Redis."""
+
+    def __init__(self, redis: AsyncRedis) -> None:
+        self._redis = redis
+        self._mailbox = WebMailbox(redis, QUEUE)
+
+    async def offer(
+        self, frame: Frame, *, deployment: str, reply_channel: str, age_ms: float
+    ) -> Offered:
+        """Offer a session's newest frame; the answer comes to `reply_channel`.
+
+        Args:
+            frame: even width and height, I420.
+            deployment: the name that decides which model version answers.
+            reply_channel: a channel of the channel layer; see `results.py` for messages.
+            age_ms: how long ago the frame was decoded.
+
+        Raises:
+            redis.RedisError: the frame could not be offered.
+        """
+        offered = await self._mailbox.offer(
+            frame, deployment=deployment, reply_channel=reply_channel, age_ms=age_ms
+        )
+        if offered.ring:
+            await asyncio.to_thread(ring)
+        return offered
+
+    async def withdraw(self, session_id: str) -> bool:
+        """Forget a session; tells whether a frame of it was still waiting."""
+        return await self._mailbox.withdraw(session_id)
+
+    async def worker_alive(self) -> bool:
+        return await presence.worker_alive(self._redis, QUEUE)
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, InferenceClient] = (
+    WeakKeyDictionary()
+)
+
+
+def of_this_loop() -> InferenceClient:
+    """The client of the running event loop: its sessions share their connections."""
+    loop = asyncio.get_running_loop()
+    if loop not in _clients:
+        _clients[loop] = InferenceClient(async_redis())
+    return _clients[loop]

@@ -1,0 +1,121 @@
+"""What is registered, what is deployed, and who changed it when.
+
+A deployment is the name that sessions ask for; its active version is what workers load.
+What touches more than one row is in `services.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+from django.db import models
+
+# What the session page at `/` asks for.
+DEFAULT_DEPLOYMENT = "default"
+
+
+class RegisteredModel(models.Model):
+    """A model by name; its versions are what can be run."""
+
+    name = models.SlugField(max_length=80, unique=True)
+    family = models.CharField(max_length=40)
+    description = models.TextField(blank=True)
+    licence = models.CharField(max_length=80, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = "model"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ModelVersion(models.Model):
+    """A directory of weights that is trusted as long as its checksum holds.
+
+    `directory` is absolute, or relative to the checkout so that every node finds it.
+    """
+
+    model = models.ForeignKey(
+        RegisteredModel, on_delete=models.PROTECT, related_name="versions"
+    )
+    version = models.CharField(max_length=40)
+    directory = models.CharField(max_length=500)
+    sha256 = models.CharField("SHA-256 of the weights", max_length=64)
+    card = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["model__name", "-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["model", "version"], name="unique_version_of_model"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model.name} {self.version}"
+
+    @property
+    def path(self) -> Path:
+        return Path(settings.BASE_DIR) / self.directory
+
+
+class Deployment(models.Model):
+    """The name that sessions ask for, and the version that answers them."""
+
+    name = models.SlugField(max_length=80, unique=True)
+    active_version = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, related_name="deployments"
+    )
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Activation(models.Model):
+    """One change of a deployment's active version; written once, never deleted.
+
+    A worker moves it from `requested` to `switched` when the version answers its first
+    batch, or to `rolled_back` with the reason when it could not be loaded.
+    """
+
+    class State(models.TextChoices):
+        REQUESTED = "requested"
+        SWITCHED = "switched"
+        ROLLED_BACK = "rolled_back", "rolled back"
+
+    deployment = models.ForeignKey(
+        Deployment, on_delete=models.PROTECT, related_name="activations"
+    )
+    from_version = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    to_version = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, related_name="+"
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    requested_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    state = models.CharField(
+        max_length=20, choices=State.choices, default=State.REQUESTED
+    )
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-requested_at", "-id"]
+        get_latest_by = ["requested_at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.deployment}: {self.to_version} ({self.state})"

@@ -1,0 +1,55 @@
+"""Is there a worker? Each one says so every second, in a key that expires.
+
+The beat comes from a thread of its own, since a solo worker's main thread is in the
+middle of a model most of the time.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+BEAT_INTERVAL_S = 1.0
+PRESENCE_LIFETIME_MS = 3000
+
+
+def _key(queue: str) -> str:
+    return f"worker:alive:{queue}"
+
+
+class Heartbeat:
+    """Keeps the queue's presence key alive until `stop`."""
+
+    def __init__(self, redis: Redis, queue: str) -> None:
+        self._redis = redis
+        self._queue = queue
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(
+            target=self._beat, name="worker-heartbeat", daemon=True
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while True:
+            try:
+                self._redis.set(_key(self._queue), 1, px=PRESENCE_LIFETIME_MS)
+            except RedisError as error:
+                logger.warning("Redis did not take the worker's heartbeat: %s", error)
+            if self._stopping.wait(BEAT_INTERVAL_S):
+                return
+
+
+async def worker_alive(redis: AsyncRedis, queue: str) -> bool:
+    return bool(await redis.exists(_key(queue)))

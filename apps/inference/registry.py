@@ -1,0 +1,68 @@
+"""Bringing model versions from the disk into the database."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from apps.inference import weights
+from apps.inference.models import (
+    DEFAULT_DEPLOYMENT,
+    Deployment,
+    ModelVersion,
+    RegisteredModel,
+)
+
+STARTER_MODELS = Path("apps/inference/starter/models")
+
+
+@transaction.atomic
+def register_version(
+    *, name: str, family: str, directory: Path, version: str | None = None
+) -> ModelVersion:
+    """Register the weights in `directory` (relative to the checkout, or absolute).
+
+    Registering the same weights again changes nothing; other weights in the same place
+    become a new version, named after their checksum unless told otherwise.
+
+    Raises:
+        WeightsError: the directory holds no weights that can be read.
+    """
+    path = Path(settings.BASE_DIR) / directory
+    sha256 = weights.sha256_of(path / weights.WEIGHTS_NAME)
+    card_path = path / "card.json"
+    card = json.loads(card_path.read_text()) if card_path.exists() else {}
+    model, _ = RegisteredModel.objects.update_or_create(
+        name=name,
+        defaults={
+            "family": family,
+            "description": card.get("description", ""),
+            "licence": card.get("licence", ""),
+        },
+    )
+    registered, _ = ModelVersion.objects.get_or_create(
+        model=model,
+        version=version or sha256[:8],
+        defaults={"directory": str(directory), "sha256": sha256, "card": card},
+    )
+    return registered
+
+
+def register_starters() -> None:
+    """Register the models in the tree; the detector answers unless another one does."""
+    detector = register_version(
+        name="starter-detector",
+        family="yolov5",
+        directory=STARTER_MODELS / "starter-detector",
+    )
+    register_version(
+        name="starter-classifier",
+        family="classifier",
+        directory=STARTER_MODELS / "starter-classifier",
+    )
+    Deployment.objects.get_or_create(
+        name=DEFAULT_DEPLOYMENT, defaults={"active_version": detector}
+    )

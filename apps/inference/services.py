@@ -1,0 +1,74 @@
+"""Changing which version a deployment runs, and keeping the record of it.
+
+The database holds the wish (`active_version`); workers follow it and report back here.
+"""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.utils import timezone
+
+from apps.inference.models import Activation, Deployment, ModelVersion
+
+
+@transaction.atomic
+def activate(
+    deployment: Deployment,
+    version: ModelVersion,
+    requested_by: AbstractBaseUser | None = None,
+) -> Activation | None:
+    """Ask the workers to switch `deployment` to `version`.
+
+    Returns:
+        The activation to watch, or None when the version is active already.
+    """
+    locked = Deployment.objects.select_for_update().get(pk=deployment.pk)
+    if locked.active_version_id == version.pk:
+        return None
+    activation = Activation.objects.create(
+        deployment=locked,
+        from_version_id=locked.active_version_id,
+        to_version=version,
+        requested_by_id=requested_by.pk if requested_by else None,
+    )
+    locked.active_version = version
+    locked.save(update_fields=["active_version"])
+    return activation
+
+
+def confirm_activation(deployment_id: int, version_id: int) -> None:
+    """A worker answers with the version now. The first worker to say so is recorded."""
+    Activation.objects.filter(
+        deployment_id=deployment_id,
+        to_version_id=version_id,
+        state=Activation.State.REQUESTED,
+    ).update(state=Activation.State.SWITCHED, finished_at=timezone.now())
+
+
+@transaction.atomic
+def roll_back(deployment_id: int, version_id: int, reason: str) -> None:
+    """A worker could not load the version: the one before it stays the active one.
+
+    Nothing is changed when an operator has moved on to another version meanwhile, nor
+    when there is no version to go back to: then the deployment waits to be mended.
+    """
+    requested = (
+        Activation.objects.select_for_update()
+        .filter(
+            deployment_id=deployment_id,
+            to_version_id=version_id,
+            state=Activation.State.REQUESTED,
+        )
+        .first()
+    )
+    if requested is None:
+        return
+    requested.state = Activation.State.ROLLED_BACK
+    requested.reason = reason
+    requested.finished_at = timezone.now()
+    requested.save(update_fields=["state", "reason", "finished_at"])
+    if requested.from_version_id is not None:
+        Deployment.objects.filter(
+            pk=deployment_id, active_version_id=version_id
+        ).update(active_version_id=requested.from_version_id)

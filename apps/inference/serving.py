@@ -1,0 +1,175 @@
+"""`ModelHost`: the model versions that a worker has loaded, and which one answers.
+
+A version is loaded and warmed up by `follow`, in a thread beside the one that serves,
+and takes over between two batches by the change of one reference. It knows the database
+and the predictors, not Redis, Celery or the channel layer.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import platform
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections, connection
+
+from apps.inference import services, weights
+from apps.inference.exceptions import InferenceError, NoModelError
+from apps.inference.models import Deployment, ModelVersion
+from apps.inference.types import Frame, Prediction, Predictor
+
+logger = logging.getLogger(__name__)
+
+FOLLOW_INTERVAL_S = 1.0
+# A small CPU gains nothing from a batch and only waits longer for it; a GPU does.
+BATCH_SIZES = {"torch-cuda": 8}
+WORKER_NAME = f"{platform.node()}:{os.getpid()}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedVersion:
+    """A predictor with the identity of the version it was loaded from."""
+
+    version_id: int
+    name: str
+    version: str
+    family: str
+    predictor: Predictor
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "version_id": self.version_id,
+            "name": self.name,
+            "version": self.version,
+            "family": self.family,
+            "engine": self.predictor.engine,
+            "worker": WORKER_NAME,
+        }
+
+
+def load_version(version: ModelVersion) -> LoadedVersion:
+    """Check a version's weights, load and warm them up.
+
+    Raises:
+        InferenceError: with a sentence for the operator.
+    """
+    family = version.model.family
+    if family not in settings.PREDICTOR_FAMILIES:
+        raise InferenceError(f"No predictor knows the model family {family!r}.")
+    weights.verify(version.path, version.sha256)
+    module = importlib.import_module(settings.PREDICTOR_FAMILIES[family])
+    predictor = cast(Predictor, module.load(version.path))
+    predictor.predict([_grey_frame()])
+    return LoadedVersion(
+        version_id=version.pk,
+        name=version.model.name,
+        version=version.version,
+        family=family,
+        predictor=predictor,
+    )
+
+
+def _grey_frame(width: int = 640, height: int = 480) -> Frame:
+    return Frame(
+        session_id="warm-up",
+        seq=0,
+        width=width,
+        height=height,
+        pixels=b"\x80" * (width * height * 3 // 2),
+    )
+
+
+class ModelHost:
+    def __init__(self) -> None:
+        self._serving: dict[str, LoadedVersion] = {}
+        # Versions that could not be loaded: not tried again every second.
+        self._refused: set[int] = set()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(
+            target=self._keep_following, name="model-loader", daemon=True
+        )
+
+    def start(self) -> None:
+        """Load what is deployed, then keep following. Returns with or without a model."""
+        self._follow_if_possible()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    @property
+    def batch_size(self) -> int:
+        """How many frames to take at once."""
+        engines = {loaded.predictor.engine for loaded in self._serving.values()}
+        return max((BATCH_SIZES.get(engine, 1) for engine in engines), default=1)
+
+    def predict(
+        self, deployment: str, frames: Sequence[Frame]
+    ) -> tuple[LoadedVersion, list[Prediction]]:
+        """Answer a batch with the deployment's version of this moment.
+
+        Raises:
+            NoModelError: none is loaded.
+        """
+        loaded = self._serving.get(deployment)
+        if loaded is None:
+            raise NoModelError(f"No model is loaded for deployment {deployment!r}.")
+        return loaded, loaded.predictor.predict(frames)
+
+    def follow(self) -> None:
+        """Load what the deployments have as active version and this worker has not."""
+        deployments = list(
+            Deployment.objects.select_related("active_version__model").all()
+        )
+        # A refused version is tried again once it has been replaced and asked for anew.
+        wanted = {deployment.active_version_id for deployment in deployments}
+        self._refused &= wanted
+        for deployment in deployments:
+            version = deployment.active_version
+            serving = self._serving.get(deployment.name)
+            if serving is not None and serving.version_id == version.pk:
+                continue
+            if version.pk in self._refused:
+                continue
+            self._switch(deployment, version)
+
+    def _switch(self, deployment: Deployment, version: ModelVersion) -> None:
+        logger.info("Loading %s for %s", version, deployment.name)
+        try:
+            self._serving[deployment.name] = load_version(version)
+        except InferenceError as error:
+            self._refuse(deployment, version, str(error))
+        except Exception:
+            logger.exception("%s could not be loaded", version)
+            self._refuse(
+                deployment, version, "Loading it failed; the worker's log says why."
+            )
+        else:
+            logger.info("%s answers for %s", version, deployment.name)
+            services.confirm_activation(deployment.pk, version.pk)
+
+    def _refuse(
+        self, deployment: Deployment, version: ModelVersion, reason: str
+    ) -> None:
+        logger.error("%s stays out: %s", version, reason)
+        self._refused.add(version.pk)
+        services.roll_back(deployment.pk, version.pk, reason)
+
+    def _keep_following(self) -> None:
+        while not self._stopping.wait(FOLLOW_INTERVAL_S):
+            close_old_connections()
+            self._follow_if_possible()
+        connection.close()
+
+    def _follow_if_possible(self) -> None:
+        try:
+            self.follow()
+        except DatabaseError as error:
+            logger.warning("The deployments could not be read: %s", error)

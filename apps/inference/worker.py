@@ -1,0 +1,68 @@
+"""The life of a GPU worker: what it holds from its start to its end.
+
+Connected to Celery's signals. A worker of another queue (`jobs`) holds none of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from celery import current_app
+from celery.signals import worker_process_init, worker_shutdown
+from redis import Redis
+
+from apps.inference import client
+from apps.inference.connections import sync_redis
+from apps.inference.mailbox import WorkerMailbox
+from apps.inference.presence import Heartbeat
+from apps.inference.serving import ModelHost
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    redis: Redis
+    mailbox: WorkerMailbox
+    host: ModelHost
+    heartbeat: Heartbeat
+
+
+_runtime: Runtime | None = None
+
+
+def runtime() -> Runtime:
+    """What this worker holds; made by its start."""
+    if _runtime is None:
+        raise RuntimeError(
+            f"This worker was not started for the queue {client.QUEUE!r}."
+        )
+    return _runtime
+
+
+@worker_process_init.connect
+def start(**_: Any) -> None:
+    """Load the models before the first doorbell is answered."""
+    global _runtime
+    if client.QUEUE not in current_app.amqp.queues.consume_from:
+        return
+    redis = sync_redis()
+    _runtime = Runtime(
+        redis=redis,
+        mailbox=WorkerMailbox(redis, client.QUEUE),
+        host=ModelHost(),
+        heartbeat=Heartbeat(sync_redis(), client.QUEUE),
+    )
+    _runtime.host.start()
+    _runtime.heartbeat.start()
+
+
+@worker_shutdown.connect
+def stop(**_: Any) -> None:
+    global _runtime
+    if _runtime is not None:
+        _runtime.heartbeat.stop()
+        _runtime.host.stop()
+        _runtime = None

@@ -1,0 +1,299 @@
+"""`SessionConsumer`: the signalling of one browser visit, and the owner of its media.
+
+The socket pins the session to this process: when it goes, however it goes, the peer
+connection, the frames and the records of the session are closed with it. What happens
+to frames is the pipeline's business, what a message may say the protocol's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from channels.consumer import get_handler_name
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from apps.inference import client as inference_client
+from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
+from apps.nexus import protocol, records
+from apps.nexus.credit import ResultCredit
+from apps.nexus.media import MediaLink
+from apps.nexus.pipeline import PipelineListener, SessionPipeline
+from apps.nexus.protocol import ProtocolError, server_message
+from apps.nexus.runs import RunRecorder
+from apps.sessions import services
+from apps.sessions.models import CameraSession
+
+logger = logging.getLogger(__name__)
+
+Status = CameraSession.Status
+TRY_AGAIN_LATER = 1013
+
+
+class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+    """Lives on the event loop; nothing in it waits for the database or for ICE."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._session: CameraSession | None = None
+        self._link: MediaLink | None = None
+        self._seqs = itertools.count()
+        self._credit = ResultCredit(self.send_json)
+        self._model: dict[str, str] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        # A server that shuts down cancels its applications and calls no `disconnect`.
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await asyncio.shield(self._close())
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Without Channels' visit to the database's thread before every message."""
+        await getattr(self, get_handler_name(message))(message)
+
+    # --- the socket -----------------------------------------------------------------
+
+    async def connect(self) -> None:
+        await self.accept()
+        headers = dict(self.scope["headers"])
+        user = self.scope.get("user")
+        try:
+            session = await records.written(
+                services.open_session,
+                deployment=DEFAULT_DEPLOYMENT,
+                user=user if user is not None and user.is_authenticated else None,
+                client=headers.get(b"user-agent", b"").decode("latin-1"),
+            )
+        except Deployment.DoesNotExist:
+            await self._send_error(
+                "invalid", "Nothing is deployed yet. `manage.py provision` does it."
+            )
+            await self.close(TRY_AGAIN_LATER)
+            return
+        self._session = session
+        self._model = _describe(session)
+        await self.send_json(
+            server_message(
+                "welcome",
+                session_id=str(session.pk),
+                deployment=session.deployment.name,
+                ice_servers=[],
+                model=self._model,
+                worker_alive=await self._worker_alive(),
+            )
+        )
+        self._spawn(self._keep_in_sight())
+
+    async def receive(
+        self, text_data: str | None = None, bytes_data: bytes | None = None
+    ) -> None:
+        if self._session is None:
+            return
+        try:
+            if text_data is None:
+                raise ProtocolError("malformed", "Messages are text, not bytes.")
+            await self._follow(protocol.parse(text_data))
+        except ProtocolError as error:
+            await self._send_error(error.code, error.sentence)
+
+    async def _follow(self, message: protocol.ClientMessage) -> None:
+        match message:
+            case protocol.Ack(seq):
+                await self._credit.acknowledge(seq)
+            case protocol.Ping(sent_at_ms):
+                await self.send_json(server_message("pong", sent_at_ms=sent_at_ms))
+            case protocol.Candidate(candidate):
+                await self._add_candidate(candidate)
+            case protocol.Offer(sdp):
+                self._negotiate(sdp)
+            case protocol.Acquiring():
+                await self._change_status(
+                    Status.ACQUIRING, "Waiting for the camera to be allowed."
+                )
+            case protocol.CameraFailed(reason):
+                await self._change_status(
+                    Status.FAILED, protocol.CAMERA_FAILURES[reason]
+                )
+            case protocol.Stop():
+                self._drop_link()
+                await self._change_status(Status.PENDING, "The camera is off.")
+
+    # --- the peer connection --------------------------------------------------------
+
+    def _negotiate(self, sdp: str) -> None:
+        """Begin a new peer connection. Candidates that follow belong to it at once."""
+        before = self._link
+        link = self._link = MediaLink(
+            make_pipeline=self._make_pipeline,
+            listener=self,
+            connect_timeout_s=settings.CONNECT_TIMEOUT_S,
+        )
+        self._spawn(self._answer(link, sdp, before))
+
+    async def _answer(
+        self, link: MediaLink, sdp: str, before: MediaLink | None
+    ) -> None:
+        if before is not None:
+            await asyncio.shield(self._retire(before))
+        try:
+            answer = await link.accept_offer(sdp)
+        except ProtocolError as error:
+            if self._link is link:
+                self._drop_link()
+                await self._send_error(error.code, error.sentence)
+            return
+        if self._link is link:
+            await self.send_json(server_message("answer", sdp=answer))
+            await self._change_status(
+                Status.CONNECTING, "Connecting the camera to the server."
+            )
+
+    async def _add_candidate(self, candidate: protocol.IceCandidate | None) -> None:
+        if self._link is None:
+            raise ProtocolError(
+                "out_of_order", "A candidate came, but there is no offer it belongs to."
+            )
+        await self._link.add_candidate(candidate)
+
+    def _make_pipeline(self, listener: PipelineListener) -> SessionPipeline:
+        session = self._open_session
+        return SessionPipeline(
+            session_id=str(session.pk),
+            deployment=session.deployment.name,
+            reply_channel=self.channel_name,
+            client=inference_client.of_this_loop(),
+            recorder=RunRecorder(session.pk, session.deployment.active_version_id),
+            listener=listener,
+            numbers=self._seqs,
+            max_side=settings.FRAME_MAX_SIDE,
+        )
+
+    def _drop_link(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            self._retire(link)
+
+    def _retire(self, link: MediaLink) -> asyncio.Task[None]:
+        """Close a link to the end, even if the session ends meanwhile."""
+        task = asyncio.create_task(link.close())
+        self._retiring.add(task)
+        task.add_done_callback(self._finish_task)
+        return task
+
+    # --- what the link tells --------------------------------------------------------
+
+    def on_live(self) -> None:
+        self._spawn(self._change_status(Status.LIVE, "Live."))
+
+    def on_worker(self, alive: bool, sentence: str) -> None:
+        message = server_message("worker", alive=alive, sentence=sentence)
+        self._spawn(self.send_json(message))
+
+    def on_result(self, message: dict[str, Any], timings: dict[str, float]) -> None:
+        self._spawn(self._send_result(message, timings))
+
+    def on_lost(self, link: MediaLink, sentence: str) -> None:
+        if link is self._link:
+            self._drop_link()
+            self._spawn(self._change_status(Status.FAILED, sentence))
+
+    async def _send_result(
+        self, message: dict[str, Any], timings: dict[str, float]
+    ) -> None:
+        model = {
+            key: message["served_by"][key] for key in ("name", "version", "family")
+        }
+        if model != self._model:
+            self._model = model
+            await self.send_json(server_message("model", model=model))
+        await self._credit.offer(
+            server_message(
+                "result",
+                **{
+                    field: message[field]
+                    for field in protocol.SERVER_MESSAGES["result"]
+                    if field != "timings"
+                },
+                timings={stage: round(ms, 2) for stage, ms in timings.items()},
+            )
+        )
+
+    # --- what workers publish, see apps/inference/results.py --------------------------
+
+    async def inference_result(self, message: dict[str, Any]) -> None:
+        if self._link is not None:
+            self._link.deliver(message)
+
+    inference_dropped = inference_result
+
+    # --- records --------------------------------------------------------------------
+
+    async def _change_status(self, status: str, sentence: str) -> None:
+        records.write(services.change_status, self._open_session.pk, status, sentence)
+        await self.send_json(
+            server_message("status", status=str(status), sentence=sentence)
+        )
+
+    async def _keep_in_sight(self) -> None:
+        while True:
+            await asyncio.sleep(services.TOUCH_INTERVAL_S)
+            records.write(services.touch_session, self._open_session.pk)
+
+    async def _worker_alive(self) -> bool:
+        try:
+            return await inference_client.of_this_loop().worker_alive()
+        except RedisError:
+            return False
+
+    @property
+    def _open_session(self) -> CameraSession:
+        if self._session is None:
+            raise RuntimeError("The session has not been opened.")
+        return self._session
+
+    async def _send_error(self, code: str, sentence: str) -> None:
+        await self.send_json(server_message("error", code=code, sentence=sentence))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` beside the socket's messages; it ends with the session."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finish_task)
+
+    def _finish_task(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._retiring.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("A task of the session failed", exc_info=error)
+
+    async def _close(self) -> None:
+        """Close what the session holds. Nothing may be left, so all of it is tried."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        self._drop_link()
+        await asyncio.gather(*tasks, *self._retiring, return_exceptions=True)
+        if self._session is not None:
+            closing = records.write(
+                services.close_session,
+                self._session.pk,
+                sentence="The page was closed.",
+            )
+            await asyncio.wait([asyncio.wrap_future(closing)])
+
+
+def _describe(session: CameraSession) -> dict[str, str]:
+    version = session.deployment.active_version
+    return {
+        "name": version.model.name,
+        "version": version.version,
+        "family": version.model.family,
+    }

@@ -1,0 +1,263 @@
+"""`SessionPipeline`: frames of one track out to inference, results back to the session.
+
+Three tasks: one decodes everything and keeps the newest, one offers the newest to the
+mailbox, one looks after what was never answered. Every received frame gets its one
+outcome in the ledger. It knows no WebSocket and no peer connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from av import VideoFrame
+from redis.exceptions import RedisError
+
+from apps.inference.client import InferenceClient
+from apps.inference.types import Frame
+from apps.nexus.frames import LatestFrame
+from apps.nexus.ledger import DropReason
+from apps.nexus.runs import RunRecorder
+
+logger = logging.getLogger(__name__)
+
+SWEEP_INTERVAL_S = 1.0
+SAVE_INTERVAL_S = 5.0
+# Longer than a killed worker's token lives; an answer that comes later still counts, as
+# long as anybody remembers the frame.
+LOST_AFTER_S = 3.0
+FORGOTTEN_AFTER_S = 60.0
+# So long without any answer, and the page is told whether there is a worker.
+SILENCE_S = 1.5
+
+NO_WORKER = "Connected. Waiting for a worker to come up…"
+WORKER_BACK = "A worker is answering."
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedFrame:
+    seq: int
+    frame: VideoFrame
+    decoded_at: float  # of time.monotonic
+
+
+class PipelineListener(Protocol):
+    """Who is told what happens on the way; called on the event loop."""
+
+    def on_live(self) -> None:
+        """The first frame has been decoded."""
+
+    def on_result(self, message: dict[str, Any], timings: dict[str, float]) -> None:
+        """A frame was answered by an `inference.result`."""
+
+    def on_worker(self, alive: bool, sentence: str) -> None:
+        """Answers stopped for want of a worker or a model, or came back."""
+
+    def on_broken(self) -> None:
+        """The pipeline met an error it does not know and has stopped working."""
+
+
+class SessionPipeline:
+    """The way of one track's frames, from `start` to `stop`.
+
+    Args:
+        session_id: whose slot in the mailbox the frames go to.
+        deployment: which model version answers.
+        reply_channel: where the messages for `deliver` are published.
+        client: the door to inference.
+        recorder: books every frame.
+        listener: is told what happens.
+        numbers: the session's frame numbers, which go on from one track to the next.
+        max_side: larger frames are scaled down to it, in pixels.
+    """
+
+    def __init__(  # noqa: PLR0913 - it joins these and makes none of them
+        self,
+        *,
+        session_id: str,
+        deployment: str,
+        reply_channel: str,
+        client: InferenceClient,
+        recorder: RunRecorder,
+        listener: PipelineListener,
+        numbers: Iterator[int],
+        max_side: int,
+    ) -> None:
+        self._session_id = session_id
+        self._deployment = deployment
+        self._reply_channel = reply_channel
+        self._client = client
+        self._recorder = recorder
+        self._listener = listener
+        self._numbers = numbers
+        self._max_side = max_side
+        self._is_live = False
+        self._latest: LatestFrame[ReceivedFrame] = LatestFrame()
+        self._decoded_at: dict[int, float] = {}
+        self._in_mailbox: int | None = None
+        self._last_answer_at = time.monotonic()
+        self._has_worker = True
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, track: MediaStreamTrack) -> None:
+        self._last_answer_at = time.monotonic()
+        for work in (
+            self._receive_frames(track),
+            self._offer_frames(),
+            self._sweep(),
+        ):
+            task = asyncio.create_task(work)
+            task.add_done_callback(self._notice_error)
+            self._tasks.append(task)
+
+    async def stop(self) -> None:
+        """Leave nothing in the mailbox and no task; finish the run."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        try:
+            await self._client.withdraw(self._session_id)
+        except RedisError as error:
+            logger.warning("The mailbox was not emptied, it will expire: %s", error)
+        self._recorder.finish()
+
+    def deliver(self, message: dict[str, Any]) -> None:
+        """Take what a worker published for this session."""
+        decoded_at = self._decoded_at.get(message["seq"])
+        if decoded_at is None:
+            return
+        if message["type"] == "inference.dropped":
+            self._drop(message["seq"], message["reason"])
+            if message["reason"] == "failed":
+                self._report_worker(False, message["sentence"])
+            return
+        del self._decoded_at[message["seq"]]
+        age_ms = (time.monotonic() - decoded_at) * 1000
+        timings = _with_publish_and_age(message["timings"], age_ms)
+        self._recorder.infer(message, timings)
+        self._last_answer_at = time.monotonic()
+        self._report_worker(True, WORKER_BACK)
+        self._listener.on_result(message, timings)
+
+    async def _receive_frames(self, track: MediaStreamTrack) -> None:
+        """Decode all, keep the newest, no more: aiortc's queue has no bound."""
+        with suppress(MediaStreamError):
+            for seq in self._numbers:
+                # aiortc decodes video tracks to frames only.
+                frame = cast(VideoFrame, await track.recv())
+                received = ReceivedFrame(seq, frame, time.monotonic())
+                self._recorder.receive(seq)
+                self._decoded_at[seq] = received.decoded_at
+                replaced = self._latest.put(received)
+                if replaced is not None:
+                    self._drop(replaced.seq, "superseded")
+                if not self._is_live:
+                    self._is_live = True
+                    self._listener.on_live()
+
+    async def _offer_frames(self) -> None:
+        while True:
+            received = await self._latest.take()
+            try:
+                frame = await asyncio.to_thread(
+                    to_i420, received, self._session_id, self._max_side
+                )
+                await self._offer(frame, received.decoded_at)
+            except RedisError as error:
+                self._drop(received.seq, "failed")
+                self._report_worker(False, NO_WORKER)
+                logger.warning("A frame was not offered: %s", error)
+
+    async def _offer(self, frame: Frame, decoded_at: float) -> None:
+        before, self._in_mailbox = self._in_mailbox, frame.seq
+        offered = await self._client.offer(
+            frame,
+            deployment=self._deployment,
+            reply_channel=self._reply_channel,
+            age_ms=(time.monotonic() - decoded_at) * 1000,
+        )
+        if offered.replaced and before is not None:
+            self._drop(before, "superseded")
+
+    async def _sweep(self) -> None:
+        saved_at = time.monotonic()
+        while True:
+            await asyncio.sleep(SWEEP_INTERVAL_S)
+            now = time.monotonic()
+            self._give_up_on_old_frames(now)
+            if self._has_worker and now - self._last_answer_at > SILENCE_S:
+                await self._ask_for_worker()
+            if now - saved_at > SAVE_INTERVAL_S:
+                saved_at = now
+                self._recorder.save()
+
+    def _give_up_on_old_frames(self, now: float) -> None:
+        for seq, decoded_at in list(self._decoded_at.items()):
+            if now - decoded_at > FORGOTTEN_AFTER_S:
+                del self._decoded_at[seq]
+            elif now - decoded_at > LOST_AFTER_S:
+                if seq == self._in_mailbox:
+                    # The mailbox keeps a frame for less than this.
+                    self._drop(seq, "expired")
+                else:
+                    self._recorder.drop(seq, "lost")
+
+    def _drop(self, seq: int, reason: DropReason) -> None:
+        self._recorder.drop(seq, reason)
+        self._decoded_at.pop(seq, None)
+
+    async def _ask_for_worker(self) -> None:
+        try:
+            alive = await self._client.worker_alive()
+        except RedisError:
+            alive = False
+        if not alive:
+            self._report_worker(False, NO_WORKER)
+
+    def _report_worker(self, alive: bool, sentence: str) -> None:
+        if alive != self._has_worker:
+            self._has_worker = alive
+            self._listener.on_worker(alive, sentence)
+
+    def _notice_error(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("The pipeline of %s broke", self._session_id, exc_info=error)
+            self._listener.on_broken()
+
+
+def to_i420(received: ReceivedFrame, session_id: str, max_side: int) -> Frame:
+    """Scale a decoded frame down to `max_side` and to even sides, without leaving YUV.
+
+    Blocking: a millisecond or two, most of it without the interpreter's lock.
+    """
+    source = received.frame
+    scale = min(1.0, max_side / max(source.width, source.height))
+    width, height = (
+        max(2, round(side * scale / 2) * 2) for side in (source.width, source.height)
+    )
+    planar = source.reformat(width=width, height=height, format="yuv420p", threads=1)
+    return Frame(
+        session_id=session_id,
+        seq=received.seq,
+        width=width,
+        height=height,
+        pixels=planar.to_ndarray().reshape(-1).data,
+    )
+
+
+def _with_publish_and_age(timings: dict[str, float], age_ms: float) -> dict[str, float]:
+    """What the page is told: the worker's stages, the way back, and the whole."""
+    held_ms = timings["held_ms"]
+    return {
+        **{stage: value for stage, value in timings.items() if stage != "held_ms"},
+        "publish_ms": max(0.0, age_ms - timings["wait_ms"] - held_ms),
+        "age_ms": age_ms,
+    }

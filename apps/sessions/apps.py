@@ -1,0 +1,9 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class SessionsConfig(AppConfig):
+    name = "apps.sessions"
+    label = "emporium_sessions"  # Django's own sessions have the short one
+    verbose_name = "Sessions"

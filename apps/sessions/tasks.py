@@ -1,0 +1,18 @@
+"""Housekeeping of sessions, on the `jobs` queue."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+
+from apps.sessions import services
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task
+def close_abandoned_sessions() -> None:
+    closed = services.close_abandoned_sessions()
+    if closed:
+        logger.warning("Closed %d sessions whose web process is gone", closed)

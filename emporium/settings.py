@@ -1,0 +1,232 @@
+"""The one settings module. Everything that differs between machines is an environment
+variable (or a line of `.env`), documented in `docs/settings.md`; an impossible value
+stops the process with a sentence that names it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from emporium.redis_server import default_port
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+VAR_DIR.mkdir(exist_ok=True)
+
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+
+def integer(name: str, default: int, low: int, high: int) -> int:
+    """Read a whole number between two bounds, both included."""
+    raw = env.str(name, default=str(default))
+    if not raw.strip().isdecimal() or not low <= int(raw) <= high:
+        raise ImproperlyConfigured(
+            f"{name} must be a whole number from {low} to {high}, not {raw!r}."
+        )
+    return int(raw)
+
+
+def boolean(name: str, default: bool) -> bool:
+    raw = env.str(name, default=str(default)).strip().lower()
+    if raw not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
+        raise ImproperlyConfigured(f"{name} must be true or false, not {raw!r}.")
+    return raw in {"true", "1", "yes", "on"}
+
+
+def redis_url() -> str:
+    port = integer("REDIS_PORT", default_port(BASE_DIR), 1, 65535)
+    url = env.str("REDIS_URL", default="") or f"redis://127.0.0.1:{port}/0"
+    if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
+        raise ImproperlyConfigured(
+            f"REDIS_URL must begin with redis://, rediss:// or unix://, not {url!r}."
+        )
+    return url
+
+
+def database() -> dict[str, object]:
+    default = f"sqlite:///{VAR_DIR / 'emporium.sqlite3'}"
+    url = env.str("DATABASE_URL", default="") or default
+    scheme = urlsplit(url).scheme
+    if scheme not in {"sqlite", "postgres", "postgresql"}:
+        raise ImproperlyConfigured(
+            f"DATABASE_URL must begin with sqlite:// or postgres://, not {url!r}."
+        )
+    config: dict[str, object] = env.db_url_config(url)
+    if scheme == "sqlite":
+        # WAL lets the page, the worker and the jobs read while one of them writes; a
+        # transaction that will write says so at once, so that it can wait its turn.
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 10,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    else:
+        config["CONN_HEALTH_CHECKS"] = True
+        config["CONN_MAX_AGE"] = 60
+    return config
+
+
+# --- Django -------------------------------------------------------------------------
+
+DEBUG = boolean("DEBUG", False)
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "SECRET_KEY is empty. `make run` writes one into .env; by hand, copy "
+        ".env.example to .env and fill it in."
+    )
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+PORT = integer("PORT", 8000, 1, 65535)
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "emporium",
+    "apps.inference",
+    "apps.sessions",
+    "apps.nexus",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "emporium.security.ContentSecurityPolicy",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "emporium.urls"
+ASGI_APPLICATION = "emporium.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+DATABASES = {"default": database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator")
+]
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Files are served from where they lie: a checkout needs no collectstatic to be right.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 60
+
+# Behind a proxy that ends TLS, and only there: anyone could send these headers.
+if boolean("TRUST_PROXY_HEADERS", False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    USE_X_FORWARDED_HOST = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+# --- Redis, Channels, Celery ---------------------------------------------------------
+
+REDIS_URL = redis_url()
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        # redis-py 8 gives up on a silent socket after 5 s; a subscriber is silent
+        # whenever its session is.
+        "CONFIG": {
+            "hosts": [
+                {"address": REDIS_URL, "socket_timeout": None, "socket_keepalive": True}
+            ]
+        },
+    }
+}
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # A doorbell left by a killed worker is rung again after this many seconds.
+    "visibility_timeout": 60,
+    "socket_connect_timeout": 2,
+    "priority_steps": [0],
+}
+CELERY_WORKER_POOL = "solo"
+CELERY_WORKER_CONCURRENCY = 1
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_DISABLE_PREFETCH = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_TASK_SEND_SENT_EVENT = False
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "jobs"
+CELERY_TASK_ROUTES = {"apps.inference.tasks.drain": {"queue": "gpu"}}
+CELERY_TASK_SERIALIZER = "json"
+CELERY_BEAT_SCHEDULE = {
+    "close-abandoned-sessions": {
+        "task": "apps.sessions.tasks.close_abandoned_sessions",
+        "schedule": 30.0,
+    }
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+
+# --- The Emporium --------------------------------------------------------------------
+
+# A model family is a module with `load(directory) -> Predictor`.
+PREDICTOR_FAMILIES = {
+    "yolov5": "apps.inference.predictors.yolov5",
+    "classifier": "apps.inference.predictors.classifier",
+}
+# A frame older than this when a worker takes it is dropped as expired.
+AGE_BUDGET_MS = integer("AGE_BUDGET_MS", 1000, 50, 60_000)
+# Larger pictures are scaled down, still as I420, before they leave the web process.
+FRAME_MAX_SIDE = integer("FRAME_MAX_SIDE", 640, 64, 4096)
+# How long a peer connection may take from the offer to its first frame.
+CONNECT_TIMEOUT_S = integer("CONNECT_TIMEOUT_S", 15, 1, 120)
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+    raise ImproperlyConfigured(
+        f"LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {LOG_LEVEL!r}."
+    )
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{levelname:<7} {name}: {message}", "style": "{"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "apps": {"level": LOG_LEVEL},
+        "emporium": {"level": LOG_LEVEL},
+        # aioice reports every candidate pair, aiortc every odd packet.
+        "aioice": {"level": "ERROR"},
+        "django": {"handlers": [], "level": "WARNING"},
+    },
+}

@@ -1,0 +1,23 @@
+"""The product's settings with a database, a Redis and a key of the tests' own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+# Whatever a developer's .env says, tests bring their own; `tests/conftest.py` and the
+# process fixtures hand the same values to every process they start.
+TEST_DIR = Path(os.environ.setdefault("EMPORIUM_TEST_DIR", tempfile.mkdtemp()))
+os.environ["SECRET_KEY"] = "only for tests, which keep nothing"
+os.environ["DEBUG"] = "false"
+os.environ["DATABASE_URL"] = f"sqlite:///{TEST_DIR / 'emporium.sqlite3'}"
+os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
+
+from emporium.settings import *  # noqa: E402, F403
+from emporium.settings import DATABASES, PREDICTOR_FAMILIES  # noqa: E402
+
+# Records are written by a thread of their own, which an in-memory database hides from.
+DATABASES["default"]["TEST"] = {"NAME": TEST_DIR / "tests.sqlite3"}
+PREDICTOR_FAMILIES["scripted"] = "tests.scripted_predictor"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
