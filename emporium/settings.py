@@ -15,7 +15,8 @@ from emporium.redis_server import default_port
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
-VAR_DIR.mkdir(exist_ok=True)
+STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
@@ -137,7 +138,6 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Files are served from where they lie: a checkout needs no collectstatic to be right.
 WHITENOISE_USE_FINDERS = True
@@ -227,6 +227,8 @@ LOGGING = {
         "emporium": {"level": LOG_LEVEL},
         # aioice reports every candidate pair, aiortc every odd packet.
         "aioice": {"level": "ERROR"},
+        # The line that says that a worker is ready.
+        "celery.apps.worker": {"level": "INFO"},
         "django": {"handlers": [], "level": "WARNING"},
     },
 }

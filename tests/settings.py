@@ -6,13 +6,15 @@ import os
 import tempfile
 from pathlib import Path
 
+from tests.processes import free_port
+
 # Whatever a developer's .env says, tests bring their own; `tests/conftest.py` and the
 # process fixtures hand the same values to every process they start.
 TEST_DIR = Path(os.environ.setdefault("EMPORIUM_TEST_DIR", tempfile.mkdtemp()))
 os.environ["SECRET_KEY"] = "only for tests, which keep nothing"
 os.environ["DEBUG"] = "false"
 os.environ["DATABASE_URL"] = f"sqlite:///{TEST_DIR / 'emporium.sqlite3'}"
-os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
+os.environ.setdefault("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
 
 from emporium.settings import *  # noqa: E402, F403
 from emporium.settings import DATABASES, PREDICTOR_FAMILIES  # noqa: E402

@@ -49,7 +49,7 @@ class InferenceClient:
         Args:
             frame: even width and height, I420.
             deployment: the name that decides which model version answers.
-            reply_channel: a channel of the channel layer; see `results.py` for messages.
+            reply_channel: a channel of the channel layer; messages as in `results.py`.
             age_ms: how long ago the frame was decoded.
 
         Raises:

@@ -39,8 +39,8 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 """
 
-# KEYS ready, bell, inflight, stamp, the Celery queue. ARGV session, age_ms, lifetimes of
-# the stamp and of the bell. Returns 1 when the caller must ring. A doorbell that lies
+# KEYS ready, bell, inflight, stamp, the Celery queue. ARGV session, age_ms, the lifetimes
+# of stamp and bell. Returns 1 when the caller must ring. A doorbell that lies
 # unpicked in the Celery queue is enough, however long its flag has been gone.
 _OFFER = (
     _NOW
@@ -168,7 +168,7 @@ class WebMailbox:
         return Offered(replaced=bool(replaced), ring=bool(ring))
 
     async def withdraw(self, session_id: str) -> bool:
-        """Leave nothing of a session behind; tells whether a frame was still waiting."""
+        """Leave nothing of a session behind; tells whether a frame was waiting."""
         keys = self._keys
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.delete(keys.frame(session_id))
@@ -179,7 +179,7 @@ class WebMailbox:
 
 
 class WorkerMailbox:
-    """The end of a mailbox that workers hold: frames come out, sessions are released."""
+    """The end of a mailbox that workers hold: frames come out, sessions go free."""
 
     def __init__(self, redis: Redis, queue: str) -> None:
         self._redis = redis

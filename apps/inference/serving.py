@@ -96,7 +96,7 @@ class ModelHost:
         )
 
     def start(self) -> None:
-        """Load what is deployed, then keep following. Returns with or without a model."""
+        """Load what is deployed, then keep following; no model is no error."""
         self._follow_if_possible()
         self._thread.start()
 

@@ -1,0 +1,56 @@
+"""A model family for tests: it answers what its config says, as slowly as it says.
+
+`config.json`: `sleep_ms` (0), `label` ("hot dog"), `fail_on_load` (a sentence),
+`fail_every` (0: every n-th batch raises). Its one box is the middle of the frame.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from apps.inference import weights
+from apps.inference.exceptions import InferenceError
+from apps.inference.types import Box, Detection, Frame, Prediction, Timings
+
+
+@dataclass
+class ScriptedPredictor:
+    label: str
+    sleep_ms: float
+    fail_every: int
+    engine: str = "scripted"
+    batches: int = field(default=0)
+
+    def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
+        # The first batch is the warm-up, which always goes well.
+        self.batches += 1
+        if self.fail_every and self.batches > 1 and self.batches % self.fail_every == 0:
+            raise RuntimeError("told to fail")
+        if self.batches > 1:
+            time.sleep(self.sleep_ms / 1000)
+        return [
+            Prediction(
+                timings=Timings(featurize_ms=0, forward_ms=self.sleep_ms, decode_ms=0),
+                detections=(Detection(_middle(frame), self.label, 0.9),),
+            )
+            for frame in frames
+        ]
+
+
+def load(directory: Path) -> ScriptedPredictor:
+    config = weights.read_config(directory)
+    if sentence := config.get("fail_on_load"):
+        raise InferenceError(sentence)
+    return ScriptedPredictor(
+        label=config.get("label", "hot dog"),
+        sleep_ms=config.get("sleep_ms", 0),
+        fail_every=config.get("fail_every", 0),
+    )
+
+
+def _middle(frame: Frame) -> Box:
+    width, height = frame.upright_size
+    return Box(width / 4, height / 4, width * 3 / 4, height * 3 / 4)
