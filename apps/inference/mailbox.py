@@ -39,9 +39,9 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 """
 
-# KEYS ready, bell, inflight, stamp, the Celery queue. ARGV session, age_ms, the lifetimes
-# of stamp and bell. Returns 1 when the caller must ring. A doorbell that lies
-# unpicked in the Celery queue is enough, however long its flag has been gone.
+# KEYS ready, bell, inflight, stamp, the Celery queue. ARGV session, age_ms, lifetime of
+# the stamp, lifetime of the bell. Returns 1 when the caller must ring. A doorbell that
+# lies unpicked in the Celery queue is enough, however long its flag has been gone.
 _OFFER = (
     _NOW
     + """

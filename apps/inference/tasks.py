@@ -22,10 +22,7 @@ def drain() -> None:
     mailbox, host = runtime.mailbox, runtime.host
     deadline = time.monotonic() + SLICE_S
     mailbox.answer_bell()
-    while time.monotonic() < deadline:
-        letters = mailbox.take(host.batch_size)
-        if not letters:
-            return
+    while time.monotonic() < deadline and (letters := mailbox.take(host.batch_size)):
         answer(runtime.redis, mailbox, host, letters)
     if mailbox.must_ring():
         client.ring()

@@ -103,7 +103,7 @@ class SessionPipeline:
         self._decoded_at: dict[int, float] = {}
         self._in_mailbox: int | None = None
         self._last_answer_at = time.monotonic()
-        self._has_worker = True
+        self._worker_report = (True, WORKER_BACK)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, track: MediaStreamTrack) -> None:
@@ -173,8 +173,8 @@ class SessionPipeline:
                 await self._offer(frame, received.decoded_at)
             except RedisError as error:
                 self._drop(received.seq, "failed")
-                self._report_worker(False, NO_WORKER)
-                logger.warning("A frame was not offered: %s", error)
+                if self._report_worker(False, NO_WORKER):
+                    logger.warning("Frames can't be offered: %s", error)
 
     async def _offer(self, frame: Frame, decoded_at: float) -> None:
         before, self._in_mailbox = self._in_mailbox, frame.seq
@@ -193,7 +193,7 @@ class SessionPipeline:
             await asyncio.sleep(SWEEP_INTERVAL_S)
             now = time.monotonic()
             self._give_up_on_old_frames(now)
-            if self._has_worker and now - self._last_answer_at > SILENCE_S:
+            if now - self._last_answer_at > SILENCE_S:
                 await self._ask_for_worker()
             if now - saved_at > SAVE_INTERVAL_S:
                 saved_at = now
@@ -222,10 +222,13 @@ class SessionPipeline:
         if not alive:
             self._report_worker(False, NO_WORKER)
 
-    def _report_worker(self, alive: bool, sentence: str) -> None:
-        if alive != self._has_worker:
-            self._has_worker = alive
+    def _report_worker(self, alive: bool, sentence: str) -> bool:
+        """Tell the listener what it hasn't been told; returns whether that was so."""
+        is_news = (alive, sentence) != self._worker_report
+        if is_news:
+            self._worker_report = (alive, sentence)
             self._listener.on_worker(alive, sentence)
+        return is_news
 
     def _notice_error(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
