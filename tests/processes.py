@@ -35,6 +35,20 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.05)
 
 
+def run_manage(env: dict[str, str], *arguments: str) -> str:
+    """`python manage.py …`, which must go well; gives what it printed."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 _DEPLOY = """
 from pathlib import Path
 from apps.inference import registry, services
@@ -130,16 +144,7 @@ class Product:
         return f"ws://localhost:{self.web_port}/ws/session/"
 
     def manage(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return run_manage(self.env, *arguments)
 
     def deploy(self, directory: Path, family: str = "scripted") -> None:
         """Register the version in `directory` and make it the active one."""

@@ -22,4 +22,5 @@ from emporium.settings import DATABASES, PREDICTOR_FAMILIES  # noqa: E402
 # Records are written by a thread of their own, which an in-memory database hides from.
 DATABASES["default"]["TEST"] = {"NAME": TEST_DIR / "tests.sqlite3"}
 PREDICTOR_FAMILIES["scripted"] = "tests.scripted_predictor"
+PREDICTOR_FAMILIES["marked"] = "tests.marked_predictor"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

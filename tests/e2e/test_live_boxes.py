@@ -1,0 +1,221 @@
+"""The main job, from a clip in front of the camera to boxes on the page.
+
+Everything of the Procfile runs, started by honcho as a user would. Each result on the
+page is held against the truth of the very frame it belongs to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Page
+
+from apps.inference.starter.clips import FRAMES_PER_SECOND
+from tests.e2e.conftest import (
+    Launch,
+    expecting_no_errors,
+    keep_screenshot,
+    wait_for_status,
+)
+from tests.marked_predictor import MARKER
+from tests.processes import Process, free_port, run_manage
+
+STARTER = Path("apps/inference/starter/models/starter-detector")
+# Every result as it is drawn, with the verdict and the time in ms.
+RECORD = """
+window.recorded = [];
+const canvas = document.getElementById("overlay");
+new MutationObserver(() => window.recorded.push({
+  at_ms: performance.now(),
+  boxes: JSON.parse(canvas.dataset.boxes),
+  verdict: document.body.dataset.verdict,
+})).observe(canvas, {attributeFilter: ["data-results"]});
+"""
+# Where the picture lies in the page: the video keeps its proportions in its element.
+PICTURE = """() => {
+  const video = document.getElementById("video");
+  const frame = video.getBoundingClientRect();
+  const scale = Math.min(
+    frame.width / video.videoWidth, frame.height / video.videoHeight);
+  return {
+    scale,
+    left: frame.left + (frame.width - video.videoWidth * scale) / 2,
+    top: frame.top + (frame.height - video.videoHeight * scale) / 2,
+  };
+}"""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One result on the page: what it drew, and the clip's frame it was made of."""
+
+    index: int
+    at_ms: float
+    hot_dogs: list[list[float]]
+    verdict: str
+
+
+@pytest.fixture
+def procfile(tmp_path: Path) -> Iterator[str]:
+    """Everything that `honcho start` starts, on free ports; gives the page's URL."""
+    port = free_port()
+    env = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "EMPORIUM_TEST_DIR": str(tmp_path),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "REDIS_URL": "",
+        "REDIS_PORT": str(free_port()),
+        "PYTHONUNBUFFERED": "1",
+    }
+    run_manage(env, "migrate", "--verbosity", "0")
+    run_manage(env, "provision")
+    run_manage(env, "shell", "-v", "0", "-c", DEPLOY_MARKED.format(str(STARTER)))
+    honcho = Process(
+        ["honcho", "-e", os.devnull, "start"], env, tmp_path / "honcho.log"
+    )
+    url = f"http://localhost:{port}"
+    honcho.wait_for(lambda: _answers(url), "the page to be served")
+    try:
+        yield url
+    finally:
+        honcho.terminate()
+
+
+DEPLOY_MARKED = """
+from pathlib import Path
+from apps.inference import registry, services
+from apps.inference.models import Deployment
+version = registry.register_version(
+    name="marked-detector", family="marked", directory=Path({0!r}))
+services.activate(Deployment.objects.get(), version)
+"""
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/healthz", timeout=2) as response:
+            return bool(response.status == 200)
+    except URLError:
+        return False
+
+
+def test_boxes_and_verdict_follow_what_is_in_front_of_the_camera(
+    procfile: str, launch: Launch, tour: Path
+) -> None:
+    truth = json.loads(tour.with_suffix(".json").read_text())
+    page = launch(clip=tour).new_page(viewport={"width": 1280, "height": 800})
+    with expecting_no_errors(page):
+        page.goto(procfile)
+        wait_for_status(page, "live")
+        page.evaluate(RECORD)
+        seconds = len(truth["frames"]) / truth["frames_per_second"]
+        page.wait_for_function(
+            f"performance.now() - window.recorded[0]?.at_ms > {seconds * 1000}",
+            timeout=seconds * 3000,
+        )
+        keep_screenshot(page, "live-tour")
+    shown = _shown(page)
+    picture = page.evaluate(PICTURE)
+    in_view = _in_view(truth)
+    with_hot_dog = [each for each in shown if in_view[each.index] == "yes"]
+    without = [each for each in shown if in_view[each.index] == "no"]
+    assert len(with_hot_dog) >= 40
+    assert len(without) >= 40
+
+    found = [
+        each
+        for each in with_hot_dog
+        if any(
+            _iou(box, _on_page(truth["frames"][each.index], picture)) >= 0.5
+            for box in each.hot_dogs
+        )
+    ]
+    assert len(found) / len(with_hot_dog) >= 0.90
+    false_alarms = [each for each in without if each.hot_dogs]
+    assert len(false_alarms) / len(without) <= 0.02
+
+    for each in shown:
+        expected = _settled(in_view, each.index)
+        if expected is not None:
+            assert each.verdict == expected, each
+
+
+def test_the_starter_detector_gives_ten_results_a_second(
+    procfile: str, launch: Launch, tour: Path
+) -> None:
+    page = launch(clip=tour).new_page()
+    page.goto(procfile)
+    wait_for_status(page, "live")
+    page.evaluate(RECORD)
+    page.wait_for_function("window.recorded.length >= 60", timeout=60_000)
+    recorded = page.evaluate("window.recorded")
+    seconds = (recorded[-1]["at_ms"] - recorded[0]["at_ms"]) / 1000
+    assert (len(recorded) - 1) / seconds >= 10
+
+
+def _shown(page: Page) -> list[Shown]:
+    shown = []
+    for each in page.evaluate("window.recorded"):
+        markers = [box for box in each["boxes"] if box["label"].startswith(MARKER)]
+        if markers:
+            shown.append(
+                Shown(
+                    index=int(markers[0]["label"].removeprefix(MARKER)),
+                    at_ms=each["at_ms"],
+                    hot_dogs=[
+                        box["box"] for box in each["boxes"] if box["label"] == "hot dog"
+                    ],
+                    verdict=each["verdict"],
+                )
+            )
+    return shown
+
+
+def _in_view(truth: dict[str, Any]) -> list[str]:
+    """For each frame whether a hot dog is in view: yes, no, or partly."""
+    return [
+        "yes"
+        if any(thing["label"] == "hot dog" for thing in frame["objects"])
+        else "partly"
+        if "hot dog" in frame["partly"]
+        else "no"
+        for frame in truth["frames"]
+    ]
+
+
+def _settled(in_view: list[str], index: int) -> str | None:
+    """The verdict to expect when the second before was all the same, else None."""
+    before = set(in_view[max(0, index - FRAMES_PER_SECOND) : index + 1])
+    if index < FRAMES_PER_SECOND or len(before) > 1 or before == {"partly"}:
+        return None
+    return "hot-dog" if before == {"yes"} else "not-hot-dog"
+
+
+def _on_page(frame: dict[str, Any], picture: dict[str, float]) -> list[float]:
+    """The truth's hot dog in page coordinates."""
+    x1, y1, x2, y2 = next(
+        thing["box"] for thing in frame["objects"] if thing["label"] == "hot dog"
+    )
+    scale, left, top = picture["scale"], picture["left"], picture["top"]
+    return [x1 * scale + left, y1 * scale + top, x2 * scale + left, y2 * scale + top]
+
+
+def _iou(a: list[float], b: list[float]) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return width * height / (areas - width * height)

@@ -1,0 +1,43 @@
+"""The starter detector, saying also which frame of a test clip it was shown.
+
+The clip's marker is read from the frame that reached the worker and travels to the page
+as one more detection, so that each result can be held against the truth of its frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from apps.inference.predictors import yolov5
+from apps.inference.preprocessing import i420_to_rgb
+from apps.inference.starter.marker import read_marker
+from apps.inference.types import Box, Detection, Frame, Prediction, Predictor
+
+MARKER = "frame "
+
+
+class MarkedPredictor:
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self.engine = predictor.engine
+
+    def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
+        return [
+            replace(prediction, detections=(*prediction.detections, *_marker_of(frame)))
+            for frame, prediction in zip(
+                frames, self._predictor.predict(frames), strict=True
+            )
+        ]
+
+
+def load(directory: Path) -> MarkedPredictor:
+    return MarkedPredictor(yolov5.load(directory))
+
+
+def _marker_of(frame: Frame) -> tuple[Detection, ...]:
+    index = read_marker(i420_to_rgb(frame))
+    if index is None:
+        return ()
+    return (Detection(Box(0, 0, 1, 1), f"{MARKER}{index}", 0.0),)
