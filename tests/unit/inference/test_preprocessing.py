@@ -113,7 +113,7 @@ def test_a_box_seen_in_the_letterbox_is_found_in_the_frame():
     seen = torch.tensor([[columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]])
     found = fitted.to_frame(seen.float())[0]
     torch.testing.assert_close(
-        found, torch.tensor([box.x1, box.y1, box.x2, box.y2]), atol=2.0, rtol=0
+        found, torch.tensor([101.0, 63.0, 205.0, 159.0]), atol=2.0, rtol=0
     )
 
 
