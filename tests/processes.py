@@ -102,6 +102,7 @@ class Process:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+        self._file.close()
 
     def terminate(self, patience_s: float = 20) -> int:
         """SIGTERM, and SIGKILL for who doesn't listen; returns the exit code."""
@@ -153,8 +154,8 @@ class Product:
     def start_web(self) -> Process:
         process = self._start(
             "web",
-            ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.web_port)]
-            + ["-v", "0", "emporium.asgi:application"],
+            ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.web_port), "-v", "0"]
+            + ["emporium.asgi:application"],
         )
         process.wait_for(self._web_answers, "the web process to listen")
         return process

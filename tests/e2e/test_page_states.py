@@ -1,0 +1,183 @@
+"""Every situation a visitor can be in: its words, its way out, its picture.
+
+A scripted model answers, so that nothing depends on what it sees. Each state is kept as
+four screenshots, phone and desktop, light and dark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import (
+    ALLOW_CAMERA,
+    FAKE_CAMERA,
+    Launch,
+    keep_screenshot,
+    wait_for_status,
+)
+from tests.processes import Product
+
+SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+# A network that lets nothing through: only relays may be used, and there is none.
+NO_WAY_THROUGH = """
+const Native = RTCPeerConnection;
+window.RTCPeerConnection = class extends Native {
+  constructor(options) { super({...options, iceTransportPolicy: "relay"}); }
+};
+"""
+CAMERA_IS_BUSY = """
+navigator.mediaDevices.getUserMedia = async () => {
+  throw new DOMException("in use", "NotReadableError");
+};
+"""
+CAMERA_IS_ASKED_FOR = (
+    "navigator.mediaDevices.getUserMedia = () => new Promise(() => {});"
+)
+
+
+@pytest.fixture
+def web(product: Product, scripted_model: Callable[..., Path]) -> Product:
+    """The web process, with a model deployed and no worker yet."""
+    product.env["CONNECT_TIMEOUT_S"] = "3"
+    product.env["ALLOWED_HOSTS"] = "localhost,emporium.test"
+    product.deploy(scripted_model())
+    product.start_web()
+    return product
+
+
+def keep_state(page: Page, name: str) -> None:
+    for size, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            keep_screenshot(page, f"{name}-{size}-{scheme}")
+
+
+def expect_situation(page: Page, name: str, words: str, button: str | None) -> None:
+    page.wait_for_selector(f'body[data-situation="{name}"]', timeout=30_000)
+    expect(page.locator("#sentence")).to_contain_text(words)
+    action = page.locator("#action")
+    if button is None:
+        expect(action).to_be_hidden()
+    else:
+        expect(action).to_have_text(button)
+        expect(action).to_be_visible()
+
+
+def test_live_stopped_and_started_again(
+    web: Product, launch: Launch, tour: Path
+) -> None:
+    web.start_worker()
+    page = launch(clip=tour).new_page()
+    page.goto(web.url)
+    page.wait_for_selector('body[data-verdict="hot-dog"]')
+    expect(page.locator("#verdict")).to_contain_text("Hot dog")
+    expect(page.locator("#model-name")).to_have_text("scripted-0")
+    keep_state(page, "live")
+
+    page.mouse.move(200, 200)  # the controls come back for whoever moves
+    page.locator("#stop").click()
+    expect_situation(page, "stopped", "nothing is being sent", "Start the camera")
+    assert page.evaluate("document.getElementById('video').srcObject") is None
+    keep_state(page, "stopped")
+
+    page.locator("#action").click()
+    page.wait_for_selector('body[data-verdict="hot-dog"]')
+
+
+def test_another_model_answers_without_reconnecting(
+    web: Product, launch: Launch, tour: Path, scripted_model: Callable[..., Path]
+) -> None:
+    web.start_worker()
+    page = launch(clip=tour).new_page()
+    page.goto(web.url)
+    page.wait_for_selector('body[data-verdict="hot-dog"]')
+    page.evaluate(
+        "window.statuses = []; new MutationObserver(() => "
+        "statuses.push(document.body.dataset.status)).observe("
+        "document.body, {attributeFilter: ['data-status']})"
+    )
+    web.deploy(scripted_model(label="banana"))
+    page.wait_for_selector('body[data-verdict="not-hot-dog"]', timeout=30_000)
+    expect(page.locator("#verdict")).to_contain_text("Not hot dog")
+    expect(page.locator("#model-name")).to_have_text("scripted-1")
+    assert page.evaluate("statuses") == []
+    keep_state(page, "live-not-hot-dog")
+
+
+def test_without_a_worker_the_page_says_so_and_goes_on_by_itself(
+    web: Product, launch: Launch, tour: Path
+) -> None:
+    page = launch(clip=tour).new_page()
+    page.goto(web.url)
+    wait_for_status(page, "live")
+    expect(page.locator("#worker")).to_contain_text("Waiting for a worker")
+    keep_state(page, "no-worker")
+    web.start_worker()
+    page.wait_for_selector('body[data-verdict="hot-dog"]')
+    expect(page.locator("#worker")).to_be_empty()
+
+
+def test_server_away_and_back(web: Product, launch: Launch, tour: Path) -> None:
+    web.start_worker()
+    page = launch(clip=tour).new_page()
+    page.goto(web.url)
+    page.wait_for_selector('body[data-verdict="hot-dog"]')
+    web.processes["web"].kill()
+    expect_situation(page, "server_away", "tries again by itself", "Try now")
+    keep_state(page, "server-away")
+    web.start_web()
+    page.wait_for_selector('body[data-verdict="hot-dog"]', timeout=60_000)
+
+
+def test_no_way_through_the_network(web: Product, launch: Launch, tour: Path) -> None:
+    page = launch(clip=tour).new_page()
+    page.add_init_script(NO_WAY_THROUGH)
+    page.goto(web.url)
+    expect_situation(page, "peer_failed", "could not reach the server", "Try again")
+    keep_state(page, "no-way-through")
+
+
+def test_camera_is_being_asked_for(web: Product, launch: Launch, tour: Path) -> None:
+    page = launch(clip=tour).new_page()
+    page.add_init_script(CAMERA_IS_ASKED_FOR)
+    page.goto(web.url)
+    expect_situation(page, "acquiring", "Allow the camera", None)
+    keep_state(page, "acquiring")
+
+
+def test_camera_is_not_allowed(web: Product, launch: Launch) -> None:
+    page = launch(FAKE_CAMERA).new_page()
+    page.goto(web.url)
+    expect_situation(page, "permission_denied", "blocked", "Try again")
+    keep_state(page, "not-allowed")
+
+
+def test_no_camera(web: Product, launch: Launch) -> None:
+    page = launch(ALLOW_CAMERA).new_page()
+    page.goto(web.url)
+    expect_situation(page, "no_camera", "No camera was found", "Try again")
+    keep_state(page, "no-camera")
+
+
+def test_camera_is_busy(web: Product, launch: Launch, tour: Path) -> None:
+    page = launch(clip=tour).new_page()
+    page.add_init_script(CAMERA_IS_BUSY)
+    page.goto(web.url)
+    expect_situation(page, "camera_busy", "using the camera", "Try again")
+    keep_state(page, "camera-busy")
+
+
+def test_page_is_not_secure(web: Product, launch: Launch, tour: Path) -> None:
+    page = launch(
+        "--host-resolver-rules=MAP emporium.test 127.0.0.1", clip=tour
+    ).new_page()
+    page.goto(f"http://emporium.test:{web.web_port}")
+    expect_situation(page, "insecure_context", "secure", "Open the https page")
+    keep_state(page, "not-secure")
