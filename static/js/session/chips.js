@@ -24,7 +24,8 @@ export function overlaps(a, b) {
 
 /**
  * The places a chip may take, in order of preference: at the corners of its box,
- * outside before inside and above before below, then along its left edge.
+ * outside before inside and above before below, then along its left edge, but never
+ * so far away that it seems to belong to something else.
  *
  * @param {Chip} chip
  * @param {Size} bounds
@@ -42,10 +43,7 @@ function places({ box: [x1, y1, x2, y2], width, height }, bounds) {
     { x: right, y: y2 },
     { x: right, y: y2 - height },
   ];
-  const rows = Math.ceil(bounds.height / height);
-  for (let row = 1; row <= rows; row += 1) {
-    spots.push({ x: x1, y: y1 + row * height }, { x: x1, y: y1 - row * height });
-  }
+  for (let y = y1 + height; y <= y2 + height; y += height) spots.push({ x: x1, y });
   return spots.map(({ x, y }) => ({
     x: Math.max(0, Math.min(x, bounds.width - width)),
     y: Math.max(0, Math.min(y, bounds.height - height)),

@@ -12,6 +12,7 @@ import { fadeWhenIdle, offerFullscreen, wakeLock } from "./controls.js";
 import { Latency } from "./latency.js";
 import { Overlay } from "./overlay.js";
 import { Session } from "./session.js";
+import { Stage } from "./stage.js";
 import { WAITING_FOR_WORKER } from "./status.js";
 import { Verdict } from "./verdict.js";
 import * as view from "./view.js";
@@ -31,7 +32,7 @@ const canvas = view.element("overlay");
 const controls = view.element("controls");
 const covers = ["verdict", "strip", "worker", "classes"].map(view.element);
 
-const overlay = new Overlay(canvas, video, covers);
+const overlay = new Overlay(new Stage(canvas, video, covers));
 const latency = new Latency();
 const verdict = new Verdict();
 const keepAwake = wakeLock();

@@ -9,11 +9,12 @@
  *   send: (message: ClientMessage) => void,
  *   onCamera: (camera: Camera | null) => void,
  *   onCameraLost: () => void,
+ *   onCameraFailed: (reason: import("./protocol.js").CameraFailure) => void,
  *   onConnected: () => void,
  *   onBroken: () => void,
  * }} Outside
  */
-import { acquireCamera, releaseCamera } from "./camera.js";
+import { acquireCamera, CameraError, releaseCamera } from "./camera.js";
 import { PeerLink } from "./peer.js";
 
 export class Sender {
@@ -34,25 +35,30 @@ export class Sender {
    * Open a camera, in place of the one in use if there is one.
    *
    * @param {string} deviceId empty for the best there is
-   * @throws {import("./camera.js").CameraError}
    */
   async openCamera(deviceId) {
     this.#wanted = true;
     if (this.#opening) return;
     this.#opening = true;
+    // A phone opens one camera at a time: the old one goes first.
+    if (this.camera) releaseCamera(this.camera);
     try {
-      // A phone opens one camera at a time: the old one goes first.
-      if (this.camera) releaseCamera(this.camera);
-      const camera = await acquireCamera(deviceId);
-      // The visitor may have changed their mind while the browser was asking.
-      if (!this.#wanted) return releaseCamera(camera);
-      camera.track.onended = this.#outside.onCameraLost;
-      this.camera = camera;
-      this.#outside.onCamera(camera);
-      await this.peer?.replaceTrack(camera.track);
+      await this.#use(await acquireCamera(deviceId));
+    } catch (error) {
+      if (!(error instanceof CameraError)) throw error;
+      this.#outside.onCameraFailed(error.reason);
     } finally {
       this.#opening = false;
     }
+  }
+
+  async #use(/** @type {Camera} */ camera) {
+    // The visitor may have changed their mind while the browser was asking.
+    if (!this.#wanted) return releaseCamera(camera);
+    camera.track.onended = this.#outside.onCameraLost;
+    this.camera = camera;
+    this.#outside.onCamera(camera);
+    await this.peer?.replaceTrack(camera.track);
   }
 
   /**

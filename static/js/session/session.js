@@ -13,9 +13,8 @@
  *   onMessage: (message: ServerMessage) => void,
  * }} Page
  */
-import { CameraError } from "./camera.js";
 import { Sender } from "./sender.js";
-import { CLOSED_FULL, Signalling } from "./signalling.js";
+import { Signalling } from "./signalling.js";
 import { SITUATIONS } from "./status.js";
 
 /** Refusals after which an offer gets no answer. */
@@ -27,8 +26,6 @@ export class Session {
   #sender;
   /** @type {SituationName} */
   #situation = "opening";
-  /** @type {RTCIceServer[]} */
-  #iceServers = [];
   /** Whether the visitor wants the camera on. */
   #wanted = true;
   #retried = false;
@@ -42,12 +39,16 @@ export class Session {
     this.#page = page;
     this.#signalling = new Signalling(url, {
       onMessage: (message) => this.#receive(message),
-      onLost: (code) => this.#serverLost(code),
+      onLost: (refused, sentence) => this.#serverLost(refused, sentence),
     });
     this.#sender = new Sender({
       send: (message) => this.send(message),
       onCamera: page.onCamera,
       onCameraLost: () => this.stop("camera_lost"),
+      onCameraFailed: (reason) => {
+        this.send({ type: "camera_failed", reason });
+        this.#off(reason);
+      },
       onConnected: () => this.#linked(),
       onBroken: () => this.#linkBroken(),
     });
@@ -63,7 +64,7 @@ export class Session {
     const ended = this.#situation === "ended";
     this.#wanted = true;
     this.#retried = false;
-    if (this.#signalling.isOpen && !ended) return this.#begin();
+    if (this.#signalling.welcome && !ended) return this.#begin();
     this.#show("opening");
     this.#signalling.open();
   }
@@ -77,12 +78,12 @@ export class Session {
   /** @param {string} deviceId the camera to use from now on */
   choose(deviceId) {
     this.#deviceId = deviceId;
-    if (this.#sender.camera) this.#openCamera();
+    if (this.#sender.camera) this.#sender.openCamera(deviceId);
   }
 
   /** Don't wait for the next attempt. */
   hurry() {
-    if (this.#wanted && !this.#signalling.isOpen) this.#signalling.open();
+    if (this.#wanted && !this.#signalling.welcome) this.#signalling.open();
   }
 
   close() {
@@ -105,7 +106,6 @@ export class Session {
   /** @param {ServerMessage} message */
   #receive(message) {
     if (message.type === "welcome") {
-      this.#iceServers = message.ice_servers;
       if (this.#wanted) this.#begin();
     } else if (message.type === "status") {
       if (this.#wanted) this.#serverSays(message.status, message.sentence);
@@ -123,25 +123,14 @@ export class Session {
     if (this.#sender.camera) return this.#connect("connecting");
     this.send({ type: "acquiring" });
     this.#show("acquiring");
-    if (!(await this.#openCamera()) || this.#situation === "waiting") return;
-    if (this.#signalling.isOpen) this.#connect("connecting");
-  }
-
-  /** @returns {Promise<boolean>} whether there is a camera now */
-  async #openCamera() {
-    try {
-      await this.#sender.openCamera(this.#deviceId);
-    } catch (error) {
-      if (!(error instanceof CameraError)) throw error;
-      this.send({ type: "camera_failed", reason: error.reason });
-      this.#off(error.reason);
-    }
-    return this.#sender.camera !== null;
+    await this.#sender.openCamera(this.#deviceId);
+    if (!this.#sender.camera || this.#situation === "waiting") return;
+    if (this.#signalling.welcome) this.#connect("connecting");
   }
 
   #connect(/** @type {SituationName} */ situation) {
     this.#show(situation);
-    this.#sender.connect(this.#iceServers);
+    this.#sender.connect(this.#signalling.welcome?.ice_servers ?? []);
   }
 
   #linked(/** @type {string} */ sentence = "") {
@@ -152,31 +141,31 @@ export class Session {
 
   /** A broken link gets one more try by itself, then the button. */
   #linkBroken(/** @type {string} */ sentence = "") {
+    if (!this.#sender.peer) return;
     this.#sender.disconnect();
     if (this.#retried) return this.#show("peer_failed", sentence);
     this.#retried = true;
     this.#connect("peer_lost");
   }
 
-  #serverLost(/** @type {number} */ code) {
+  #serverLost(/** @type {boolean} */ refused, /** @type {string} */ sentence) {
     this.#sender.disconnect();
-    if (this.#wanted) this.#show(code === CLOSED_FULL ? "server_full" : "server_away");
+    if (this.#wanted) this.#show(refused ? "server_full" : "server_away", sentence);
   }
 
-  /** The server's word counts, unless it is about a moment that is over here. */
+  /**
+   * What only the server can know. `acquiring`, `connecting` and `pending` echo what
+   * this page has just said, and find a better sentence here already.
+   */
   #serverSays(/** @type {Status} */ status, /** @type {string} */ sentence) {
     const { peer } = this.#sender;
     if (status === "waiting") {
       this.#sender.disconnect();
       this.#show("waiting", sentence);
     } else if (status === "ended") this.#off("ended", sentence);
-    else if (status === "failed" && peer) this.#linkBroken(sentence);
+    else if (status === "failed") this.#linkBroken(sentence);
     else if (status === "live") this.#linked(sentence);
     else if (status === "reconnecting" && peer) this.#show("peer_lost", sentence);
     else if (this.#situation === "waiting") this.#begin();
-    else if (["acquiring", "connecting"].includes(status)) {
-      const isNow = SITUATIONS[this.#situation].status === status;
-      if (isNow) this.#show(this.#situation, sentence);
-    }
   }
 }

@@ -1,8 +1,9 @@
 // @ts-check
 /**
  * The WebSocket to the server: opens it, keeps it open, and comes back by itself
- * after a loss. Knows what a ping is and no other message.
+ * after a loss. Knows how a connection begins and ends, and nothing of what it is for.
  *
+ * @typedef {import("./protocol.js").Welcome} Welcome
  * @typedef {import("./protocol.js").ClientMessage} ClientMessage
  * @typedef {import("./protocol.js").ServerMessage} ServerMessage
  */
@@ -13,8 +14,8 @@ const LONGEST_DELAY_MS = 10_000;
 const PING_MS = 3000;
 const SILENT_PINGS = 3;
 
-/** "Try again later": the server is there, and full. */
-export const CLOSED_FULL = 1013;
+/** "Try again later", in the standard's number and in the one Daphne can send. */
+const TRY_AGAIN_LATER = [1013, 4013];
 
 /**
  * Exponential back-off; half of it is chance, so that the pages of a restarted
@@ -29,8 +30,12 @@ export function delayMs(attempt, chance) {
 }
 
 export class Signalling {
+  /** @type {Welcome | null} what the server said at the start; null until then */
+  welcome = null;
   /** @type {WebSocket | null} */
   #socket = null;
+  /** Why there was no welcome, if the server said so. */
+  #refusal = "";
   #attempt = 0;
   #silent = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -41,17 +46,13 @@ export class Signalling {
   /**
    * @param {string} url
    * @param {{onMessage: (message: ServerMessage) => void,
-   *   onLost: (closeCode: number) => void}} page `onLost` is called for every failed
-   *   attempt too
+   *   onLost: (refused: boolean, sentence: string) => void}} page `onLost` is called
+   *   for every failed attempt too; refused if the server is there but won't have us
    */
   constructor(url, { onMessage, onLost }) {
     this.url = url;
     this.onMessage = onMessage;
     this.onLost = onLost;
-  }
-
-  get isOpen() {
-    return this.#socket?.readyState === WebSocket.OPEN;
   }
 
   /** Connect now, without waiting out the back-off. */
@@ -61,16 +62,23 @@ export class Signalling {
     this.#beat = setInterval(() => this.#ping(), PING_MS);
     const socket = new WebSocket(this.url);
     socket.onopen = () => this.#ping();
-    socket.onmessage = ({ data }) => {
-      const message = parseServerMessage(data);
-      this.#silent = 0;
-      if (message === null) return;
-      // Only now is it sure that the server takes us and doesn't close at once.
-      if (message.type === "welcome") this.#attempt = 0;
-      this.onMessage(message);
-    };
-    socket.onclose = ({ code }) => this.#lost(code);
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onclose = ({ code }) => this.#lost(TRY_AGAIN_LATER.includes(code));
     this.#socket = socket;
+  }
+
+  /** @param {string} text */
+  #receive(text) {
+    this.#silent = 0;
+    const message = parseServerMessage(text);
+    if (message === null) return;
+    if (message.type === "welcome") {
+      this.welcome = message;
+      // Only now is it sure that the server takes us and doesn't close at once.
+      this.#attempt = 0;
+    }
+    if (message.type === "error" && !this.welcome) this.#refusal = message.sentence;
+    this.onMessage(message);
   }
 
   /**
@@ -79,13 +87,16 @@ export class Signalling {
    * @param {ClientMessage} message
    */
   send(message) {
-    if (this.isOpen) this.#socket?.send(JSON.stringify(message));
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    this.#socket.send(JSON.stringify(message));
   }
 
   /** Close for good; only `open` comes back from here. */
   close() {
     clearTimeout(this.#retry);
     clearInterval(this.#beat);
+    this.welcome = null;
+    this.#refusal = "";
     if (this.#socket === null) return;
     this.#socket.onclose = null;
     this.#socket.onmessage = null;
@@ -96,16 +107,17 @@ export class Signalling {
   /** A dead network says nothing, so the silence after our pings has to. */
   #ping() {
     this.#silent += 1;
-    if (this.#silent > SILENT_PINGS) this.#lost(1006);
+    if (this.#silent > SILENT_PINGS) this.#lost(false);
     else this.send({ type: "ping", sent_at_ms: performance.now() });
   }
 
-  /** @param {number} closeCode */
-  #lost(closeCode) {
+  /** @param {boolean} refused */
+  #lost(refused) {
+    const sentence = this.#refusal;
     this.close();
-    const wait = delayMs(this.#attempt, Math.random());
+    const waitMs = delayMs(this.#attempt, Math.random());
     this.#attempt += 1;
-    this.#retry = setTimeout(() => this.open(), wait);
-    this.onLost(closeCode);
+    this.#retry = setTimeout(() => this.open(), waitMs);
+    this.onLost(refused || sentence !== "", sentence);
   }
 }
