@@ -96,16 +96,25 @@ class ActivationInline(admin.TabularInline):
 
 @admin.register(Deployment)
 class DeploymentAdmin(admin.ModelAdmin):
-    """Saving a deployment with another version asks the workers to switch."""
+    """Saving a deployment with another version asks the workers to switch.
+
+    Deployments come with `manage.py provision` and stay, since sessions point at them.
+    """
 
     list_display = ("name", "active_version", "state_of_last_activation")
     list_select_related = ("active_version__model",)
     inlines = (ActivationInline,)
 
-    def get_readonly_fields(
+    fields = ("name", "active_version")
+    readonly_fields = ("name",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(
         self, request: HttpRequest, obj: Deployment | None = None
-    ) -> tuple[str, ...]:
-        return ("name",) if obj else ()
+    ) -> bool:
+        return False
 
     @admin.display(description="last activation")
     def state_of_last_activation(self, deployment: Deployment) -> str:
@@ -126,9 +135,6 @@ class DeploymentAdmin(admin.ModelAdmin):
         form: ModelForm,
         change: bool,
     ) -> None:
-        if not change:
-            super().save_model(request, obj, form, change)
-            return
         before = Deployment.objects.get(pk=obj.pk)
         user = request.user if request.user.is_authenticated else None
         if services.activate(before, obj.active_version, user):

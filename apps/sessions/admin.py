@@ -60,7 +60,8 @@ class CameraSessionAdmin(ReadOnlyAdmin):
 @admin.register(Run)
 class RunAdmin(ReadOnlyAdmin):
     list_display = (
-        "__str__",
+        "session",
+        "model_version",
         "started_at",
         "ended_at",
         "rate",
