@@ -4,7 +4,8 @@
  * and taken away when results stop. No network code.
  *
  * What is shown can be read from the canvas: `data-boxes` (label, score and box in
- * page pixels, as of the last result), `data-seq`, `data-frame`, `data-results`.
+ * page pixels, as of the last result), the result's `data-seq` and `data-frame`, and,
+ * written last, `data-results`: how many there have been.
  *
  * @typedef {import("./protocol.js").Result} Result
  * @typedef {import("./stage.js").Stage} Stage
@@ -25,6 +26,8 @@ export class Overlay {
   #frameRequest = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #staleTimer;
+  /** @type {Result | undefined} */
+  #result;
   #results = 0;
   #changed = true;
   /** @type {(() => void)[]} */
@@ -42,17 +45,16 @@ export class Overlay {
    * @param {boolean} mirrored
    * @param {() => void} whenDrawn
    */
-  show({ seq, frame, detections }, mirrored, whenDrawn) {
+  show(result, mirrored, whenDrawn) {
+    const { frame, detections } = result;
     const unit = detections.map(({ label, score, box }) => ({
       label, score, box: toUnit(box, frame, mirrored),
     }));
     this.#tracks.replace(unit, performance.now());
     this.#whenDrawn.push(whenDrawn);
+    this.#result = result;
     this.#results += 1;
     this.#changed = true;
-    this.#shown.seq = String(seq);
-    this.#shown.frame = JSON.stringify(frame);
-    this.#shown.results = String(this.#results);
     clearTimeout(this.#staleTimer);
     this.#staleTimer = setTimeout(() => this.#request(), STALE_MS);
     this.#request();
@@ -140,5 +142,9 @@ export class Overlay {
         label, score, box: fromUnit(box, this.#stage.rect),
       })),
     );
+    if (this.#result === undefined) return;
+    this.#shown.seq = String(this.#result.seq);
+    this.#shown.frame = JSON.stringify(this.#result.frame);
+    this.#shown.results = String(this.#results);
   }
 }
