@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import environ
 from emporium.redis_server import CHECKOUT, say
 
 POLL_S = 0.2
+STOPPED_BY_US = 128 + signal.SIGTERM
 EVERYWHERE_OR_HERE = {"0.0.0.0", "127.0.0.1", "::", "::1"}
 
 
@@ -47,23 +49,57 @@ def block(host: str, port: int, password_file: Path) -> str:
 """
 
 
+def announce(host: str, port: int) -> None:
+    host = "localhost" if host in EVERYWHERE_OR_HERE else host
+    while not answers(host, port):
+        time.sleep(POLL_S)
+    say(block(host, port, CHECKOUT / "var" / "admin-password"))
+
+
+def read(pipe: int) -> bytes:
+    try:
+        return os.read(pipe, 65_536)
+    except OSError:  # how a pseudo-terminal says that nobody writes any more
+        return b""
+
+
+def run_honcho() -> int:
+    """Run the Procfile until it ends or someone ends it, and give its exit status.
+
+    honcho can't stop its processes once the terminal that it writes to is gone. So it
+    writes to us, is out of reach of the terminal's signals, and is told to stop for any
+    reason that we have to.
+    """
+    # A pseudo-terminal where we have a terminal, so that names keep their colours.
+    reader, writer = os.openpty() if sys.stdout.isatty() else os.pipe()
+    honcho = subprocess.Popen(
+        # Given no .env: honcho would let it overrule the environment, so PORT=8001.
+        ["honcho", "-e", os.devnull, "start"],
+        cwd=CHECKOUT,
+        stdout=writer,
+        stderr=writer,
+        start_new_session=True,
+    )
+    os.close(writer)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: honcho.terminate())
+    while output := read(reader):
+        try:
+            os.write(sys.stdout.fileno(), output)
+        except OSError:
+            honcho.terminate()
+    return honcho.wait()
+
+
 def main() -> None:
     environ.Env.read_env(CHECKOUT / ".env")
     host = os.environ.setdefault("HOST", "127.0.0.1")
     port = os.environ.setdefault("PORT", "8000")
     programs = Path(sys.executable).parent
     os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    # Told of no .env: honcho would let it overrule the environment, PORT=8001 as well.
-    honcho = subprocess.Popen(["honcho", "-e", os.devnull, "start"], cwd=CHECKOUT)
-    # Ctrl-C reaches honcho too, which stops everything and is waited for.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: honcho.terminate())
-    host = "localhost" if host in EVERYWHERE_OR_HERE else host
-    while honcho.poll() is None and not answers(host, int(port)):
-        time.sleep(POLL_S)
-    if honcho.poll() is None:
-        say(block(host, int(port), CHECKOUT / "var" / "admin-password"))
-    sys.exit(honcho.wait())
+    threading.Thread(target=announce, args=(host, int(port)), daemon=True).start()
+    status = run_honcho()
+    sys.exit(0 if status == STOPPED_BY_US else status)
 
 
 if __name__ == "__main__":
