@@ -1,0 +1,56 @@
+#!/bin/sh
+# Prints the path of a Chromium for the browser tests. Where there is none it is installed:
+# from Debian's packages where that is allowed, through Playwright otherwise. Everything
+# else goes to stderr.
+set -eu
+cd "$(dirname "$0")/../.."
+
+stop() {
+    echo "$1" >&2
+    exit 1
+}
+
+# Prints where the browser lies, if that is one.
+runs() {
+    "$1" --version >/dev/null 2>&1 && command -v "$1"
+}
+
+find_browser() {
+    for name in chromium google-chrome \
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do
+        runs "$name" && return
+    done
+    return 1
+}
+
+is_debian() {
+    grep -qs '^ID=debian' /etc/os-release
+}
+
+# Prints how to become root, which is nothing for root, and fails who may not.
+as_root() {
+    [ "$(id -u)" = 0 ] || { sudo -n true && echo sudo -n; } 2>/dev/null
+}
+
+install_from_debian() {
+    is_debian && sudo=$(as_root) || return 1
+    echo "Installing Debian's chromium..." >&2
+    $sudo apt-get update -qq >&2 &&
+        $sudo apt-get install -y -qq chromium fonts-noto-color-emoji >&2 &&
+        find_browser
+}
+
+install_from_playwright() {
+    .venv/bin/playwright install chromium >&2 && .venv/bin/python -c '
+from playwright.sync_api import sync_playwright
+with sync_playwright() as playwright:
+    print(playwright.chromium.executable_path)'
+}
+
+if [ "${CHROMIUM:-}" ]; then
+    runs "$CHROMIUM" || stop "CHROMIUM=$CHROMIUM is no browser that runs here."
+    exit
+fi
+find_browser || install_from_debian || install_from_playwright || stop "There is no \
+Chromium, and none could be installed: install one, or name it with \
+CHROMIUM=/path/to/chromium."
