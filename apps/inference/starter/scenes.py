@@ -44,6 +44,9 @@ _CLUTTER: tuple[Drawing, ...] = (
     clutter.block,
 )
 
+# What stands rather than lies: it hardly turns.
+UPRIGHT: tuple[Drawing, ...] = (cups.cup, clutter.person)
+
 
 def render_scene(seed: int, width: int = 320, height: int = 240) -> Scene:
     """A scene for the detector: up to five objects of any kind, or none."""
@@ -109,7 +112,7 @@ def _backdrop(rng: Random, width: int, height: int) -> list[Thing]:
 
 
 def _pose(rng: Random, x: float, y: float, length: float, drawing: Drawing) -> Pose:
-    if drawing in (cups.cup, clutter.person):
+    if drawing in UPRIGHT:
         return Pose(x, y, length, rng.gauss(0, 0.15), 1.0)
     angle = rng.uniform(0, 2 * math.pi) if rng.random() < 0.7 else rng.gauss(0, 0.2)
     return Pose(x, y, length, angle, rng.uniform(0.68, 1.0))

@@ -10,7 +10,6 @@ import copy
 import math
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,9 +26,13 @@ _AVERAGE_DECAY = 0.998
 
 
 class Task(Protocol):
-    """What is trained; `seed` has already decided the network's first weights."""
+    """What is trained; `seed` decides the network's first weights and its examples."""
 
     name: str
+    description: str
+    evaluation: str
+    labels: tuple[str, ...]
+    seed: int
     network: nn.Module
     steps: int
     batch_size: int
@@ -42,12 +45,10 @@ class Task(Protocol):
 
     def loss(self, images: Tensor, targets: Tensor) -> Tensor: ...
 
+    def save(self, network: nn.Module, directory: Path) -> None: ...
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    step: int
-    steps: int
-    loss: float
+    def evaluate(self, directory: Path, scenes: int) -> dict[str, Any]:
+        """The figures of the version in a directory, on held-out scenes."""
 
 
 class Trainer:
@@ -78,13 +79,12 @@ class Trainer:
         self._update_average()
         return loss.item()
 
-    def run(self, *, workers: int = 1) -> Iterator[Progress]:
-        """Train to the end, from wherever the trainer stands."""
+    def run(self, *, workers: int = 1) -> Iterator[float]:
+        """Train to the end from wherever the trainer stands; gives each step's loss."""
         if self.step >= self.steps:
             return
         for images, targets in _loader(self.task, self.step, self.steps, workers):
-            loss = self.advance(images, targets)
-            yield Progress(self.step, self.steps, loss)
+            yield self.advance(images, targets)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint that is either whole or not there."""
@@ -98,6 +98,7 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         return {
+            "seed": self.task.seed,
             "step": self.step,
             "steps": self.steps,
             "network": self.network.state_dict(),
@@ -106,6 +107,7 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
+        self.task.seed = state["seed"]
         self.step, self.steps = state["step"], state["steps"]
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])

@@ -1,0 +1,87 @@
+"""Trains a starter model from nothing and publishes it with its card.
+
+A thin shell: it shows progress, stops between two steps when asked to, and knows how
+to go on.
+"""
+
+from __future__ import annotations
+
+import signal
+from argparse import ArgumentParser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from apps.inference.starter.classifier import ClassifierTask
+from apps.inference.starter.detector import DetectorTask
+from apps.inference.starter.publishing import publish
+from apps.inference.starter.training import Task, Trainer
+
+_TASKS: dict[str, Callable[[int], Task]] = {
+    "detector": DetectorTask,
+    "classifier": ClassifierTask,
+}
+_MODELS = Path("apps/inference/starter/models")
+_STEPS_PER_CHECKPOINT = 100
+
+
+class Command(BaseCommand):
+    help = "Train a starter model from nothing; Ctrl-C stops, --resume goes on."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("model", choices=_TASKS)
+        parser.add_argument("--steps", type=int, help="how long; the default is enough")
+        parser.add_argument("--seed", type=int, default=0)
+        parser.add_argument(
+            "--resume", action="store_true", help="go on where the last run stopped"
+        )
+        parser.add_argument(
+            "--output", type=Path, help="where the model goes, if not into the tree"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        task = _TASKS[options["model"]](options["seed"])
+        trainer = Trainer(task, steps=options["steps"])
+        checkpoint = settings.BASE_DIR / "var" / "starter" / f"{options['model']}.pt"
+        if options["resume"]:
+            if not checkpoint.exists():
+                raise CommandError(
+                    f"There is nothing to resume: {checkpoint} is missing."
+                )
+            trainer.load(checkpoint)
+        self._train(trainer, checkpoint)
+        again = f"python manage.py train_starter {options['model']}"
+        if trainer.step < trainer.steps:
+            raise CommandError(
+                f"Stopped after step {trainer.step} of {trainer.steps}."
+                f" To go on: {again} --resume"
+            )
+        directory = options["output"] or settings.BASE_DIR / _MODELS / task.name
+        self.stdout.write("Measuring on held-out scenes...")
+        command = f"{again} --steps {trainer.steps} --seed {trainer.task.seed}"
+        card = publish(trainer, directory, command)
+        for name, figure in card["figures"].items():
+            self.stdout.write(f"  {name}: {figure}")
+        self.stdout.write(f"Wrote {directory}")
+
+    def _train(self, trainer: Trainer, checkpoint: Path) -> None:
+        """Train until done or interrupted; either way the checkpoint is up to date."""
+        stopping = []
+        before = signal.signal(signal.SIGINT, lambda *_: stopping.append(True))
+        try:
+            with tqdm(total=trainer.steps, initial=trainer.step, unit="step") as bar:
+                smooth = None
+                for loss in trainer.run():
+                    smooth = loss if smooth is None else 0.97 * smooth + 0.03 * loss
+                    bar.set_postfix(loss=f"{smooth:.3f}", refresh=False)
+                    bar.update()
+                    if stopping or trainer.step % _STEPS_PER_CHECKPOINT == 0:
+                        trainer.save(checkpoint)
+                    if stopping:
+                        break
+        finally:
+            signal.signal(signal.SIGINT, before)
