@@ -7,7 +7,7 @@ recovers. Knows nothing of who sends it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, cast
@@ -101,3 +101,10 @@ def _encoder(codec: Codec, width: int, height: int) -> VideoCodecContext:
     if codec == "h264":
         encoder.profile = "Baseline"
     return encoder
+
+
+def decode(clip: EncodedClip) -> Iterator[av.VideoFrame]:
+    """The clip's pictures, as a receiver gets them."""
+    decoder = av.CodecContext.create(clip.codec, "r")
+    for packet in clip.packets:
+        yield from decoder.decode(av.Packet(packet))

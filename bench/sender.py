@@ -159,6 +159,11 @@ class Sender:
         return found()[0]
 
     @property
+    def session_id(self) -> str:
+        session_id: str = self.messages[0]["session_id"]
+        return session_id
+
+    @property
     def frames_sent(self) -> int:
         return len(self._track.sent_at)
 

@@ -1,0 +1,117 @@
+"""`make bench`: starts the product, sends it cameras, and reports what it costs.
+
+The table goes to stdout and the figures to `bench/results/`. `JSON=path` writes them
+there instead; `JSON=-` puts them alone on stdout, and all else on stderr.
+`BENCH_SECONDS=5` makes each measurement shorter than the usual 20.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from apps.inference.starter.clips import CLIPS, FRAMES_PER_SECOND, render_clip
+from bench import records, scenario
+from bench.clip import EncodedClip, encode
+from bench.figures import Accuracy, accuracy
+from bench.product import CHECKOUT, Product, ProductError
+from bench.records import BarePredictor
+from bench.report import Report, table
+from bench.scenario import Outcome, Scenario
+from bench.usage import describe_machine
+
+RESULTS = CHECKOUT / "bench" / "results"
+CLIP = "tour"
+SLOW_MS = 500
+SLOW_FRAMES = 2000
+
+
+def measure_deployed(
+    clip: EncodedClip, seconds: float
+) -> tuple[BarePredictor, list[Outcome], Accuracy]:
+    """The product as it comes, with the model that it comes with."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Product(Path(directory), records.deploy_starters) as product,
+    ):
+        say("the predictor alone")
+        bare = product.inside(records.bare_predictor, clip, seconds)
+        rate = bare.results_per_second
+        # A worker with time to spare has a frame wait for nothing but the product.
+        unhurried = max(1, min(FRAMES_PER_SECOND, int(rate / 2)))
+        outcomes, results = [], []
+        for name, sessions, frames_per_second in (
+            ("1 session", 1, FRAMES_PER_SECOND),
+            ("4 sessions", 4, FRAMES_PER_SECOND),
+            (f"1 at {unhurried}/s", 1, unhurried),
+        ):
+            say(name)
+            load = Scenario(name, sessions, frames_per_second, seconds, rate)
+            outcome, answers = scenario.run(load, product, clip)
+            outcomes.append(outcome)
+            results += answers
+    return bare, outcomes, accuracy(results)
+
+
+def measure_slowed(clip: EncodedClip) -> Outcome:
+    """Far more frames than the worker can answer: do they stay fresh, and accounted?"""
+    name = f"{SLOW_MS} ms worker"
+    say(name)
+    with tempfile.TemporaryDirectory() as directory:
+        model = partial(records.deploy_slowed, Path(directory) / "model", SLOW_MS)
+        with Product(Path(directory), model, settings="tests.settings") as product:
+            seconds = SLOW_FRAMES / FRAMES_PER_SECOND
+            load = Scenario(name, 1, FRAMES_PER_SECOND, seconds, 1000 / SLOW_MS)
+            outcome, _ = scenario.run(load, product, clip)
+    return outcome
+
+
+def read_seconds() -> float:
+    raw = os.environ.get("BENCH_SECONDS", "20")
+    if not raw.isdecimal() or int(raw) < 1:
+        sys.exit(f"BENCH_SECONDS must be a whole number of seconds, not {raw!r}.")
+    return float(raw)
+
+
+def say(what: str) -> None:
+    print(f"bench: {what}...", file=sys.stderr)
+
+
+def main() -> None:
+    # Whoever ends the bench ends the product that it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))
+    seconds = read_seconds()
+    now = datetime.now(UTC)
+    target = os.environ.get("JSON") or str(RESULTS / f"{now:%Y-%m-%d-%H%M%S}.json")
+    machine = describe_machine()
+    say(f"rendering the clip {CLIP!r}")
+    clip = encode(render_clip(CLIPS[CLIP]))
+    try:
+        bare, outcomes, answers = measure_deployed(clip, seconds)
+        slowed = measure_slowed(clip)
+    except ProductError as error:
+        sys.exit(f"The product did not start. {error}")
+    report = Report(
+        measured_at=now.isoformat(timespec="seconds"),
+        machine=machine,
+        clip=f"{CLIP}, {clip.codec} {clip.width}×{clip.height}",
+        bare_predictor=bare,
+        accuracy=answers,
+        outcomes=[*outcomes, slowed],
+    )
+    print(table(report), file=sys.stderr if target == "-" else sys.stdout)
+    if target == "-":
+        print(report.as_json())
+    else:
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        Path(target).write_text(report.as_json() + "\n")
+        print(f"\nWritten to {target}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""What the bench asks of the product's database and models.
+
+Each function is for `Product.inside`, in a process that has the product's settings:
+models are imported only there.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from apps.inference.types import Frame
+from bench.clip import EncodedClip, decode
+from bench.figures import Spread, spread
+
+PATIENCE_S = 20.0
+# As many different frames as fit into a little memory.
+BARE_FRAMES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What became of a run's frames."""
+
+    received: int
+    inferred: int
+    superseded: int
+    expired: int
+    throttled: int
+    failed: int
+    lost: int
+    pending: int
+    adds_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BarePredictor:
+    """The model alone, one frame at a time, in a process that does nothing else."""
+
+    model: str
+    engine: str
+    threads: int
+    results_per_second: float
+    predict_ms: Spread
+
+
+def deploy_starters() -> None:
+    # Not all of `provision`, which writes a password into this checkout.
+    from apps.inference.registry import register_starters
+
+    register_starters()
+
+
+def deploy_slowed(directory: Path, sleep_ms: int) -> None:
+    """Deploy a model that takes its time; write it to `directory`."""
+    from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
+    from apps.inference.registry import register_version
+
+    directory.mkdir()
+    config = {"family": "scripted", "sleep_ms": sleep_ms}
+    (directory / "config.json").write_text(json.dumps(config))
+    # Its bytes are only what the checksum is taken of.
+    (directory / "model.safetensors").write_bytes(b"slowed")
+    version = register_version(name="slowed", family="scripted", directory=directory)
+    Deployment.objects.create(name=DEFAULT_DEPLOYMENT, active_version=version)
+
+
+def ledgers(session_ids: Sequence[UUID]) -> list[Ledger]:
+    """The ledger of every run of these sessions, once they have ended.
+
+    Raises:
+        TimeoutError: the product did not notice that they have.
+    """
+    from apps.sessions.models import CameraSession, Run
+
+    deadline = time.monotonic() + PATIENCE_S
+    sessions = CameraSession.objects.filter(pk__in=session_ids)
+    while sessions.filter(ended_at=None).exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Some sessions are still open: {session_ids}")
+        time.sleep(0.1)
+    return [
+        Ledger(
+            received=run.received,
+            inferred=run.inferred,
+            superseded=run.superseded,
+            expired=run.expired,
+            throttled=run.throttled,
+            failed=run.failed,
+            lost=run.lost,
+            pending=run.pending,
+            adds_up=run.received == run.inferred + run.dropped + run.pending,
+        )
+        for run in Run.objects.filter(session_id__in=session_ids).order_by("pk")
+    ]
+
+
+def bare_predictor(clip: EncodedClip, seconds: float) -> BarePredictor:
+    """Predict the clip's frames again and again, loaded as a worker loads the model."""
+    import torch
+
+    from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
+    from apps.inference.serving import load_version
+
+    deployment = Deployment.objects.get(name=DEFAULT_DEPLOYMENT)
+    loaded = load_version(deployment.active_version)
+    frames = _decode(clip)
+    predict_ms: list[float] = []
+    began = ended = time.perf_counter()
+    while ended - began < seconds:
+        started = ended
+        loaded.predictor.predict([frames[len(predict_ms) % len(frames)]])
+        ended = time.perf_counter()
+        predict_ms.append((ended - started) * 1000)
+    return BarePredictor(
+        model=str(deployment.active_version),
+        engine=loaded.predictor.engine,
+        threads=torch.get_num_threads(),
+        results_per_second=len(predict_ms) / (ended - began),
+        predict_ms=spread(predict_ms),
+    )
+
+
+def _decode(clip: EncodedClip) -> list[Frame]:
+    """Frames from all over the clip, as the web process hands them to a worker."""
+    from django.conf import settings
+
+    from apps.nexus.pipeline import ReceivedFrame, to_i420
+
+    step = -(-len(clip.packets) // BARE_FRAMES)
+    return [
+        to_i420(ReceivedFrame(seq, picture, 0.0), "bare", settings.FRAME_MAX_SIDE)
+        for seq, picture in enumerate(decode(clip))
+        if seq % step == 0
+    ]
