@@ -62,7 +62,7 @@ def read_config(directory: Path, name: str = CONFIG_NAME) -> dict[str, Any]:
     """
     try:
         config = json.loads(_existing(directory / name).read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{name} isn't readable as JSON.") from error
     if not isinstance(config, dict):
         raise ConfigError(f"{name} must hold a JSON object.")
@@ -113,9 +113,9 @@ def refuse_unfit(tensor_names: Collection[str]) -> None:
     """
     if tensor_names:
         raise ArchitectureError(
-            f"{WEIGHTS_NAME} doesn't fit the architecture that {CONFIG_NAME} describes:"
-            f" {len(tensor_names)} tensors are missing, unknown or of another size,"
-            f" first {min(tensor_names)}."
+            f"{WEIGHTS_NAME} doesn't fit the architecture that {CONFIG_NAME} describes;"
+            f" tensors missing, unknown or of another size: {len(tensor_names)}, first"
+            f" {min(tensor_names)}."
         )
 
 

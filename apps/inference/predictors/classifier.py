@@ -19,6 +19,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from apps.inference import weights
 from apps.inference.engines.torch import best_device, optimise
+from apps.inference.exceptions import ConfigError
 from apps.inference.predictors.fields import Fields, is_positive
 from apps.inference.predictors.stopwatch import Stopwatch
 from apps.inference.preprocessing import (
@@ -32,8 +33,7 @@ from apps.inference.types import Classification, Frame, Prediction
 
 RECIPE_NAME = "preprocessor_config.json"
 
-# Networks without attention: transformers fetches attention kernels, which are code,
-# when a configuration names them.
+# The networks that are trained with the recipe below.
 ARCHITECTURES = ("convnext", "convnextv2", "resnet")
 
 BEST = 5
@@ -65,7 +65,9 @@ class Recipe:
             "size", "a shortest edge below 384 pixels", lambda size: _side(size) > 0
         )
         resample = fields.take(
-            "resample", "2 (bilinear) or 3 (bicubic)", lambda it: it in _INTERPOLATIONS
+            "resample",
+            "2 (bilinear) or 3 (bicubic)",
+            lambda said: said in tuple(_INTERPOLATIONS),
         )
         return cls(
             side=_side(size),
@@ -162,16 +164,23 @@ def _pretrained(directory: Path) -> nn.Module:
     weights.load_state_dict(directory)  # for our own words if it can't be read
     # A worker's log is no terminal.
     disable_progress_bar()  # type: ignore[no-untyped-call]
-    network, report = AutoModelForImageClassification.from_pretrained(
-        directory,
-        use_safetensors=True,
-        local_files_only=True,
-        trust_remote_code=False,
-        dtype=torch.float32,
-        # What doesn't fit would stay at random and only be logged: we refuse it.
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-    )
+    try:
+        network, report = AutoModelForImageClassification.from_pretrained(
+            directory,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            # Or the configuration could name a kernel, which is code to be fetched.
+            attn_implementation="eager",
+            dtype=torch.float32,
+            # What doesn't fit would stay at random and only be logged: we refuse it.
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except Exception as error:  # transformers raises whatever a field leads to
+        raise ConfigError(
+            f"{weights.CONFIG_NAME} describes a network that transformers can't build."
+        ) from error
     _refuse_unfit(report)
     return cast(nn.Module, network)
 

@@ -36,8 +36,14 @@ def lively(network: YOLOv5) -> YOLOv5:
 # Where a layer's input comes from (-1: the layer before), what it is, and its stride
 # or whether its bottlenecks have shortcuts.
 LAYERS: list[tuple[int | tuple[int, ...], str, int]] = [
-    *((-1, kind, n) for kind, n in zip(["conv", "conv"], [2, 2], strict=True)),
-    *((-1, kind, n) for _ in range(3) for kind, n in (("c3", 1), ("conv", 2))),
+    (-1, "conv", 2),
+    (-1, "conv", 2),
+    (-1, "c3", 1),
+    (-1, "conv", 2),
+    (-1, "c3", 1),
+    (-1, "conv", 2),
+    (-1, "c3", 1),
+    (-1, "conv", 2),
     (-1, "c3", 1),
     (-1, "sppf", 0),
     (-1, "conv", 1),

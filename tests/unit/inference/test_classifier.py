@@ -215,6 +215,7 @@ def test_a_missing_field_is_named(version, field):
         ("size", {"height": 224, "width": 224}),
         ("size", {"shortest_edge": 0}),
         ("resample", 1),
+        ("resample", [3]),
         ("crop_pct", None),
         ("image_mean", [0.5]),
         ("image_std", [0.5, 0.5, 0]),
@@ -231,6 +232,28 @@ def test_reads_what_transformers_saves(version):
     processor_of(version).save_pretrained(version)
     saved = weights.read_config(version, "preprocessor_config.json")
     assert Recipe.read(Fields("preprocessor_config.json", saved)) == read_recipe()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden_sizes": []},
+        {"hidden_sizes": None},
+        {"depths": "deep"},
+        {"layer_type": "unheard of"},
+        {"hidden_act": "unheard of"},
+        {"embedding_size": -3},
+    ],
+)
+def test_a_network_that_cannot_be_built_is_refused(version, change):
+    change_config(version, **change)
+    with pytest.raises(ConfigError, match="a network that transformers can't build"):
+        classifier.load(version, device=CPU)
+
+
+def test_a_kernel_is_never_fetched(version):
+    change_config(version, attn_implementation="someone/kernel")
+    assert classifier.load(version, device=CPU).engine == "torch-cpu"
 
 
 def test_foreign_code_is_never_run(version):

@@ -70,7 +70,11 @@ def test_a_missing_config_is_named(tmp_path):
         weights.read_config(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe{}", b"family: yolov5"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff\xfe{}", b"family: yolov5", b"[" * 100_000],
+    ids=["empty", "open", "binary", "yaml", "deep"],
+)
 def test_a_config_that_is_no_json_is_refused(version, content):
     (version / "config.json").write_bytes(content)
     with pytest.raises(ConfigError, match=r"config\.json isn't readable as JSON"):
@@ -126,7 +130,7 @@ def test_a_network_takes_tensors_that_fit(version):
 def test_tensors_that_do_not_fit_are_refused(version, change, named):
     tensors = {**weights.load_state_dict(version), **change}
     tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
-    with pytest.raises(ArchitectureError, match=f"1 tensors .* first {named}"):
+    with pytest.raises(ArchitectureError, match=f"size: 1, first {named}"):
         weights.fill(nn.Linear(3, 2), tensors)
 
 

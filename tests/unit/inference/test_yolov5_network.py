@@ -57,7 +57,8 @@ def test_keeps_anchors_in_cells():
 def test_agrees_with_a_literal_reading_of_the_architecture(width):
     # Lively weights amplify what single precision rounds off.
     network = lively(YOLOv5(7, 0.67, width)).double()
-    images = torch.rand(2, 3, 64, 96, dtype=torch.float64)
+    # Large enough for every pooling to see another part of the coarsest map.
+    images = torch.rand(2, 3, 224, 288, dtype=torch.float64)
     with torch.inference_mode():
         answer = network(images)
         expected = LiteralYOLOv5(network.state_dict())(images)
