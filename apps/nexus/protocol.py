@@ -16,8 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-# An offer with every candidate of a machine with many networks is some 20 kB.
-MAX_MESSAGE_CHARS = 200_000
+# An offer with every candidate of a machine with many networks is some 20 kB; reading a
+# contrived one takes a time that grows with the square of its length.
+MAX_MESSAGE_CHARS = 64_000
+# What a browser's numbers hold exactly.
+LARGEST_NUMBER = 2**53
 
 CAMERA_FAILURES = {
     "permission_denied": "The camera was not allowed.",
@@ -138,7 +141,7 @@ def parse(text: str) -> ClientMessage:
             "too_large", f"A message may have {MAX_MESSAGE_CHARS} characters."
         )
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ProtocolError("malformed", "The message is not JSON.") from error
     if not isinstance(content, dict) or not isinstance(content.get("type"), str):
@@ -161,6 +164,11 @@ def server_message(type_: str, **fields: Any) -> dict[str, Any]:
     return {"type": type_, **fields}
 
 
+def _refuse_constant(name: str) -> None:
+    """Python alone takes NaN and Infinity for JSON, and would answer with them."""
+    raise ValueError(f"{name} is not JSON.")
+
+
 def _invalid(field: str, expected: str) -> ProtocolError:
     return ProtocolError("invalid", f"`{field}` must be {expected}.")
 
@@ -176,6 +184,9 @@ def _number(content: dict[str, Any], field: str) -> float:
     value = content.get(field)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _invalid(field, "a number")
+    if abs(value) > LARGEST_NUMBER:
+        # 1e999, say, which is read as infinity.
+        raise _invalid(field, "a number that a browser can hold")
     return value
 
 
