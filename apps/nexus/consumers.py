@@ -23,6 +23,7 @@ from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
 from apps.nexus import protocol, records
 from apps.nexus.credit import ResultCredit
 from apps.nexus.media import MediaLink
+from apps.nexus.peer import check_offer
 from apps.nexus.pipeline import PipelineListener, SessionPipeline
 from apps.nexus.protocol import ProtocolError, server_message
 from apps.nexus.runs import RunRecorder
@@ -130,25 +131,28 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     def _negotiate(self, sdp: str) -> None:
         """Begin a new peer connection. Candidates that follow belong to it at once."""
-        before = self._link
+        check_offer(sdp)
+        retiring = None if self._link is None else self._retire(self._link)
         link = self._link = MediaLink(
             make_pipeline=self._make_pipeline,
             listener=self,
             connect_timeout_s=settings.CONNECT_TIMEOUT_S,
         )
-        self._spawn(self._answer(link, sdp, before))
+        self._credit.restart()
+        self._spawn(self._answer(link, sdp, retiring))
 
     async def _answer(
-        self, link: MediaLink, sdp: str, before: MediaLink | None
+        self, link: MediaLink, sdp: str, retiring: asyncio.Task[None] | None
     ) -> None:
-        if before is not None:
-            await asyncio.shield(self._retire(before))
+        if retiring is not None:
+            await asyncio.wait([retiring])
         try:
             answer = await link.accept_offer(sdp)
         except ProtocolError as error:
             if self._link is link:
                 self._drop_link()
                 await self._send_error(error.code, error.sentence)
+                await self._change_status(Status.PENDING, error.sentence)
             return
         if self._link is link:
             await self.send_json(server_message("answer", sdp=answer))

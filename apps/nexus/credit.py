@@ -18,6 +18,11 @@ class ResultCredit:
         self._unacknowledged: list[int] = []
         self._held: dict[str, Any] | None = None
 
+    def restart(self) -> None:
+        """Begin a new picture: what was sent of the last one may never be drawn."""
+        self._unacknowledged = []
+        self._held = None
+
     async def offer(self, result: dict[str, Any]) -> None:
         if len(self._unacknowledged) >= UNACKNOWLEDGED_RESULTS:
             self._held = result

@@ -61,7 +61,7 @@ class Peer:
         Raises:
             ProtocolError: the offer can't be understood or has nothing we can receive.
         """
-        _check_offer(sdp)
+        check_offer(sdp)
         try:
             await self._pc.setRemoteDescription(
                 RTCSessionDescription(sdp=sdp, type="offer")
@@ -75,10 +75,9 @@ class Peer:
         except Exception as error:
             # SDP is text from a stranger: aiortc meets it with any kind of exception.
             raise ProtocolError("invalid", "The offer can't be used.") from error
+        while self._early_candidates:
+            await self._pass_on(self._early_candidates.pop(0))
         self._described = True
-        for candidate in self._early_candidates:
-            await self._pc.addIceCandidate(candidate)
-        self._early_candidates.clear()
         return self._pc.localDescription.sdp
 
     async def add_candidate(self, candidate: IceCandidate | None) -> None:
@@ -88,14 +87,10 @@ class Peer:
             ProtocolError: it isn't written as a candidate is.
         """
         parsed = None if candidate is None else _parse_candidate(candidate)
-        if not self._described:
+        if self._described:
+            await self._pass_on(parsed)
+        else:
             self._early_candidates.append(parsed)
-            return
-        try:
-            await self._pc.addIceCandidate(parsed)
-        except OSError as error:
-            # An mDNS name that can't be asked for: the other candidates may do.
-            logger.info("A candidate was left out: %s", error)
 
     async def close(self) -> None:
         """End the connection and its threads. May be called more than once."""
@@ -106,8 +101,16 @@ class Peer:
         except TimeoutError:
             logger.error("A peer connection did not close in %s s", CLOSE_TIMEOUT_S)
 
+    async def _pass_on(self, candidate: RTCIceCandidate | None) -> None:
+        try:
+            await self._pc.addIceCandidate(candidate)
+        except Exception:
+            # A name that can't be asked for, or is none: the other candidates may do.
+            logger.info("A candidate was left out", exc_info=True)
+
     def _receive_track(self, track: MediaStreamTrack) -> None:
-        if track.kind == "video" and self._track is None:
+        # Once closing, nobody would be there to stop what a track starts.
+        if track.kind == "video" and self._track is None and not self._closing:
             self._track = track
             self._on_track(track)
 
@@ -117,8 +120,8 @@ class Peer:
             self._on_lost()
 
 
-def _check_offer(sdp: str) -> None:
-    """Refuse an offer without a video that we can decode.
+def check_offer(sdp: str) -> None:
+    """Refuse an offer without a video that we can decode, before it changes anything.
 
     Raises:
         ProtocolError: with the reason.
