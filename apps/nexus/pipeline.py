@@ -21,6 +21,7 @@ from av import VideoFrame
 from redis.exceptions import RedisError
 
 from apps.inference.client import InferenceClient
+from apps.inference.mailbox import Offered
 from apps.inference.types import Frame
 from apps.nexus.frames import LatestFrame
 from apps.nexus.ledger import DropReason
@@ -102,6 +103,7 @@ class SessionPipeline:
         self._latest: LatestFrame[ReceivedFrame] = LatestFrame()
         self._decoded_at: dict[int, float] = {}
         self._in_mailbox: int | None = None
+        self._offering: asyncio.Task[Offered] | None = None
         self._last_answer_at = time.monotonic()
         self._worker_report = (True, WORKER_BACK)
         self._tasks: list[asyncio.Task[None]] = []
@@ -121,6 +123,9 @@ class SessionPipeline:
         """Leave nothing in the mailbox and no task; finish the run."""
         for task in self._tasks:
             task.cancel()
+        if self._offering is not None:
+            # Cut off half-way, an offer could reach Redis after the withdrawal.
+            await asyncio.wait([self._offering])
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         try:
@@ -178,12 +183,15 @@ class SessionPipeline:
 
     async def _offer(self, frame: Frame, decoded_at: float) -> None:
         before, self._in_mailbox = self._in_mailbox, frame.seq
-        offered = await self._client.offer(
-            frame,
-            deployment=self._deployment,
-            reply_channel=self._reply_channel,
-            age_ms=(time.monotonic() - decoded_at) * 1000,
+        self._offering = asyncio.create_task(
+            self._client.offer(
+                frame,
+                deployment=self._deployment,
+                reply_channel=self._reply_channel,
+                age_ms=(time.monotonic() - decoded_at) * 1000,
+            )
         )
+        offered = await asyncio.shield(self._offering)
         if offered.replaced and before is not None:
             self._drop(before, "superseded")
 
