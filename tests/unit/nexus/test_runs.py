@@ -1,0 +1,120 @@
+"""The figures of a run: what was seen, for how long, and how long it took."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from apps.inference.types import Frame
+from apps.nexus import records, runs
+from apps.nexus.runs import RunRecorder
+from apps.sessions.models import CameraSession, Run
+from tests.unit.nexus.conftest import result
+
+TIMINGS = {"wait_ms": 20.0, "age_ms": 40.0}
+
+
+class Clock:
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=clock.monotonic))
+    return clock
+
+
+@pytest.fixture
+def recorder(session: CameraSession, clock: Clock) -> RunRecorder:
+    return RunRecorder(session.pk, session.deployment.active_version_id)
+
+
+def infer(recorder: RunRecorder, seq: int, **fields: Any) -> bool:
+    frame = Frame("a session", seq, 64, 48, b"")
+    recorder.receive(seq)
+    return recorder.infer(
+        {**result(frame, recorder.version_id), **fields}, dict(TIMINGS)
+    )
+
+
+def saved(recorder: RunRecorder) -> Run:
+    recorder.save()
+    records.write(lambda: None).result()
+    return Run.objects.latest("id")
+
+
+def test_seconds_with_a_hot_dog_run_from_result_to_result(
+    recorder: RunRecorder, clock: Clock
+):
+    # A hot dog from 0 to 0.9 s, none until 1.5 s, and again from there.
+    moments = [(0.0, True), (0.4, True), (0.9, False), (1.2, False), (1.5, True)]
+    for seq, (at, is_hot_dog) in enumerate(moments):
+        clock.now = 100 + at
+        infer(recorder, seq, is_hot_dog=is_hot_dog)
+    assert saved(recorder).hot_dog_seconds == pytest.approx(0.9)
+
+
+def test_a_gap_between_results_counts_for_a_second_at_most(
+    recorder: RunRecorder, clock: Clock
+):
+    infer(recorder, 0)
+    clock.now += 3600
+    infer(recorder, 1)
+    assert saved(recorder).hot_dog_seconds == pytest.approx(1.0)
+
+
+def test_labels_are_counted_once_a_result(recorder: RunRecorder):
+    def entry(label: str) -> dict[str, Any]:
+        return {"label": label, "score": 0.9, "box": [0, 0, 1, 1]}
+
+    infer(recorder, 0, detections=[entry("hot dog"), entry("hot dog"), entry("cup")])
+    infer(recorder, 1, detections=[])
+    # Of a classifier only the best label was seen; all others are always there.
+    infer(
+        recorder,
+        2,
+        detections=[],
+        classifications=[
+            {"label": "pizza", "score": 0.7},
+            {"label": "hot dog", "score": 0.3},
+        ],
+    )
+    assert saved(recorder).labels == {"hot dog": 1, "cup": 1, "pizza": 1}
+
+
+def test_a_run_tells_who_answered_and_how_fast(recorder: RunRecorder):
+    for seq in range(3):
+        infer(recorder, seq)
+    run = saved(recorder)
+    assert (run.engine, run.worker) == ("scripted", "here:1")
+    assert run.latency == {
+        "wait": {"p50": pytest.approx(20, rel=0.025), "p95": pytest.approx(20, 0.025)},
+        "age": {"p50": pytest.approx(40, rel=0.025), "p95": pytest.approx(40, 0.025)},
+    }
+
+
+def test_a_frame_that_is_not_waited_for_leaves_no_trace_in_the_figures(
+    recorder: RunRecorder,
+):
+    assert infer(recorder, 0)
+    assert not recorder.infer(
+        result(Frame("a session", 0, 64, 48, b""), recorder.version_id, label="cup"),
+        dict(TIMINGS),
+    )
+    run = saved(recorder)
+    assert (run.inferred, run.labels) == (1, {"hot dog": 1})
+
+
+def test_the_last_figures_are_final(recorder: RunRecorder):
+    infer(recorder, 0)
+    recorder.finish()
+    infer(recorder, 1)
+    run = saved(recorder)
+    assert run.ended_at is not None
+    assert run.received == 1
