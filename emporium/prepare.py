@@ -45,7 +45,8 @@ def refuse_taken_ports() -> None:
     if problem := redis_server.listen_problem(host, port):
         sys.exit(
             f"The page can't be served on {host}:{port} ({problem}). Stop what runs "
-            f"there, or choose another port: make run PORT={port + 1}"
+            f"there, choose another port (make run PORT={port + 1}), or set HOST in "
+            ".env to an address of this machine."
         )
     if not os.environ.get("REDIS_URL"):
         redis_server.refuse_taken_port(redis_server.read_port())

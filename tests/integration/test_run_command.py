@@ -1,0 +1,207 @@
+"""`make run` in a copy of the checkout: what a newcomer types, and what is answered."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from emporium.redis_server import default_port
+from tests.processes import ROOT, Process, free_port, wait_until
+
+NEEDED = ("apps", "emporium", "requirements", "static", "templates")
+TYPED = (".env.example", "Makefile", "Procfile", "manage.py")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout beside this one, with the same packages installed."""
+    checkout = tmp_path_factory.mktemp("checkout")
+    for name in NEEDED:
+        shutil.copytree(
+            ROOT / name,
+            checkout / name,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+    for name in TYPED:
+        shutil.copy(ROOT / name, checkout)
+    (checkout / ".venv").symlink_to(sys.prefix)
+    return checkout
+
+
+def newcomers_env(**env: str) -> dict[str, str]:
+    """Nothing of the tests' own settings."""
+    return {name: os.environ[name] for name in ("PATH", "HOME")} | env
+
+
+def descendants(pid: int) -> set[int]:
+    table = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True
+    )
+    parents = dict(map(int, line.split()) for line in table.stdout.splitlines())
+    found = {pid}
+    while (
+        more := {child for child, parent in parents.items() if parent in found} - found
+    ):
+        found |= more
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return bool(state.stdout.strip()) and not state.stdout.startswith("Z")
+
+
+class Run:
+    """`make run`, open, in a process group as a terminal would make one."""
+
+    def __init__(self, checkout: Path, log: Path) -> None:
+        self.port = free_port()
+        self.process = Process(
+            ["make", "-C", str(checkout), "run", f"PORT={self.port}"],
+            newcomers_env(),
+            log,
+        )
+        self.process.wait_for(
+            lambda: "Login" in self.process.output(), "the Emporium to open"
+        )
+        self.pids = descendants(self.process.pid)
+
+    def status_of(self, path: str) -> int:
+        with closing(http.client.HTTPConnection("localhost", self.port)) as connection:
+            connection.request("GET", path)
+            return connection.getresponse().status
+
+    def said(self, pattern: str) -> str:
+        match = re.search(pattern, self.process.output())
+        assert match, self.process.output()
+        return match.group(1)
+
+    def press_ctrl_c(self) -> None:
+        os.killpg(self.process.pid, signal.SIGINT)
+        self.wait_until_closed()
+
+    def wait_until_closed(self) -> None:
+        wait_until(lambda: not self.process.is_running(), "make to end")
+        self.process.terminate()  # closes its log
+        wait_until(
+            lambda: not any(map(is_alive, self.pids)), "every process to have ended"
+        )
+
+
+@pytest.fixture
+def run(checkout: Path, tmp_path: Path) -> Iterator[Run]:
+    run = Run(checkout, tmp_path / "run.log")
+    yield run
+    if run.process.is_running():
+        run.press_ctrl_c()
+
+
+def test_one_command_opens_the_emporium_and_ctrl_c_closes_all_of_it(
+    run: Run, checkout: Path, tmp_path: Path
+) -> None:
+    assert run.said(r"Page +(\S+)") == f"http://localhost:{run.port}"
+    assert run.said(r"Admin +(\S+)") == f"http://localhost:{run.port}/admin/"
+    password = run.said(r"Login +admin, password (\S+)")
+    assert run.status_of("/") == 200
+    assert run.status_of("/admin/login/") == 200
+    with Redis(port=default_port(checkout)) as redis:
+        assert redis.ping()
+    assert len(run.pids) > len(("make", "start", "honcho", "web", "worker", "jobs"))
+
+    run.press_ctrl_c()
+    assert "Error" not in run.process.output()
+
+    again = Run(checkout, tmp_path / "again.log")
+    assert again.said(r"Login +admin, password (\S+)") == password
+    again.press_ctrl_c()
+
+
+def test_the_end_of_one_process_ends_all_and_is_told(run: Run, checkout: Path) -> None:
+    with Redis(port=default_port(checkout)) as redis:
+        os.kill(redis.info("server")["process_id"], signal.SIGKILL)
+    run.wait_until_closed()
+    assert "redis.1 stopped (rc=-9)" in run.process.output()
+
+
+def refusal(checkout: Path, **env: str) -> str:
+    """What stands there when `make run` gives up before it starts anything."""
+    done = subprocess.run(
+        [sys.executable, "-m", "emporium.prepare"],
+        cwd=checkout,
+        env=newcomers_env(**env),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "abc"),
+        ("PORT", "70000"),
+        ("REDIS_PORT", "none"),
+        ("REDIS_URL", "ftp://example.org"),
+        ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+        ("DEBUG", "perhaps"),
+    ],
+)
+def test_an_impossible_setting_is_told_in_one_sentence(
+    checkout: Path, name: str, value: str
+) -> None:
+    said = refusal(checkout, **{name: value})
+    assert name in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"), [("PORT", "make run PORT="), ("REDIS_PORT",) * 2]
+)
+def test_a_taken_port_is_told_with_its_cure(
+    checkout: Path, name: str, cure: str
+) -> None:
+    ports = {"PORT": str(free_port()), "REDIS_PORT": str(free_port())}
+    with socket.create_server(("127.0.0.1", int(ports[name]))):
+        said = refusal(checkout, **ports)
+    assert ports[name] in said
+    assert cure in said
+    assert said.count("\n") == 1
+
+
+def test_a_machine_without_python_is_told_what_to_install(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("cat", "cmp", "dirname", "grep", "id"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    done = subprocess.run(
+        [str(shutil.which("sh")), "requirements/install.sh", "base"],
+        cwd=tmp_path,
+        env={"PATH": str(programs)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert done.stderr.startswith("Python 3.11 or newer is needed")
+    assert done.stderr.count("\n") == 1
