@@ -49,7 +49,8 @@ def descendants(pid: int) -> set[int]:
     table = subprocess.run(
         ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True
     )
-    parents = dict(map(int, line.split()) for line in table.stdout.splitlines())
+    rows = [line.split() for line in table.stdout.splitlines()]
+    parents = {int(child): int(parent) for child, parent in rows}
     found = {pid}
     while (
         more := {child for child, parent in parents.items() if parent in found} - found
