@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,28 +46,12 @@ def newcomers_env(**env: str) -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "HOME")} | env
 
 
-def descendants(pid: int) -> set[int]:
-    table = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True
-    )
-    rows = [line.split() for line in table.stdout.splitlines()]
-    parents = {int(child): int(parent) for child, parent in rows}
-    found = {pid}
-    while (
-        more := {child for child, parent in parents.items() if parent in found} - found
-    ):
-        found |= more
-    return found
-
-
-def is_alive(pid: int) -> bool:
-    state = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return bool(state.stdout.strip()) and not state.stdout.startswith("Z")
+def group_has_ended(leader: int) -> bool:
+    try:
+        os.killpg(leader, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 class Run:
@@ -82,7 +67,9 @@ class Run:
         self.process.wait_for(
             lambda: "Login" in self.process.output(), "the Emporium to open"
         )
-        self.pids = descendants(self.process.pid)
+        started = re.findall(r"(\w+)\.1 +started \(pid=(\d+)\)", self.process.output())
+        # honcho makes each the leader of a process group, which its children are in.
+        self.groups = {name: int(pid) for name, pid in started}
 
     def status_of(self, path: str) -> int:
         with closing(http.client.HTTPConnection("localhost", self.port)) as connection:
@@ -101,9 +88,8 @@ class Run:
     def wait_until_closed(self) -> None:
         wait_until(lambda: not self.process.is_running(), "make to end")
         self.process.terminate()  # closes its log
-        wait_until(
-            lambda: not any(map(is_alive, self.pids)), "every process to have ended"
-        )
+        for name, leader in self.groups.items():
+            wait_until(partial(group_has_ended, leader), f"{name} to end")
 
 
 @pytest.fixture
@@ -124,7 +110,8 @@ def test_one_command_opens_the_emporium_and_ctrl_c_closes_all_of_it(
     assert run.status_of("/admin/login/") == 200
     with Redis(port=default_port(checkout)) as redis:
         assert redis.ping()
-    assert len(run.pids) > len(("make", "start", "honcho", "web", "worker", "jobs"))
+    assert set(run.groups) == {"web", "worker", "jobs", "redis"}
+    assert not any(map(group_has_ended, run.groups.values()))
 
     run.press_ctrl_c()
     assert "Error" not in run.process.output()
@@ -134,9 +121,8 @@ def test_one_command_opens_the_emporium_and_ctrl_c_closes_all_of_it(
     again.press_ctrl_c()
 
 
-def test_the_end_of_one_process_ends_all_and_is_told(run: Run, checkout: Path) -> None:
-    with Redis(port=default_port(checkout)) as redis:
-        os.kill(redis.info("server")["process_id"], signal.SIGKILL)
+def test_the_end_of_one_process_ends_all_and_is_told(run: Run) -> None:
+    os.kill(run.groups["redis"], signal.SIGKILL)
     run.wait_until_closed()
     assert "redis.1 stopped (rc=-9)" in run.process.output()
 
