@@ -33,7 +33,8 @@ from apps.sessions.models import CameraSession
 logger = logging.getLogger(__name__)
 
 Status = CameraSession.Status
-TRY_AGAIN_LATER = 1013
+# Of our own range: servers may not send 1013 themselves.
+TRY_AGAIN_LATER = 4013
 
 
 class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
