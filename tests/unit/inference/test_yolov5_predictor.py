@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -123,9 +124,14 @@ def test_timings_share_the_batch():
     assert one.timings.decode_ms > 0
 
 
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    return write_yolov5(tmp_path_factory.mktemp("yolov5"))
+
+
 @pytest.fixture
-def version(tmp_path):
-    return write_yolov5(tmp_path)
+def version(pristine, tmp_path):
+    return shutil.copytree(pristine, tmp_path / "version")
 
 
 def frames() -> list[Frame]:

@@ -1,0 +1,227 @@
+"""Every letter is answered, by a prediction or by the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import pytest
+from channels.layers import get_channel_layer
+from pytest_django import Settings
+from redis import Redis
+
+from apps.inference.answering import answer
+from apps.inference.mailbox import Letter, WorkerMailbox
+from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
+from apps.inference.serving import ModelHost
+from apps.inference.types import Frame, Prediction
+
+
+@dataclass
+class FakeRedis:
+    """What is sent to Redis, and in how many round trips."""
+
+    published: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    released: list[tuple[str, str]] = field(default_factory=list)
+    round_trips: int = 0
+
+    def pipeline(self, *, transaction: bool) -> FakeRedis:
+        return self
+
+    def __enter__(self) -> FakeRedis:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def publish(self, channel: str, content: bytes) -> None:
+        message = get_channel_layer().deserialize(content)
+        self.published.append((channel, message))
+
+    def eval(self, script: str, key_count: int, *values: str) -> None:
+        # The last two of a release are the session and the token.
+        self.released.append((values[-2], values[-1]))
+
+    def execute(self) -> None:
+        self.round_trips += 1
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return [message for _, message in self.published]
+
+
+@pytest.fixture
+def redis() -> FakeRedis:
+    return FakeRedis()
+
+
+@pytest.fixture
+def host(deployment: Deployment) -> ModelHost:
+    host = ModelHost()
+    host.follow()
+    return host
+
+
+def letter(seq: int, **fields: Any) -> Letter:
+    # Each frame of another size, so that a box tells whose it is.
+    width, height = 64 + 8 * seq, 48
+    frame = Frame(
+        f"session-{seq}", seq, width, height, b"\x80" * (width * height * 3 // 2)
+    )
+    defaults = {
+        "frame": frame,
+        "deployment": DEFAULT_DEPLOYMENT,
+        "reply_channel": f"channel-{seq}",
+        "age_ms": 12.5,
+        "token": "a token",
+    }
+    return Letter(**{**defaults, **fields})
+
+
+def answer_all(redis: FakeRedis, host: ModelHost, letters: Sequence[Letter]) -> None:
+    connection = cast(Redis, redis)
+    answer(connection, WorkerMailbox(connection, "gpu"), host, letters)
+
+
+def test_a_batch_is_answered_in_one_round_trip(redis: FakeRedis, host: ModelHost):
+    answer_all(redis, host, [letter(0), letter(1), letter(2)])
+
+    assert redis.round_trips == 1
+    assert [channel for channel, _ in redis.published] == [
+        *("channel-0", "channel-1", "channel-2")
+    ]
+    assert redis.released == [(f"session-{seq}", "a token") for seq in range(3)]
+
+
+def test_each_frame_gets_its_own_answer(redis: FakeRedis, host: ModelHost):
+    answer_all(redis, host, [letter(2), letter(0), letter(1)])
+
+    for (channel, message), seq in zip(redis.published, (2, 0, 1), strict=True):
+        width, height = 64 + 8 * seq, 48
+        assert channel == f"channel-{seq}"
+        assert message["type"] == "inference.result"
+        assert message["seq"] == seq
+        assert message["frame"] == {"width": width, "height": height}
+        assert message["is_hot_dog"] is True
+        assert message["detections"] == [
+            {
+                "label": "hot dog",
+                "score": 0.9,
+                "box": [width / 4, height / 4, width * 3 / 4, height * 3 / 4],
+            }
+        ]
+        assert message["classifications"] == []
+
+
+def test_an_answer_says_what_gave_it_and_how_long_it_took(
+    redis: FakeRedis, host: ModelHost, deployment: Deployment
+):
+    answer_all(redis, host, [letter(0)])
+
+    (message,) = redis.messages
+    assert message["served_by"]["version_id"] == deployment.active_version_id
+    timings = message["timings"]
+    assert timings["wait_ms"] == 12.5
+    assert timings["held_ms"] >= 0
+    assert list(timings) == [
+        *("wait_ms", "featurize_ms", "forward_ms", "decode_ms", "held_ms")
+    ]
+
+
+def test_a_turned_frame_is_told_upright(redis: FakeRedis, host: ModelHost):
+    turned = letter(0)
+    answer_all(redis, host, [replace(turned, frame=replace(turned.frame, rotation=90))])
+    assert redis.messages[0]["frame"] == {"width": 48, "height": 64}
+
+
+def test_a_frame_past_its_age_is_expired_and_never_predicted(
+    redis: FakeRedis, host: ModelHost, settings: Settings
+):
+    settings.AGE_BUDGET_MS = 200
+    answer_all(redis, host, [letter(0, age_ms=200.1), letter(1, age_ms=200), letter(2)])
+
+    outcomes = {message["seq"]: message["type"] for message in redis.messages}
+    assert outcomes == {
+        0: "inference.dropped",
+        1: "inference.result",
+        2: "inference.result",
+    }
+    (expired,) = (m for m in redis.messages if m["type"] == "inference.dropped")
+    assert expired["reason"] == "expired"
+    assert len(redis.released) == 3
+
+
+def test_deployments_in_one_batch_each_ask_their_own_model(
+    redis: FakeRedis, host: ModelHost, scripted_version: Callable[..., ModelVersion]
+):
+    Deployment.objects.create(
+        name="fruit", active_version=scripted_version(label="banana")
+    )
+    host.follow()
+
+    answer_all(
+        redis,
+        host,
+        [
+            letter(0),
+            letter(1, deployment="fruit"),
+            letter(2),
+            letter(3, deployment="fruit"),
+        ],
+    )
+
+    labels = {m["seq"]: m["detections"][0]["label"] for m in redis.messages}
+    assert labels == {0: "hot dog", 1: "banana", 2: "hot dog", 3: "banana"}
+    assert dict(redis.published)["channel-3"]["seq"] == 3
+    assert len(redis.released) == 4
+
+
+def test_without_a_model_every_frame_is_told_so(redis: FakeRedis, host: ModelHost):
+    answer_all(redis, host, [letter(0), letter(1, deployment="nobody's")])
+
+    outcomes = {message["seq"]: message for message in redis.messages}
+    assert outcomes[0]["type"] == "inference.result"
+    assert outcomes[1]["reason"] == "failed"
+    assert "No model" in outcomes[1]["sentence"]
+    assert len(redis.released) == 2
+
+
+class Breaking:
+    engine = "scripted"
+
+    def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
+        raise ZeroDivisionError("a detail for the log")
+
+
+class Forgetful:
+    """Answers all frames of a batch but the last."""
+
+    engine = "scripted"
+
+    def __init__(self, host: ModelHost) -> None:
+        self.predictor = host._serving[DEFAULT_DEPLOYMENT].predictor
+
+    def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
+        return self.predictor.predict(frames)[:-1]
+
+
+@pytest.mark.parametrize("make", [lambda host: Breaking(), Forgetful])
+def test_a_batch_that_the_model_fails_on_is_released_and_the_next_goes_on(
+    redis: FakeRedis, host: ModelHost, make: Callable[..., Any], caplog
+):
+    good = host._serving[DEFAULT_DEPLOYMENT]
+    host._serving[DEFAULT_DEPLOYMENT] = replace(good, predictor=make(host))
+
+    answer_all(redis, host, [letter(0), letter(1)])
+
+    assert [message["reason"] for message in redis.messages] == ["failed", "failed"]
+    assert len(redis.released) == 2
+    assert "failed on a batch" in caplog.text
+    for message in redis.messages:
+        assert "detail" not in message["sentence"]
+
+    host._serving[DEFAULT_DEPLOYMENT] = good
+    answer_all(redis, host, [letter(2)])
+
+    assert redis.messages[-1]["type"] == "inference.result"

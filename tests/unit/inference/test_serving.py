@@ -1,0 +1,329 @@
+"""A new version takes over, or the old one stays and the operator reads why."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from pytest_django import Settings
+
+from apps.inference import serving
+from apps.inference.exceptions import NoModelError
+from apps.inference.models import (
+    DEFAULT_DEPLOYMENT,
+    Activation,
+    Deployment,
+    ModelVersion,
+)
+from apps.inference.registry import register_version
+from apps.inference.services import activate
+from apps.inference.serving import ModelHost
+from apps.inference.types import Frame
+from tests import scripted_predictor
+from tests.processes import wait_until
+
+State = Activation.State
+FRAME = Frame("a session", 0, 64, 48, b"\x80" * (64 * 48 * 3 // 2))
+
+
+@pytest.fixture
+def host(deployment: Deployment) -> ModelHost:
+    """A host that has loaded what is deployed: a model that sees hot dogs."""
+    host = ModelHost()
+    host.follow()
+    return host
+
+
+def seen(host: ModelHost, deployment: str = DEFAULT_DEPLOYMENT) -> str:
+    """The label by which the versions of these tests can be told."""
+    _, (prediction,) = host.predict(deployment, [FRAME])
+    return prediction.detections[0].label
+
+
+def outcome(deployment: Deployment) -> tuple[str, str]:
+    activation = deployment.activations.latest()
+    return activation.state, activation.reason
+
+
+def test_what_is_deployed_answers_and_says_who_it_is(
+    deployment: Deployment, host: ModelHost
+):
+    loaded, _ = host.predict(DEFAULT_DEPLOYMENT, [FRAME])
+    version = deployment.active_version
+    assert loaded.describe() == {
+        "version_id": version.pk,
+        "name": "scripted",
+        "version": version.version,
+        "family": "scripted",
+        "engine": "scripted",
+        "worker": serving.WORKER_NAME,
+    }
+    assert seen(host) == "hot dog"
+
+
+@pytest.mark.django_db
+def test_without_a_deployment_there_is_no_model_and_no_fault():
+    host = ModelHost()
+    host.follow()
+    with pytest.raises(NoModelError, match="default"):
+        host.predict(DEFAULT_DEPLOYMENT, [FRAME])
+
+
+def test_another_version_takes_over_and_is_confirmed(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
+):
+    activate(deployment, scripted_version(label="banana"))
+    assert seen(host) == "hot dog"
+
+    host.follow()
+
+    assert seen(host) == "banana"
+    assert outcome(deployment) == (State.SWITCHED, "")
+
+
+def test_what_answers_already_is_not_loaded_again(
+    deployment: Deployment, host: ModelHost
+):
+    before, _ = host.predict(DEFAULT_DEPLOYMENT, [FRAME])
+    host.follow()
+    after, _ = host.predict(DEFAULT_DEPLOYMENT, [FRAME])
+    assert after is before
+
+
+def test_each_deployment_has_its_own_version(
+    host: ModelHost, scripted_version: Callable[..., ModelVersion]
+):
+    Deployment.objects.create(
+        name="fruit", active_version=scripted_version(label="banana")
+    )
+    host.follow()
+    assert (seen(host), seen(host, "fruit")) == ("hot dog", "banana")
+
+
+def spoil_weights(directory: Path) -> None:
+    (directory / "model.safetensors").write_bytes(b"not what was registered")
+
+
+def remove_weights(directory: Path) -> None:
+    (directory / "model.safetensors").unlink()
+
+
+def refuse_to_load(directory: Path) -> None:
+    (directory / "config.json").write_text('{"fail_on_load": "The head is missing."}')
+
+
+def break_config(directory: Path) -> None:
+    (directory / "config.json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (spoil_weights, "its checksum differs"),
+        (remove_weights, "no file model.safetensors"),
+        (refuse_to_load, "The head is missing."),
+        (break_config, "config.json isn't readable as JSON."),
+    ],
+)
+def test_a_version_that_cannot_be_loaded_is_rolled_back_with_the_reason(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
+    damage: Callable[[Path], None],
+    reason: str,
+):
+    before = deployment.active_version
+    version = scripted_version(label="banana")
+    damage(version.path)
+    activate(deployment, version)
+
+    host.follow()
+
+    assert seen(host) == "hot dog"
+    assert Deployment.objects.get().active_version == before
+    state, told = outcome(deployment)
+    assert state == State.ROLLED_BACK
+    assert reason in told
+
+
+@pytest.mark.parametrize(
+    ("family", "reason"),
+    [
+        ("astrology", "No predictor knows the model family 'astrology'."),
+        # Python's own words for it are for the log.
+        ("unwritten", "Loading it failed; the worker's log says why."),
+    ],
+)
+def test_a_family_that_cannot_be_run_is_rolled_back_with_the_reason(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_model: Callable[..., Path],
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+    family: str,
+    reason: str,
+):
+    settings.PREDICTOR_FAMILIES = {
+        **settings.PREDICTOR_FAMILIES,
+        "unwritten": "tests.predictor_that_nobody_has_written",
+    }
+    version = register_version(
+        name=family, family=family, directory=scripted_model(label="banana")
+    )
+    activate(deployment, version)
+
+    host.follow()
+
+    assert seen(host) == "hot dog"
+    assert outcome(deployment) == (State.ROLLED_BACK, reason)
+    assert ("No module named" in caplog.text) == (family == "unwritten")
+
+
+def test_a_refused_version_is_not_tried_every_second(
+    db: None, scripted_version: Callable[..., ModelVersion], caplog
+):
+    """A deployment that never worked has no version to go back to."""
+    version = scripted_version(fail_on_load="The head is missing.")
+    Deployment.objects.create(name=DEFAULT_DEPLOYMENT, active_version=version)
+    host = ModelHost()
+
+    for _ in range(3):
+        host.follow()
+
+    assert caplog.text.count("The head is missing.") == 1
+
+
+def test_a_refused_version_is_tried_again_when_it_is_activated_anew(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
+):
+    version = scripted_version(fail_on_load="The head is missing.")
+    activate(deployment, version)
+    host.follow()
+    host.follow()
+    (version.path / "config.json").write_text(json.dumps({"label": "banana"}))
+
+    activate(deployment, version)
+    host.follow()
+
+    assert seen(host) == "banana"
+    assert outcome(deployment) == (State.SWITCHED, "")
+
+
+@contextmanager
+def unwritable_activations() -> Iterator[None]:
+    """A database that can be read only, as far as activations go."""
+
+    def refuse(execute: Any, sql: str, *arguments: Any) -> Any:
+        if sql.startswith("UPDATE") and "activation" in sql:
+            raise OperationalError("database is locked")
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(refuse):
+        yield
+
+
+@pytest.mark.usefixtures("transactional_db")
+@pytest.mark.parametrize(
+    ("config", "label", "state"),
+    [
+        ({"label": "banana"}, "banana", State.SWITCHED),
+        ({"fail_on_load": "The head is missing."}, "hot dog", State.ROLLED_BACK),
+    ],
+)
+def test_what_the_database_could_not_take_is_told_later(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
+    config: dict[str, str],
+    label: str,
+    state: str,
+):
+    activate(deployment, scripted_version(**config))
+    with unwritable_activations(), pytest.raises(OperationalError):
+        host.follow()
+    assert seen(host) == label
+
+    host.follow()
+
+    assert outcome(deployment)[0] == state
+
+
+@pytest.mark.parametrize(
+    ("engine", "size"), [("scripted", 1), ("torch-cpu", 1), ("torch-cuda", 8)]
+)
+def test_only_a_gpu_takes_several_frames_at_once(
+    host: ModelHost, engine: str, size: int
+):
+    loaded, _ = host.predict(DEFAULT_DEPLOYMENT, [FRAME])
+    loaded.predictor.engine = engine
+    assert host.batch_size == size
+
+
+def test_a_host_without_a_model_takes_one_frame_to_say_so():
+    assert ModelHost().batch_size == 1
+
+
+class SlowLoading(ModuleType):
+    """A family whose models take until a test says so to be loaded."""
+
+    def __init__(self) -> None:
+        super().__init__("tests.slow_loading_predictor")
+        self.is_loading = threading.Event()
+        self.may_end = threading.Event()
+
+    def load(self, directory: Path) -> scripted_predictor.ScriptedPredictor:
+        self.is_loading.set()
+        assert self.may_end.wait(60)
+        return scripted_predictor.load(directory)
+
+
+@pytest.fixture
+def slow_loading(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> SlowLoading:
+    module = SlowLoading()
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(serving, "FOLLOW_INTERVAL_S", 0.001)
+    settings.PREDICTOR_FAMILIES = {
+        **settings.PREDICTOR_FAMILIES,
+        "slow": module.__name__,
+    }
+    return module
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_frames_are_answered_while_another_version_is_loaded(
+    deployment: Deployment,
+    scripted_model: Callable[..., Path],
+    slow_loading: SlowLoading,
+):
+    version = register_version(
+        name="slow", family="slow", directory=scripted_model(label="banana")
+    )
+    host = ModelHost()
+    host.start()
+    try:
+        activate(deployment, version)
+        assert slow_loading.is_loading.wait(60)
+        assert seen(host) == "hot dog"
+
+        slow_loading.may_end.set()
+
+        wait_until(lambda: seen(host) == "banana", "the new version to answer")
+        wait_until(
+            lambda: outcome(deployment)[0] == State.SWITCHED, "it to be recorded"
+        )
+    finally:
+        slow_loading.may_end.set()
+        host.stop()
+    assert "model-loader" not in {thread.name for thread in threading.enumerate()}
