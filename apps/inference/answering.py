@@ -63,6 +63,7 @@ def _predictions(
         loaded, predictions = host.predict(
             deployment, [letter.frame for letter in letters]
         )
+        answers = list(zip(letters, predictions, strict=True))
     except NoModelError as error:
         logger.warning("%s", error)
         sentence = "No model is loaded. The operator sees why."
@@ -72,7 +73,7 @@ def _predictions(
         sentence = "The model failed on this picture."
     else:
         served_by = loaded.describe()
-        for letter, prediction in zip(letters, predictions, strict=True):
+        for letter, prediction in answers:
             held_ms = (time.monotonic() - taken_at) * 1000
             yield (
                 letter,

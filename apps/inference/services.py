@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.inference.models import Activation, Deployment, ModelVersion
@@ -39,36 +40,55 @@ def activate(
 
 def confirm_activation(deployment_id: int, version_id: int) -> None:
     """A worker answers with the version now. The first worker to say so is recorded."""
-    Activation.objects.filter(
-        deployment_id=deployment_id,
-        to_version_id=version_id,
-        state=Activation.State.REQUESTED,
-    ).update(state=Activation.State.SWITCHED, finished_at=timezone.now())
+    requested = _requested(deployment_id, version_id)
+    # Workers say it every second, and a needless update would lock SQLite.
+    if requested.exists():
+        requested.update(state=Activation.State.SWITCHED, finished_at=timezone.now())
 
 
-@transaction.atomic
 def roll_back(deployment_id: int, version_id: int, reason: str) -> None:
     """A worker could not load the version: the one before it stays the active one.
 
     Nothing is changed when an operator has moved on to another version meanwhile, nor
     when there is no version to go back to: then the deployment waits to be mended.
     """
-    requested = (
-        Activation.objects.select_for_update()
-        .filter(
-            deployment_id=deployment_id,
-            to_version_id=version_id,
-            state=Activation.State.REQUESTED,
-        )
-        .first()
-    )
+    if _requested(deployment_id, version_id).exists():
+        _roll_back(deployment_id, version_id, reason)
+
+
+@transaction.atomic
+def _roll_back(deployment_id: int, version_id: int, reason: str) -> None:
+    requested = _requested(deployment_id, version_id).select_for_update().first()
     if requested is None:
         return
     requested.state = Activation.State.ROLLED_BACK
     requested.reason = reason
     requested.finished_at = timezone.now()
     requested.save(update_fields=["state", "reason", "finished_at"])
-    if requested.from_version_id is not None:
+    version_before = _version_before(requested)
+    if version_before is not None:
         Deployment.objects.filter(
             pk=deployment_id, active_version_id=version_id
-        ).update(active_version_id=requested.from_version_id)
+        ).update(active_version_id=version_before)
+
+
+def _requested(deployment_id: int, version_id: int) -> QuerySet[Activation]:
+    return Activation.objects.filter(
+        deployment_id=deployment_id,
+        to_version_id=version_id,
+        state=Activation.State.REQUESTED,
+    )
+
+
+def _version_before(activation: Activation | None) -> int | None:
+    """The version to go back to, past those that could not be loaded either.
+
+    Two operators in a row may have asked for versions that fail one after the other.
+    """
+    version_id = None
+    while activation is not None and activation.state == Activation.State.ROLLED_BACK:
+        version_id = activation.from_version_id
+        activation = activation.deployment.activations.filter(
+            to_version_id=version_id, pk__lt=activation.pk
+        ).first()
+    return version_id

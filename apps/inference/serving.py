@@ -88,8 +88,8 @@ def _grey_frame(width: int = 640, height: int = 480) -> Frame:
 class ModelHost:
     def __init__(self) -> None:
         self._serving: dict[str, LoadedVersion] = {}
-        # Versions that could not be loaded: not tried again every second.
-        self._refused: set[int] = set()
+        # Versions that could not be loaded, and why: not tried again every second.
+        self._refused: dict[int, str] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._keep_following, name="model-loader", daemon=True
@@ -130,37 +130,43 @@ class ModelHost:
         )
         # A refused version is tried again once it has been replaced and asked for anew.
         wanted = {deployment.active_version_id for deployment in deployments}
-        self._refused &= wanted
+        self._refused = {pk: why for pk, why in self._refused.items() if pk in wanted}
         for deployment in deployments:
             version = deployment.active_version
             serving = self._serving.get(deployment.name)
-            if serving is not None and serving.version_id == version.pk:
-                continue
-            if version.pk in self._refused:
-                continue
-            self._switch(deployment, version)
+            if serving is None or serving.version_id != version.pk:
+                self._switch(deployment, version)
+            self._report(deployment, version)
 
     def _switch(self, deployment: Deployment, version: ModelVersion) -> None:
+        if version.pk in self._refused:
+            return
         logger.info("Loading %s for %s", version, deployment.name)
         try:
             self._serving[deployment.name] = load_version(version)
         except InferenceError as error:
-            self._refuse(deployment, version, str(error))
+            self._refuse(version, str(error))
         except Exception:
             logger.exception("%s could not be loaded", version)
-            self._refuse(
-                deployment, version, "Loading it failed; the worker's log says why."
-            )
+            self._refuse(version, "Loading it failed; the worker's log says why.")
         else:
             logger.info("%s answers for %s", version, deployment.name)
-            services.confirm_activation(deployment.pk, version.pk)
 
-    def _refuse(
-        self, deployment: Deployment, version: ModelVersion, reason: str
-    ) -> None:
+    def _refuse(self, version: ModelVersion, reason: str) -> None:
         logger.error("%s stays out: %s", version, reason)
-        self._refused.add(version.pk)
-        services.roll_back(deployment.pk, version.pk, reason)
+        self._refused[version.pk] = reason
+
+    def _report(self, deployment: Deployment, version: ModelVersion) -> None:
+        """Write what came of an activation, if that isn't written yet.
+
+        Done in each round: the database may have been busy, or the operator may have
+        gone back to what answers already.
+        """
+        reason = self._refused.get(version.pk)
+        if reason is None:
+            services.confirm_activation(deployment.pk, version.pk)
+        else:
+            services.roll_back(deployment.pk, version.pk, reason)
 
     def _keep_following(self) -> None:
         while not self._stopping.wait(FOLLOW_INTERVAL_S):
