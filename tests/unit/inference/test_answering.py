@@ -16,6 +16,7 @@ from apps.inference.mailbox import Letter, WorkerMailbox
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
 from apps.inference.serving import ModelHost
 from apps.inference.types import Frame, Prediction
+from tests.scripted_predictor import ScriptedPredictor
 
 
 @dataclass
@@ -174,6 +175,10 @@ def test_deployments_in_one_batch_each_ask_their_own_model(
     labels = {m["seq"]: m["detections"][0]["label"] for m in redis.messages}
     assert labels == {0: "hot dog", 1: "banana", 2: "hot dog", 3: "banana"}
     assert dict(redis.published)["channel-3"]["seq"] == 3
+    # One batch each, beside the one of the warm-up.
+    for name in (DEFAULT_DEPLOYMENT, "fruit"):
+        predictor = cast(ScriptedPredictor, host._serving[name].predictor)
+        assert predictor.batches == 2
     assert len(redis.released) == 4
 
 

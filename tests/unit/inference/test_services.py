@@ -157,6 +157,17 @@ def test_failures_one_after_the_other_lead_back_to_what_worked(
     assert active(deployment) == versions[0]
 
 
+def test_versions_that_fail_in_turn_lead_out_of_the_circle(
+    deployment: Deployment, versions: list[ModelVersion]
+):
+    """An operator goes to and fro between two versions that both fail in the end."""
+    for version in (versions[1], versions[2], versions[1]):
+        activate(deployment, version)
+    for version in (versions[2], versions[1], versions[1]):
+        roll_back(deployment.pk, version.pk, "The file is cut short.")
+    assert active(deployment) == versions[0]
+
+
 def test_the_version_before_is_the_one_that_the_last_operator_saw(
     deployment: Deployment, versions: list[ModelVersion]
 ):

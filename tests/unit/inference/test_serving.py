@@ -221,6 +221,42 @@ def test_a_refused_version_is_tried_again_when_it_is_activated_anew(
     assert outcome(deployment) == (State.SWITCHED, "")
 
 
+def test_going_back_to_what_answers_already_is_confirmed(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
+):
+    before = deployment.active_version
+    activate(deployment, scripted_version(label="banana"))
+    activate(deployment, before)
+
+    host.follow()
+
+    assert seen(host) == "hot dog"
+    assert outcome(deployment) == (State.SWITCHED, "")
+
+
+def test_a_version_that_two_deployments_ask_for_is_rolled_back_in_both(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
+    caplog: pytest.LogCaptureFixture,
+):
+    other = Deployment.objects.create(
+        name="other", active_version=deployment.active_version
+    )
+    version = scripted_version(fail_on_load="The head is missing.")
+    activate(deployment, version)
+    activate(other, version)
+
+    host.follow()
+
+    told = (State.ROLLED_BACK, "The head is missing.")
+    assert outcome(deployment) == outcome(other) == told
+    # It was tried once.
+    assert caplog.text.count("The head is missing.") == 1
+
+
 @contextmanager
 def unwritable_activations() -> Iterator[None]:
     """A database that can be read only, as far as activations go."""

@@ -98,11 +98,9 @@ class Stage:
     async def show(self, *sizes: tuple[int, int]) -> None:
         """Show frames one after the other, each offered before the next comes."""
         for size in sizes or [(64, 48)]:
-            count = len(self.client.offered)
+            number = len(self.client.offered) + 1
             self.track.show(size)
-            await eventually(
-                lambda count=count: len(self.client.offered) > count, "offer"
-            )
+            await self.has_offered(number)
             # And the pipeline has been told so.
             await ticks()
 
