@@ -45,8 +45,8 @@ PREPROCESSOR_CONFIG: dict[str, Any] = {
 def build_classifier() -> ResNetForImageClassification:
     config = ResNetConfig(
         embedding_size=32,
-        hidden_sizes=[32, 64, 112, 176],
-        depths=[1, 1, 1, 1],
+        hidden_sizes=[32, 64, 128, 192],
+        depths=[2, 2, 1, 1],
         layer_type="basic",
         id2label=dict(enumerate(CLASSIFIER_LABELS)),
         label2id={label: index for index, label in enumerate(CLASSIFIER_LABELS)},
@@ -65,7 +65,7 @@ class ClassifierTask:
         "show a hot dog, two none of the foods, and one each other food."
     )
     labels = CLASSIFIER_LABELS
-    steps = 2400
+    steps = 4500
     batch_size = 32
     learning_rate = 2e-3
 

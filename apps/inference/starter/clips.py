@@ -17,13 +17,14 @@ from typing import Any, BinaryIO
 import cv2
 import numpy as np
 
+from apps.inference.hotdog import HOT_DOG
 from apps.inference.starter import clutter
 from apps.inference.starter.backgrounds import paint_background
 from apps.inference.starter.camera import add_noise
 from apps.inference.starter.composition import Drawing, Scene, Thing, compose
 from apps.inference.starter.easel import Image, Pose
 from apps.inference.starter.marker import draw_marker, strip_height
-from apps.inference.starter.scenes import FOODS, HOT_DOG, UPRIGHT
+from apps.inference.starter.scenes import FOODS, UPRIGHT
 
 # Chromium plays an MJPEG file at this rate whatever it holds.
 FRAMES_PER_SECOND = 30
@@ -71,8 +72,12 @@ def render_clip(
     seed: int = 0,
     size: tuple[int, int] = (640, 480),
     marker: bool = True,
+    every: int = 1,
 ) -> Iterator[ClipFrame]:
-    """Render frame after frame, the same for the same seed; size is (width, height)."""
+    """Render frame after frame, or each `every`th, the same for the same seed.
+
+    `size` is (width, height).
+    """
     rng = Random(seed)
     backdrop = _backdrop(rng, *size)
     index = 0
@@ -81,8 +86,9 @@ def render_clip(
         design = rng.randrange(2**32)
         count = round(segment.seconds * FRAMES_PER_SECOND)
         for share in np.linspace(0, 1, count):
-            things = _things(segment, design, path, float(share))
-            yield _frame(backdrop, things, index, marker=marker)
+            if index % every == 0:
+                things = _things(segment, design, path, float(share))
+                yield _frame(backdrop, things, index, marker=marker)
             index += 1
 
 

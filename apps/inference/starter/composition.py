@@ -35,10 +35,14 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """An RGB picture and (label, box xyxy in its pixels) of each object in view."""
+    """An RGB picture and (label, box xyxy in its pixels) of each object in view.
+
+    `decoys` are boxes of the look-alikes, which have no label in the product.
+    """
 
     image: NDArray[np.uint8]
     objects: tuple[tuple[str, BoxXYXY], ...]
+    decoys: tuple[tuple[str, BoxXYXY], ...] = ()
 
 
 def compose(

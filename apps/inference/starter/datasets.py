@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from apps.inference.hotdog import HOT_DOG
 from apps.inference.preprocessing import letterbox, resize_center_crop
 from apps.inference.starter.scenes import (
-    HOT_DOG,
+    DECOY_LABELS,
     LABELS,
     NOTHING,
     render_labelled_scene,
@@ -29,6 +30,8 @@ _SEEDS_PER_RUN = 10_000_000
 
 DETECTOR_INPUT_SIZE = (320, 256)
 CLASSIFIER_INPUT_SIDE = 128
+# Look-alikes with labels of their own are told apart far sooner than mere background.
+TRAINED_LABELS = (*LABELS, *DECOY_LABELS)
 CLASSIFIER_LABELS = (*LABELS, NOTHING)
 # Hot dogs and empty scenes twice as often as each other food.
 _LABEL_CYCLE = (
@@ -69,9 +72,10 @@ class DetectorExamples(Dataset[tuple[Tensor, Tensor]]):
         image, fitted = letterbox(scene.image, DETECTOR_INPUT_SIZE)
         scale = fitted.fitted[0] / width
         offset = torch.tensor((fitted.left, fitted.top) * 2)
-        objects = torch.zeros(len(scene.objects), 5)
-        for row, (label, box) in zip(objects, scene.objects, strict=True):
-            row[0] = LABELS.index(label)
+        known = scene.objects + scene.decoys
+        objects = torch.zeros(len(known), 5)
+        for row, (label, box) in zip(objects, known, strict=True):
+            row[0] = TRAINED_LABELS.index(label)
             row[1:] = torch.tensor(box) * scale + offset
         return _channels_first(image), objects
 

@@ -46,7 +46,7 @@ def detection_loss(
     """
     total = levels[0].new_zeros(())
     for raw, shapes, stride, weight in zip(
-        levels, anchors, strides, _LEVEL_WEIGHTS, strict=True
+        levels, anchors, strides, _LEVEL_WEIGHTS, strict=False
     ):
         found = _match(objects, shapes, stride, raw.shape[2], raw.shape[3])
         wanted = torch.zeros_like(raw[..., 4])

@@ -36,11 +36,13 @@ def publish(trainer: Trainer, directory: Path, command: str) -> dict[str, Any]:
     directory.mkdir(parents=True, exist_ok=True)
     task.save(trainer.average, directory)
     path = directory / weights.WEIGHTS_NAME
+    tensors = weights.load_state_dict(directory)
+    learned = [name for name, _ in task.network.named_parameters()]
     card = {
         "name": task.name,
         "description": task.description,
         "labels": task.labels,
-        "parameters": sum(part.numel() for part in task.network.parameters()),
+        "parameters": sum(tensors[name].numel() for name in learned),
         "data": DATA,
         "seed": task.seed,
         "steps": trainer.steps,

@@ -13,13 +13,13 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.inference.hotdog import HOT_DOG
 from apps.inference.starter import clutter, cups, foods, hotdogs
 from apps.inference.starter.backgrounds import paint_background
 from apps.inference.starter.camera import photograph
 from apps.inference.starter.composition import Drawing, Scene, Thing, compose
 from apps.inference.starter.easel import Pose
 
-HOT_DOG = "hot dog"
 NOTHING = "nothing"
 FOODS: dict[str, Drawing] = {
     HOT_DOG: hotdogs.hot_dog,
@@ -30,7 +30,14 @@ FOODS: dict[str, Drawing] = {
     "cup": cups.cup,
 }
 LABELS = tuple(FOODS)
-_LOOK_ALIKES: tuple[Drawing, ...] = (hotdogs.bun, hotdogs.sausage, hotdogs.sandwich)
+_DECOYS: dict[str, Drawing] = {
+    "bun": hotdogs.bun,
+    "sausage": hotdogs.sausage,
+    "sandwich": hotdogs.sandwich,
+}
+DECOY_LABELS = tuple(_DECOYS)
+# Beside the star of a classifier scene, as a share of the picture's short side.
+_LARGEST_EXTRA = 0.5
 _CLUTTER: tuple[Drawing, ...] = (
     clutter.plate,
     clutter.cutlery,
@@ -53,9 +60,15 @@ def render_scene(seed: int, width: int = 320, height: int = 240) -> Scene:
     rng = Random(seed)
     picture = paint_background(rng, width, height)
     things = _backdrop(rng, width, height)
-    things += _scatter(rng, _choose(rng), width, height)
-    objects = compose(picture, things, light=_light(rng))
-    return Scene(np.asarray(photograph(rng, picture), np.uint8), objects)
+    cast = _choose(rng)
+    largest = 1.15 if len(cast) <= 2 else 0.7
+    things += _scatter(rng, cast, width, height, largest=largest)
+    seen = compose(picture, things, light=_light(rng))
+    return Scene(
+        image=np.asarray(photograph(rng, picture), np.uint8),
+        objects=tuple(one for one in seen if one[0] in FOODS),
+        decoys=tuple(one for one in seen if one[0] in _DECOYS),
+    )
 
 
 def render_labelled_scene(
@@ -64,16 +77,20 @@ def render_labelled_scene(
     """A scene for the classifier whose centre square shows what `label` says.
 
     A hot dog may have any company; another food has no other food beside it; "nothing"
-    means no food of `LABELS` at all.
+    means no food of `LABELS` at all, though often something that looks like one.
     """
     rng = Random(seed)
     picture = paint_background(rng, width, height)
-    extras = [_unlabelled(rng) for _ in range(rng.choice((0, 0, 1, 1, 2, 3)))]
-    things = _backdrop(rng, width, height) + _scatter(rng, extras, width, height)
+    extras = [_extra(rng) for _ in range(rng.choice((0, 0, 1, 1, 2)))]
     if label == HOT_DOG and rng.random() < 0.3:
-        things += _scatter(rng, [_food(rng, rng.choice(LABELS[1:]))], width, height)
+        extras.append(_food(rng, rng.choice(LABELS[1:])))
+    things = _backdrop(rng, width, height)
+    things += _scatter(rng, extras, width, height, largest=_LARGEST_EXTRA)
     if label != NOTHING:
-        things.append(_star(rng, label, width, height))
+        things.append(_star(rng, _food(rng, label), width, height))
+    elif rng.random() < 0.6:
+        # Or size alone would tell a hot dog from what looks like one.
+        things.append(_star(rng, _decoy(rng), width, height))
     compose(picture, things, light=_light(rng))
     return np.asarray(photograph(rng, picture), np.uint8)
 
@@ -86,13 +103,18 @@ def _food(rng: Random, label: str | None = None) -> Cast:
     return FOODS[label], label
 
 
-def _unlabelled(rng: Random) -> Cast:
-    return rng.choice(_LOOK_ALIKES if rng.random() < 0.4 else _CLUTTER), None
+def _extra(rng: Random) -> Cast:
+    return _decoy(rng) if rng.random() < 0.4 else (rng.choice(_CLUTTER), None)
+
+
+def _decoy(rng: Random) -> Cast:
+    label = rng.choice(DECOY_LABELS)
+    return _DECOYS[label], label
 
 
 def _choose(rng: Random) -> list[Cast]:
     """Which objects a detector scene shows; a sixth of the scenes has no food."""
-    cast: list[Cast] = [_unlabelled(rng) for _ in range(rng.choice((0, 0, 1, 1, 2)))]
+    cast: list[Cast] = [_extra(rng) for _ in range(rng.choice((0, 0, 1, 1, 2)))]
     if rng.random() < 0.16:
         return cast
     count = rng.choice((1, 1, 1, 2, 2, 3))
@@ -118,10 +140,11 @@ def _pose(rng: Random, x: float, y: float, length: float, drawing: Drawing) -> P
     return Pose(x, y, length, angle, rng.uniform(0.68, 1.0))
 
 
-def _scatter(rng: Random, cast: Sequence[Cast], width: int, height: int) -> list[Thing]:
-    """Give each object a pose; the fewer there are, the larger they may be."""
+def _scatter(
+    rng: Random, cast: Sequence[Cast], width: int, height: int, *, largest: float
+) -> list[Thing]:
+    """Give each object a pose; `largest` is a share of the picture's short side."""
     short = min(width, height)
-    largest = 1.15 if len(cast) <= 2 else 0.7
     taken: list[Pose] = []
     things = []
     for drawing, label in cast:
@@ -141,14 +164,14 @@ def _apart(x: float, y: float, length: float, other: Pose) -> bool:
     return math.hypot(x - other.x, y - other.y) > 0.38 * (length + other.length)
 
 
-def _star(rng: Random, label: str, width: int, height: int) -> Thing:
+def _star(rng: Random, cast: Cast, width: int, height: int) -> Thing:
     """What decides a classifier scene: large enough, in the centre square."""
     short = min(width, height)
-    length = short * math.exp(rng.uniform(math.log(0.3), math.log(1.1)))
+    length = short * math.exp(rng.uniform(math.log(0.4), math.log(1.15)))
     room = max(0.06 * short, 0.5 * short - 0.42 * length)
     x = width / 2 + rng.uniform(-room, room)
     y = height / 2 + rng.uniform(-room, room)
-    drawing = FOODS[label]
+    drawing, label = cast
     return Thing(
         drawing, rng.randrange(2**32), _pose(rng, x, y, length, drawing), label
     )

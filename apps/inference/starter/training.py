@@ -33,10 +33,12 @@ class Task(Protocol):
     evaluation: str
     labels: tuple[str, ...]
     seed: int
-    network: nn.Module
     steps: int
     batch_size: int
     learning_rate: float
+
+    @property
+    def network(self) -> nn.Module: ...
 
     def examples(self) -> Dataset[Any]: ...
 
