@@ -26,12 +26,14 @@ def free_port() -> int:
         return port
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
+def wait_until(
+    condition: Callable[[], object], what: str, patience_s: float = PATIENCE_S
+) -> None:
     """Ask again and again, for as long as the slowest machine needs."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"Not in {PATIENCE_S} s: {what}")
+            raise AssertionError(f"Not in {patience_s} s: {what}")
         time.sleep(0.05)
 
 
