@@ -50,6 +50,8 @@ def table(report: Report) -> str:
         "Orchestration is the age less the model's own time. It holds the wait for a",
         "busy worker too, so its own cost shows where the worker has time to spare.",
     ]
+    if any(outcome.packets_lost for outcome in report.outcomes):
+        lines.append("Answers were not held against the truth where packets were lost.")
     if not report.outcomes[0].processes:
         lines.append("CPU and memory are not known, for this system has no /proc.")
     return "\n".join(lines)
@@ -113,7 +115,7 @@ def _accuracy(accuracy: Accuracy) -> str:
         return NOT_MEASURED
     return (
         f"{accuracy.found:.1%} of hot dogs found, {accuracy.false_alarms:.1%} false "
-        f"alarms, {accuracy.results} results"
+        f"alarms, in {accuracy.results} results"
     )
 
 
@@ -125,4 +127,8 @@ def _line(name: str, cells: Sequence[str]) -> str:
 def _spread(spread: Spread) -> str:
     if spread.p50 is None or spread.p95 is None:
         return NOT_MEASURED
-    return f"{spread.p50:.1f} / {spread.p95:.1f}"
+    return f"{_milliseconds(spread.p50)} / {_milliseconds(spread.p95)}"
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.1f}" if value < 1000 else f"{value:.0f}"

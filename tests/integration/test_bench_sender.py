@@ -17,7 +17,8 @@ from apps.inference.starter.clips import Segment, render_clip
 from apps.inference.starter.marker import read_marker
 from apps.nexus.ice import peer_configuration
 from bench.clip import Codec, EncodedClip, encode
-from bench.sender import ClipTrack, Sender, sending
+from bench.sender import Sender, sending
+from bench.track import ClipTrack
 from tests.processes import PATIENCE_S, Product
 
 # Larger than what the server sends on to inference, so that results speak of another
