@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -33,6 +35,10 @@ class RunInline(admin.TabularInline):
     extra = 0
     can_delete = False
     show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        queryset: QuerySet[Run] = super().get_queryset(request)
+        return queryset.select_related("session", "model_version__model")
 
     def has_add_permission(self, request: object, obj: object = None) -> bool:
         return False
