@@ -1,0 +1,35 @@
+"""The web process stays light: what runs models is never imported into it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+HEAVY = {"torch", "transformers", "openvino", "cv2", "torchvision", "onnxruntime"}
+# Rings a doorbell too, since Celery imports tasks when it feels like it. No Redis is
+# asked: the broker of this process is its own memory.
+SCRIPT = """
+import json, os, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+import emporium.asgi
+from celery import current_app
+from django.urls import get_resolver
+get_resolver().url_patterns
+from apps.inference import client
+current_app.conf.broker_url = "memory://"
+client.ring()
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_the_web_process_imports_nothing_that_runs_models():
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    modules = set(json.loads(done.stdout.splitlines()[-1]))
+    assert HEAVY & modules == set()
+    assert not any(name.startswith("apps.inference.predictors.") for name in modules)
+    # It is the whole web process that was looked at.
+    assert {"apps.nexus.consumers", "apps.sessions.views", "aiortc"} <= modules

@@ -1,0 +1,225 @@
+"""Sessions and runs are opened and closed once, whoever else has something to say."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from apps.inference.models import Deployment
+from apps.sessions import services, tasks
+from apps.sessions.models import CameraSession, Run
+from apps.sessions.services import RunFigures
+
+Status = CameraSession.Status
+
+pytestmark = pytest.mark.django_db
+
+FIGURES = RunFigures(
+    received=10,
+    inferred=4,
+    superseded=3,
+    expired=1,
+    failed=1,
+    pending=1,
+    hot_dog_seconds=1.5,
+    labels={"hot dog": 4},
+    latency={"age": {"p50": 30.0, "p95": 50.0}},
+    engine="scripted",
+    worker="here:1",
+)
+
+
+@pytest.fixture
+def session(deployment: Deployment) -> CameraSession:
+    return services.open_session(
+        deployment=deployment.name, user=None, client="Mozilla/5.0"
+    )
+
+
+@pytest.fixture
+def run(session: CameraSession) -> Run:
+    version_id = session.deployment.active_version_id
+    return Run.objects.get(pk=services.start_run(session.pk, version_id))
+
+
+@pytest.fixture
+def ended(session: CameraSession) -> Iterator[CameraSession]:
+    """A session that is over, and must be left as it ended."""
+    services.close_session(session.pk, sentence="The page was closed.")
+    before = CameraSession.objects.values().get(pk=session.pk)
+    yield session
+    assert CameraSession.objects.values().get(pk=session.pk) == before
+
+
+def test_a_session_begins_pending(deployment: Deployment):
+    operator = User.objects.create_user("operator")
+    session = services.open_session(
+        deployment=deployment.name, user=operator, client="Mozilla/5.0 " * 100
+    )
+    session.refresh_from_db()
+    assert session.status == Status.PENDING
+    assert session.user == operator
+    assert len(session.client) == 300
+    assert (session.live_at, session.ended_at) == (None, None)
+
+
+@pytest.mark.usefixtures("deployment")
+def test_nobody_can_visit_what_is_not_deployed():
+    with pytest.raises(Deployment.DoesNotExist):
+        services.open_session(deployment="nobody's", user=None, client="")
+    assert CameraSession.objects.count() == 0
+
+
+def test_a_session_moves_on_with_its_sentence(session: CameraSession):
+    assert services.change_status(session.pk, Status.ACQUIRING, "Allow the camera.")
+    session.refresh_from_db()
+    assert (session.status, session.sentence) == ("acquiring", "Allow the camera.")
+
+
+def test_a_long_sentence_is_cut(session: CameraSession):
+    services.change_status(session.pk, Status.FAILED, "because " * 100)
+    session.refresh_from_db()
+    assert len(session.sentence) == 300
+
+
+def test_the_moment_it_was_first_live_is_kept(session: CameraSession):
+    services.change_status(session.pk, Status.LIVE, "Live.")
+    session.refresh_from_db()
+    first = session.live_at
+    assert first is not None
+    services.change_status(session.pk, Status.PENDING, "The camera is off.")
+    services.change_status(session.pk, Status.LIVE, "Live.")
+    session.refresh_from_db()
+    assert session.live_at == first
+
+
+def test_closing_ends_the_session_and_its_runs(session: CameraSession, run: Run):
+    assert services.close_session(session.pk, sentence="The page was closed.")
+
+    session.refresh_from_db()
+    run.refresh_from_db()
+    assert (session.status, session.sentence) == ("ended", "The page was closed.")
+    assert session.ended_at is not None
+    assert run.ended_at == session.ended_at
+
+
+def test_closing_leaves_other_sessions_and_finished_runs_alone(
+    session: CameraSession, run: Run, deployment: Deployment
+):
+    other = services.open_session(deployment=deployment.name, user=None, client="")
+    services.finish_run(run.pk, FIGURES)
+    run.refresh_from_db()
+    finished_at = run.ended_at
+
+    services.close_session(session.pk, sentence="The page was closed.")
+
+    run.refresh_from_db()
+    other.refresh_from_db()
+    assert run.ended_at == finished_at
+    assert other.ended_at is None
+
+
+def test_a_failed_session_stays_failed_with_its_own_sentence(session: CameraSession):
+    services.change_status(session.pk, Status.FAILED, "No camera was found.")
+    services.close_session(session.pk, sentence="The page was closed.")
+    session.refresh_from_db()
+    assert (session.status, session.sentence) == ("failed", "No camera was found.")
+    assert session.ended_at is not None
+
+
+def test_a_session_that_failed_may_try_again(session: CameraSession):
+    services.change_status(session.pk, Status.FAILED, "No camera was found.")
+    assert services.change_status(session.pk, Status.LIVE, "Live.")
+
+
+def test_an_ended_session_does_not_move(ended: CameraSession):
+    assert not services.change_status(ended.pk, Status.LIVE, "Live.")
+
+
+def test_an_ended_session_is_not_ended_again(ended: CameraSession):
+    assert not services.close_session(ended.pk, sentence="It went away.")
+
+
+def test_an_unknown_session_is_nobody(deployment: Deployment):
+    stranger = uuid.uuid4()
+    assert not services.change_status(stranger, Status.LIVE, "Live.")
+    assert not services.close_session(stranger, sentence="It went away.")
+    services.touch_session(stranger)
+    assert CameraSession.objects.count() == 0
+
+
+def test_a_run_is_written_while_it_goes_on_and_finished_once(run: Run):
+    services.record_run(run.pk, RunFigures(received=3, inferred=1, pending=2))
+    run.refresh_from_db()
+    assert (run.received, run.ended_at) == (3, None)
+
+    services.finish_run(run.pk, FIGURES)
+    services.record_run(run.pk, RunFigures())
+    services.finish_run(run.pk, RunFigures())
+
+    run.refresh_from_db()
+    assert run.ended_at is not None
+    assert {name: getattr(run, name) for name in FIGURES.as_columns()} == (
+        FIGURES.as_columns()
+    )
+    assert run.received == run.inferred + run.dropped + run.pending
+
+
+def test_every_figure_has_a_column(run: Run):
+    columns = {column.name for column in Run._meta.get_fields()}
+    assert set(RunFigures().as_columns()) <= columns
+
+
+def ago(session: CameraSession, seconds: float) -> None:
+    CameraSession.objects.filter(pk=session.pk).update(
+        last_seen_at=timezone.now() - timedelta(seconds=seconds)
+    )
+
+
+def test_a_session_whose_process_is_gone_is_ended_with_its_runs(
+    session: CameraSession, run: Run
+):
+    services.record_run(run.pk, FIGURES)
+    ago(session, 61)
+
+    assert services.close_abandoned_sessions() == 1
+
+    session.refresh_from_db()
+    run.refresh_from_db()
+    assert session.status == Status.ENDED
+    assert "went away" in session.sentence
+    assert run.ended_at is not None
+    # What was last known of it stays.
+    assert run.received == 10
+    assert services.close_abandoned_sessions() == 0
+
+
+def test_a_session_that_was_touched_in_time_goes_on(session: CameraSession):
+    ago(session, 59)
+    assert services.close_abandoned_sessions() == 0
+    ago(session, 3600)
+    services.touch_session(session.pk)
+    assert services.close_abandoned_sessions() == 0
+
+
+def test_a_status_is_a_sign_of_life_too(session: CameraSession):
+    ago(session, 3600)
+    services.change_status(session.pk, Status.LIVE, "Live.")
+    assert services.close_abandoned_sessions() == 0
+
+
+def test_a_process_may_miss_one_touch():
+    assert services.ABANDONED_AFTER.total_seconds() > 2 * services.TOUCH_INTERVAL_S
+
+
+def test_the_job_says_what_it_closed(session: CameraSession, caplog):
+    tasks.close_abandoned_sessions()
+    assert caplog.text == ""
+    ago(session, 61)
+    tasks.close_abandoned_sessions()
+    assert "Closed 1 sessions" in caplog.text

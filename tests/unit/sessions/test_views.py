@@ -1,0 +1,107 @@
+"""The session page, and the policy under which its browser runs it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from django.test import Client
+
+
+@dataclass
+class Page(HTMLParser):
+    """What of a page the policy is about."""
+
+    html: str
+    inline: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+    _script: dict[str, str | None] | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.feed(self.html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        if tag == "style" or "style" in attributes:
+            self.inline.append(self.get_starttag_text() or tag)
+        self.inline += [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href", "action"):
+            address = attributes.get(name) or ""
+            if "//" in address or address.startswith(("javascript:", "data:")):
+                self.foreign.append(address)
+        self._script = attributes if tag == "script" else None
+
+    def handle_data(self, data: str) -> None:
+        if self._script is None or not data.strip():
+            return
+        if self._script.get("type") == "application/json":
+            self.data[self._script["id"] or ""] = json.loads(data)
+        else:
+            self.inline.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._script = None
+
+
+def policy(response: Any) -> dict[str, set[str]]:
+    directives = response.headers["Content-Security-Policy"].split(";")
+    return {name: set(sources) for name, *sources in map(str.split, directives)}
+
+
+def test_the_page_needs_neither_a_login_nor_a_deployment(client: Client):
+    response = client.get("/")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete"])
+def test_the_page_is_only_read(client: Client, method: str):
+    assert getattr(client, method)("/").status_code == 405
+
+
+def test_the_page_runs_nothing_but_its_own_files(client: Client):
+    response = client.get("/")
+    page = Page(response.content.decode())
+
+    assert page.inline == []
+    assert page.foreign == []
+    assert page.data == {
+        "page-config": {"websocket_path": "/ws/session/", "deployment": "default"}
+    }
+    rules = policy(response)
+    assert rules["default-src"] == {"'self'"}
+    assert rules["object-src"] == {"'none'"}
+    assert rules["frame-ancestors"] == {"'none'"}
+    assert not any(
+        source.startswith(("'unsafe", "http", "*"))
+        for sources in rules.values()
+        for source in sources
+    )
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/admin/login/", "/no-such-page"])
+def test_every_answer_has_the_policy(client: Client, db: None, path: str):
+    assert policy(client.get(path))["default-src"] == {"'self'"}
+
+
+def test_the_camera_is_for_this_origin_alone(client: Client):
+    headers = client.get("/").headers
+    assert headers["Permissions-Policy"] == "camera=(self)"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_an_unknown_host_is_refused(client: Client):
+    assert client.get("/", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_an_unknown_page_says_so_without_details(client: Client):
+    response = client.get("/no-such-page")
+    assert response.status_code == 404
+    # None of what Django tells developers.
+    assert "readyz" not in response.content.decode()
