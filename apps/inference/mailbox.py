@@ -192,10 +192,17 @@ class WorkerMailbox:
     def take(self, limit: int) -> list[Letter]:
         """Take the newest frame of the `limit` sessions that have waited longest.
 
-        A session whose frame expired or was withdrawn meanwhile is left out.
+        Sessions whose frame has expired meanwhile are passed over; nothing is returned
+        only if nobody waits.
         """
-        keys = self._keys
         token = secrets.token_hex(8)
+        while sessions := self._pop(limit, token):
+            if letters := self._collect(sessions, token):
+                return letters
+        return []
+
+    def _pop(self, limit: int, token: str) -> list[str]:
+        keys = self._keys
         popped = self._redis.eval(
             _TAKE,
             1,
@@ -205,9 +212,10 @@ class WorkerMailbox:
             token,
             str(TOKEN_LIFETIME_MS),
         )
-        sessions = [sid.decode() for sid in cast("list[bytes]", popped)]
-        if not sessions:
-            return []
+        return [sid.decode() for sid in cast("list[bytes]", popped)]
+
+    def _collect(self, sessions: Sequence[str], token: str) -> list[Letter]:
+        keys = self._keys
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.time()
             for sid in sessions:
