@@ -154,11 +154,9 @@ class Product:
         self.manage("shell", "-v", "0", "-c", _DEPLOY.format(str(directory), family))
 
     def start_web(self) -> Process:
-        process = self._start(
-            "web",
-            ["-m", "daphne", "-b", "127.0.0.1", "-p", str(self.web_port), "-v", "0"]
-            + ["emporium.asgi:application"],
-        )
+        port = str(self.web_port)
+        daphne = ["-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", port]
+        process = self._start("web", [*daphne, "emporium.asgi:application"])
         process.wait_for(self._web_answers, "the web process to listen")
         return process
 
