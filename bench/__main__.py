@@ -91,7 +91,8 @@ def say(what: str) -> None:
 
 def main() -> None:
     # Whoever ends the bench ends the product that it started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit("Stopped."))
     seconds = read_seconds()
     now = datetime.now(UTC)
     target = os.environ.get("JSON") or str(RESULTS / f"{now:%Y-%m-%d-%H%M%S}.json")

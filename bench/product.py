@@ -170,6 +170,8 @@ class Product:
 
 
 def _set_up_django(env: Mapping[str, str]) -> None:
+    # Ctrl-C is told by the bench itself; this process just ends.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ.update(env)
     django.setup()
 
