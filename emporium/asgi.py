@@ -9,8 +9,11 @@ import os
 
 from django.core.asgi import get_asgi_application
 
+from emporium.security import require_secret_key
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emporium.settings")
 http_application = get_asgi_application()
+require_secret_key()
 
 # Django must be set up before anything that knows its models is imported.
 from channels.auth import AuthMiddlewareStack  # noqa: E402

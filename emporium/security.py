@@ -1,9 +1,13 @@
-"""The content security policy of every page: nothing is loaded from anywhere else."""
+"""What every page is served with: a signing key, and a content security policy under
+which nothing is loaded from anywhere else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 
 # `connect-src 'self'` covers the page's own WebSocket in current browsers.
@@ -19,6 +23,17 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+
+
+def require_secret_key() -> None:
+    """Raises: ImproperlyConfigured, where there is none."""
+    try:
+        _ = settings.SECRET_KEY
+    except ImproperlyConfigured as error:
+        raise ImproperlyConfigured(
+            "SECRET_KEY is empty. `make run` writes one into .env; by hand, copy "
+            ".env.example to .env and fill it in."
+        ) from error
 
 
 class ContentSecurityPolicy:

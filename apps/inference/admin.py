@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.forms import ModelForm
+from django.db.models import ForeignKey, OuterRef, QuerySet, Subquery
+from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest
-from django.utils.html import format_html
 
 from apps.inference import services
 from apps.inference.models import (
@@ -38,6 +37,10 @@ class VersionInline(admin.TabularInline):
     extra = 0
     can_delete = False
     show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
+        queryset: QuerySet[ModelVersion] = super().get_queryset(request)
+        return queryset.select_related("model")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -90,6 +93,12 @@ class ActivationInline(admin.TabularInline):
     extra = 0
     can_delete = False
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Activation]:
+        queryset: QuerySet[Activation] = super().get_queryset(request)
+        return queryset.select_related(
+            "deployment", "from_version__model", "to_version__model", "requested_by"
+        )
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
@@ -101,7 +110,7 @@ class DeploymentAdmin(admin.ModelAdmin):
     Deployments come with `manage.py provision` and stay, since sessions point at them.
     """
 
-    list_display = ("name", "active_version", "state_of_last_activation")
+    list_display = ("name", "active_version", "last_activation")
     list_select_related = ("active_version__model",)
     inlines = (ActivationInline,)
 
@@ -116,16 +125,33 @@ class DeploymentAdmin(admin.ModelAdmin):
     ) -> bool:
         return False
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Deployment]:
+        queryset: QuerySet[Deployment] = super().get_queryset(request)
+        last = Activation.objects.filter(deployment=OuterRef("pk"))
+        return queryset.annotate(
+            last_model=Subquery(last.values("to_version__model__name")[:1]),
+            last_version=Subquery(last.values("to_version__version")[:1]),
+            last_state=Subquery(last.values("state")[:1]),
+            last_reason=Subquery(last.values("reason")[:1]),
+        )
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey, request: HttpRequest, **options: Any
+    ) -> ModelChoiceField | None:
+        # The name of each choice is its model's and its own.
+        options["queryset"] = ModelVersion.objects.select_related("model")
+        return super().formfield_for_foreignkey(db_field, request, **options)
+
     @admin.display(description="last activation")
-    def state_of_last_activation(self, deployment: Deployment) -> str:
-        last = deployment.activations.select_related("to_version__model").first()
-        if last is None:
+    def last_activation(self, deployment: Any) -> str:
+        if deployment.last_state is None:
             return "—"
-        return format_html(
-            "{} {} {}",
-            last.to_version,
-            last.get_state_display(),
-            f"({last.reason})" if last.reason else "",
+        state = Activation.State(deployment.last_state).label
+        outcome = f"{deployment.last_model} {deployment.last_version}: {state}"
+        return (
+            f"{outcome} ({deployment.last_reason})"
+            if deployment.last_reason
+            else outcome
         )
 
     def save_model(

@@ -81,14 +81,16 @@ class Deployment(models.Model):
 class Activation(models.Model):
     """One change of a deployment's active version; written once, never deleted.
 
-    A worker moves it from `requested` to `switched` when the version answers its first
-    batch, or to `rolled_back` with the reason when it could not be loaded.
+    A worker moves it from `requested` to `switched` when the version takes over, or to
+    `rolled_back` with the reason when it could not be loaded. `failed` is what a worker
+    writes that can't load a version which nobody has asked for just now.
     """
 
     class State(models.TextChoices):
         REQUESTED = "requested"
         SWITCHED = "switched"
         ROLLED_BACK = "rolled_back", "rolled back"
+        FAILED = "failed"
 
     deployment = models.ForeignKey(
         Deployment, on_delete=models.PROTECT, related_name="activations"

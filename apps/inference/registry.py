@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
-from apps.inference import weights
+from apps.inference import services, weights
 from apps.inference.models import (
     DEFAULT_DEPLOYMENT,
     Deployment,
@@ -63,6 +63,24 @@ def register_starters() -> None:
         family="classifier",
         directory=STARTER_MODELS / "starter-classifier",
     )
-    Deployment.objects.get_or_create(
+    deployment, created = Deployment.objects.get_or_create(
         name=DEFAULT_DEPLOYMENT, defaults={"active_version": detector}
     )
+    if not created:
+        _follow_new_weights(deployment)
+
+
+def _follow_new_weights(deployment: Deployment) -> None:
+    """Where a starter was trained anew, its old version's weights are gone for good."""
+    active = deployment.active_version
+    newest = (
+        ModelVersion.objects.filter(
+            model=active.model,
+            directory=active.directory,
+            sha256=weights.sha256_of(active.path / weights.WEIGHTS_NAME),
+        )
+        .exclude(pk=active.pk)
+        .first()
+    )
+    if newest is not None:
+        services.activate(deployment, newest)

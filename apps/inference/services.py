@@ -49,11 +49,21 @@ def confirm_activation(deployment_id: int, version_id: int) -> None:
 def roll_back(deployment_id: int, version_id: int, reason: str) -> None:
     """A worker could not load the version: the one before it stays the active one.
 
-    Nothing is changed when an operator has moved on to another version meanwhile, nor
-    when there is no version to go back to: then the deployment waits to be mended.
+    Where nobody has asked for it just now (a worker that starts, a second worker) it
+    stays what is wanted, and the operator reads of it as a failed activation.
     """
     if _requested(deployment_id, version_id).exists():
         _roll_back(deployment_id, version_id, reason)
+    elif Deployment.objects.filter(
+        pk=deployment_id, active_version_id=version_id
+    ).exists():
+        Activation.objects.get_or_create(
+            deployment_id=deployment_id,
+            to_version_id=version_id,
+            state=Activation.State.FAILED,
+            reason=reason,
+            defaults={"finished_at": timezone.now()},
+        )
 
 
 @transaction.atomic

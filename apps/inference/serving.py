@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import Error as DatabaseError
+from django.db import close_old_connections, connection
 
 from apps.inference import services, weights
 from apps.inference.exceptions import InferenceError, NoModelError
@@ -65,7 +66,8 @@ def load_version(version: ModelVersion) -> LoadedVersion:
     weights.verify(version.path, version.sha256)
     module = importlib.import_module(settings.PREDICTOR_FAMILIES[family])
     predictor = cast(Predictor, module.load(version.path))
-    predictor.predict([_grey_frame()])
+    for count in {1, BATCH_SIZES.get(predictor.engine, 1)}:
+        predictor.predict([_grey_frame()] * count)
     return LoadedVersion(
         version_id=version.pk,
         name=version.model.name,

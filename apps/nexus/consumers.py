@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from apps.inference import client as inference_client
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
-from apps.nexus import protocol, records
+from apps.nexus import media, protocol, records
 from apps.nexus.credit import ResultCredit
 from apps.nexus.media import MediaLink
 from apps.nexus.peer import check_offer
@@ -33,8 +33,18 @@ from apps.sessions.models import CameraSession
 logger = logging.getLogger(__name__)
 
 Status = CameraSession.Status
+
+PAGE_CLOSED = "The page was closed."
+PAGE_LOST = "The connection to the page was lost."
+SERVER_STOPPED = "The server was stopped."
+OFFER_GRACE_S = 1.0
+# A socket that closed by itself, without the two sides having said so.
+ABNORMAL_CLOSURE = 1006
 # Of our own range: servers may not send 1013 themselves.
 TRY_AGAIN_LATER = 4013
+
+# The consumers of this process, for the end of it.
+_open_consumers: set[SessionConsumer] = set()
 
 
 class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
@@ -49,13 +59,22 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         self._model: dict[str, str] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
+        self._closing: asyncio.Task[None] | None = None
+        self._why_closed: str | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        # A server that shuts down cancels its applications and calls no `disconnect`.
+        _open_consumers.add(self)
         try:
             await super().__call__(scope, receive, send)
+        except asyncio.CancelledError:
+            if self._why_closed is None:
+                # A server that shuts down cancels all its applications, calls no
+                # `disconnect`, and waits for one of them only.
+                await asyncio.shield(_close_all())
+            raise
         finally:
-            await asyncio.shield(self._close())
+            await asyncio.shield(self._close(media.SERVER_FAULT))
+            _open_consumers.discard(self)
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Without Channels' visit to the database's thread before every message."""
@@ -75,9 +94,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 client=headers.get(b"user-agent", b"").decode("latin-1"),
             )
         except Deployment.DoesNotExist:
-            await self._send_error(
-                "invalid", "Nothing is deployed yet. `manage.py provision` does it."
-            )
+            logger.error("Nothing is deployed yet: `manage.py provision` does it.")
             await self.close(TRY_AGAIN_LATER)
             return
         self._session = session
@@ -93,6 +110,9 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             )
         )
         self._spawn(self._keep_in_sight())
+
+    async def disconnect(self, code: int) -> None:
+        self._why_closed = PAGE_LOST if code == ABNORMAL_CLOSURE else PAGE_CLOSED
 
     async def receive(
         self, text_data: str | None = None, bytes_data: bytes | None = None
@@ -113,7 +133,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             case protocol.Ping(sent_at_ms):
                 await self.send_json(server_message("pong", sent_at_ms=sent_at_ms))
             case protocol.Candidate(candidate):
-                await self._add_candidate(candidate)
+                self._spawn(self._add_candidate(self._link, candidate))
             case protocol.Offer(sdp):
                 self._negotiate(sdp)
             case protocol.Acquiring():
@@ -153,7 +173,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             if self._link is link:
                 self._drop_link()
                 await self._send_error(error.code, error.sentence)
-                await self._change_status(Status.PENDING, error.sentence)
+                await self._change_status(Status.FAILED, error.sentence)
             return
         if self._link is link:
             await self.send_json(server_message("answer", sdp=answer))
@@ -161,12 +181,19 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 Status.CONNECTING, "Connecting the camera to the server."
             )
 
-    async def _add_candidate(self, candidate: protocol.IceCandidate | None) -> None:
-        if self._link is None:
-            raise ProtocolError(
-                "out_of_order", "A candidate came, but there is no offer it belongs to."
-            )
-        await self._link.add_candidate(candidate)
+    async def _add_candidate(
+        self, link: MediaLink | None, candidate: protocol.IceCandidate | None
+    ) -> None:
+        """Beside other messages: to resolve a candidate's name may take a second."""
+        try:
+            if link is None:
+                raise ProtocolError(
+                    "out_of_order",
+                    "A candidate came, but there is no offer it belongs to.",
+                )
+            await link.add_candidate(candidate)
+        except ProtocolError as error:
+            await self._send_error(error.code, error.sentence)
 
     def _make_pipeline(self, listener: PipelineListener) -> SessionPipeline:
         session = self._open_session
@@ -208,7 +235,13 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     def on_lost(self, link: MediaLink, sentence: str) -> None:
         if link is self._link:
             self._drop_link()
-            self._spawn(self._change_status(Status.FAILED, sentence))
+            self._spawn(self._declare_lost(sentence))
+
+    async def _declare_lost(self, sentence: str) -> None:
+        """A page that mends its connection closes the old one just before it offers."""
+        await asyncio.sleep(OFFER_GRACE_S)
+        if self._link is None:
+            await self._change_status(Status.FAILED, sentence)
 
     async def _send_result(
         self, message: dict[str, Any], timings: dict[str, float]
@@ -248,9 +281,13 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         )
 
     async def _keep_in_sight(self) -> None:
+        """Say that the session is alive; one that was given up begins anew."""
+        session_id = self._open_session.pk
         while True:
             await asyncio.sleep(services.TOUCH_INTERVAL_S)
-            records.write(services.touch_session, self._open_session.pk)
+            if not await records.written(services.touch_session, session_id):
+                await self.close(TRY_AGAIN_LATER)
+                return
 
     async def _worker_alive(self) -> bool:
         try:
@@ -279,8 +316,16 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("A task of the session failed", exc_info=error)
 
-    async def _close(self) -> None:
-        """Close what the session holds. Nothing may be left, so all of it is tried."""
+    async def _close(self, why: str) -> None:
+        """Close what the session holds, once; whoever comes second waits for it."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(
+                self._close_everything(self._why_closed or why)
+            )
+        await self._closing
+
+    async def _close_everything(self, why: str) -> None:
+        """Nothing may be left, so all of it is tried."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -290,9 +335,16 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             closing = records.write(
                 services.close_session,
                 self._session.pk,
-                sentence="The page was closed.",
+                sentence=why,
             )
             await asyncio.wait([asyncio.wrap_future(closing)])
+
+
+async def _close_all() -> None:
+    await asyncio.gather(
+        *(consumer._close(SERVER_STOPPED) for consumer in list(_open_consumers)),
+        return_exceptions=True,
+    )
 
 
 def _describe(session: CameraSession) -> dict[str, str]:

@@ -6,6 +6,7 @@ staler than the last. The newest waits for the next acknowledgement, older ones 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ class ResultCredit:
     def __init__(self, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
         self._send = send
         self._unacknowledged: list[int] = []
-        self._held: dict[str, Any] | None = None
+        self._held: tuple[dict[str, Any], float] | None = None
 
     def restart(self) -> None:
         """Begin a new picture: what was sent of the last one may never be drawn."""
@@ -25,7 +26,7 @@ class ResultCredit:
 
     async def offer(self, result: dict[str, Any]) -> None:
         if len(self._unacknowledged) >= UNACKNOWLEDGED_RESULTS:
-            self._held = result
+            self._held = (result, time.monotonic())
             return
         self._unacknowledged.append(result["seq"])
         await self._send(result)
@@ -36,5 +37,6 @@ class ResultCredit:
             waiting for waiting in self._unacknowledged if waiting > seq
         ]
         if self._held is not None:
-            held, self._held = self._held, None
+            (held, held_since), self._held = self._held, None
+            held["timings"]["age_ms"] += (time.monotonic() - held_since) * 1000
             await self.offer(held)

@@ -50,11 +50,9 @@ class FrameLedger:
             self._lost.add(seq)
         return True
 
-    def hand_over(self) -> FrameLedger:
-        """Give the frames that have no outcome yet to the next run's ledger."""
-        successor = FrameLedger()
-        successor.received = len(self._pending)
-        successor._pending = self._pending
+    def hand_over(self, successor: FrameLedger) -> None:
+        """Give the frames that have no outcome yet to another run's ledger."""
         self.received -= len(self._pending)
+        successor.received += len(self._pending)
+        successor._pending |= self._pending
         self._pending = set()
-        return successor

@@ -50,6 +50,7 @@ class Peer:
         self._closing = False
         # Candidates that overtake the offer would be dropped by aiortc.
         self._early_candidates: list[RTCIceCandidate | None] = []
+        self._passing_on = asyncio.Lock()
         self._pc.on("track", self._receive_track)
         self._pc.on("connectionstatechange", self._follow_state)
 
@@ -87,10 +88,12 @@ class Peer:
             ProtocolError: it isn't written as a candidate is.
         """
         parsed = None if candidate is None else _parse_candidate(candidate)
-        if self._described:
-            await self._pass_on(parsed)
-        else:
+        if not self._described:
             self._early_candidates.append(parsed)
+            return
+        # One after the other: none may come behind the news that there are no more.
+        async with self._passing_on:
+            await self._pass_on(parsed)
 
     async def close(self) -> None:
         """End the connection and its threads. May be called more than once."""
@@ -106,7 +109,7 @@ class Peer:
             await self._pc.addIceCandidate(candidate)
         except Exception:
             # A name that can't be asked for, or is none: the other candidates may do.
-            logger.info("A candidate was left out", exc_info=True)
+            logger.debug("A candidate was left out", exc_info=True)
 
     def _receive_track(self, track: MediaStreamTrack) -> None:
         # Once closing, nobody would be there to stop what a track starts.

@@ -35,10 +35,14 @@ SAVE_INTERVAL_S = 5.0
 # long as anybody remembers the frame.
 LOST_AFTER_S = 3.0
 FORGOTTEN_AFTER_S = 60.0
+# Redis answers in milliseconds or not at all.
+LAST_OFFER_PATIENCE_S = 2.0
 # So long without any answer, and the page is told whether there is a worker.
 SILENCE_S = 1.5
+LONG_SILENCE_S = 10.0
 
 NO_WORKER = "Connected. Waiting for a worker to come up…"
+SILENT_WORKER = "Connected. There is a worker, but it doesn't answer…"
 WORKER_BACK = "A worker is answering."
 
 
@@ -125,7 +129,7 @@ class SessionPipeline:
             task.cancel()
         if self._offering is not None:
             # Cut off half-way, an offer could reach Redis after the withdrawal.
-            await asyncio.wait([self._offering])
+            await asyncio.wait([self._offering], timeout=LAST_OFFER_PATIENCE_S)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         try:
@@ -147,10 +151,10 @@ class SessionPipeline:
         del self._decoded_at[message["seq"]]
         age_ms = (time.monotonic() - decoded_at) * 1000
         timings = _with_publish_and_age(message["timings"], age_ms)
-        self._recorder.infer(message, timings)
         self._last_answer_at = time.monotonic()
         self._report_worker(True, WORKER_BACK)
-        self._listener.on_result(message, timings)
+        if self._recorder.infer(message, timings):
+            self._listener.on_result(message, timings)
 
     async def _receive_frames(self, track: MediaStreamTrack) -> None:
         """Decode all, keep the newest, no more: aiortc's queue has no bound."""
@@ -229,6 +233,8 @@ class SessionPipeline:
             alive = False
         if not alive:
             self._report_worker(False, NO_WORKER)
+        elif time.monotonic() - self._last_answer_at > LONG_SILENCE_S:
+            self._report_worker(False, SILENT_WORKER)
 
     def _report_worker(self, alive: bool, sentence: str) -> bool:
         """Tell the listener what it hasn't been told; returns whether that was so."""

@@ -1,7 +1,8 @@
-"""`RunRecorder`: the run of a session that is going on, and its figures.
+"""`RunRecorder`: the runs of a session that are going on, and their figures.
 
 Counts on the event loop, writes through `records` every few seconds and at the end. A
-result of another model version ends the run and begins the next.
+result of another model version begins another run; the one before ends when nothing
+more comes of it, since workers don't all change over in the same moment.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import time
 import uuid
 from collections import Counter
 from typing import Any
+
+from django.utils import timezone
 
 from apps.nexus import records
 from apps.nexus.latency import StageLatencies
@@ -21,28 +24,98 @@ from apps.sessions.services import RunFigures
 LONGEST_GAP_S = 1.0
 
 
-class RunRecorder:
+class OpenRun:
+    """One run: its ledger, its figures, and its row, which its first writing makes."""
+
     def __init__(self, session_id: uuid.UUID, version_id: int) -> None:
         self.version_id = version_id
+        self.ledger = FrameLedger()
+        self.answered_since_save = False
+        self.is_written = False
         self._session_id = session_id
-        self._ledger = FrameLedger()
-        # Only read and written by the thread of `records`.
-        self._row_id: int | None = None
-        self._begin()
-
-    def _begin(self) -> None:
+        self._started_at = timezone.now()
         self._latencies = StageLatencies()
         self._labels: Counter[str] = Counter()
         self._hot_dog_seconds = 0.0
         self._last_hot_dog_at: float | None = None
         self._engine = self._worker = ""
-        records.write(self._start_row, self.version_id)
+        # Only read and written by the thread of `records`.
+        self._row_id: int | None = None
+
+    def count(self, message: dict[str, Any], timings: dict[str, float]) -> None:
+        """Add a result to the figures; see `RunRecorder.infer`."""
+        served_by = message["served_by"]
+        self._engine, self._worker = served_by["engine"], served_by["worker"]
+        self._latencies.record(timings)
+        self._labels.update(
+            {entry["label"] for entry in message["detections"]}
+            or {entry["label"] for entry in message["classifications"][:1]}
+        )
+        self._count_hot_dog(message["is_hot_dog"])
+        self.answered_since_save = True
+
+    def save(self) -> None:
+        self.answered_since_save = False
+        self.is_written = True
+        records.write(self._write, services.record_run, self._figures())
+
+    def finish(self) -> None:
+        records.write(self._write, services.finish_run, self._figures())
+
+    def _count_hot_dog(self, is_hot_dog: bool) -> None:
+        now = time.monotonic()
+        if self._last_hot_dog_at is not None:
+            self._hot_dog_seconds += min(now - self._last_hot_dog_at, LONGEST_GAP_S)
+        self._last_hot_dog_at = now if is_hot_dog else None
+
+    def _figures(self) -> RunFigures:
+        return RunFigures(
+            received=self.ledger.received,
+            inferred=self.ledger.inferred,
+            pending=self.ledger.pending,
+            **{str(reason): count for reason, count in self.ledger.dropped.items()},
+            hot_dog_seconds=round(self._hot_dog_seconds, 2),
+            labels=dict(self._labels),
+            latency=self._latencies.summary(),
+            engine=self._engine,
+            worker=self._worker,
+        )
+
+    def _write(self, service: services.RunWriter, figures: RunFigures) -> None:
+        if self._row_id is None:
+            self._row_id = services.start_run(
+                self._session_id, self.version_id, self._started_at
+            )
+        service(self._row_id, figures)
+
+
+class RunRecorder:
+    """Books every frame of a session in the run that it belongs to.
+
+    Args:
+        session_id: whose runs they are.
+        version_id: which version is expected to answer; its first result corrects it.
+    """
+
+    def __init__(self, session_id: uuid.UUID, version_id: int) -> None:
+        self._session_id = session_id
+        self._current = OpenRun(session_id, version_id)
+        self._former: list[OpenRun] = []
+
+    @property
+    def version_id(self) -> int:
+        return self._current.version_id
+
+    @property
+    def ledger(self) -> FrameLedger:
+        return self._current.ledger
 
     def receive(self, seq: int) -> None:
-        self._ledger.receive(seq)
+        self.ledger.receive(seq)
 
     def drop(self, seq: int, reason: DropReason) -> bool:
-        return self._ledger.drop(seq, reason)
+        """Book a drop; False when the frame has its outcome already."""
+        return self.ledger.drop(seq, reason)
 
     def infer(self, message: dict[str, Any], timings: dict[str, float]) -> bool:
         """Book a result, in the run of the version that gave it.
@@ -54,60 +127,43 @@ class RunRecorder:
         Returns:
             False when the frame isn't waited for any more.
         """
-        served_by = message["served_by"]
-        if served_by["version_id"] != self.version_id:
-            self._switch(served_by["version_id"])
-        if not self._ledger.infer(message["seq"]):
+        self._turn_to(message["served_by"]["version_id"])
+        is_first = self.ledger.inferred == 0
+        if not self.ledger.infer(message["seq"]):
             return False
-        self._engine, self._worker = served_by["engine"], served_by["worker"]
-        self._latencies.record(timings)
-        self._labels.update(
-            {entry["label"] for entry in message["detections"]}
-            or {entry["label"] for entry in message["classifications"][:1]}
-        )
-        self._count_hot_dog(message["is_hot_dog"])
+        self._current.count(message, timings)
+        if is_first:
+            self._current.save()
         return True
 
     def save(self) -> None:
-        """Write the figures of now."""
-        records.write(self._record_row, self._figures())
+        """Write the figures of now; end the runs of which nothing came since."""
+        for run in list(self._former):
+            if not run.answered_since_save:
+                run.finish()
+                self._former.remove(run)
+        for run in (*self._former, self._current):
+            run.save()
 
     def finish(self) -> None:
-        records.write(self._finish_row, self._figures())
+        for run in (*self._former, self._current):
+            run.finish()
 
-    def _switch(self, version_id: int) -> None:
-        successor = self._ledger.hand_over()
-        self.finish()
-        self._ledger = successor
-        self.version_id = version_id
-        self._begin()
-
-    def _count_hot_dog(self, is_hot_dog: bool) -> None:
-        now = time.monotonic()
-        if self._last_hot_dog_at is not None:
-            self._hot_dog_seconds += min(now - self._last_hot_dog_at, LONGEST_GAP_S)
-        self._last_hot_dog_at = now if is_hot_dog else None
-
-    def _figures(self) -> RunFigures:
-        return RunFigures(
-            received=self._ledger.received,
-            inferred=self._ledger.inferred,
-            pending=self._ledger.pending,
-            **{str(reason): count for reason, count in self._ledger.dropped.items()},
-            hot_dog_seconds=round(self._hot_dog_seconds, 2),
-            labels=dict(self._labels),
-            latency=self._latencies.summary(),
-            engine=self._engine,
-            worker=self._worker,
-        )
-
-    def _start_row(self, version_id: int) -> None:
-        self._row_id = services.start_run(self._session_id, version_id)
-
-    def _record_row(self, figures: RunFigures) -> None:
-        if self._row_id is not None:
-            services.record_run(self._row_id, figures)
-
-    def _finish_row(self, figures: RunFigures) -> None:
-        if self._row_id is not None:
-            services.finish_run(self._row_id, figures)
+    def _turn_to(self, version_id: int) -> None:
+        """Make a version's run the current one, with the frames without outcome."""
+        before = self._current
+        if before.version_id == version_id:
+            return
+        if not before.is_written:
+            # Nobody had answered: the expectation was wrong, not the run another one.
+            before.version_id = version_id
+            return
+        for run in self._former:
+            if run.version_id == version_id:
+                self._former.remove(run)
+                self._current = run
+                break
+        else:
+            self._current = OpenRun(self._session_id, version_id)
+        before.ledger.hand_over(self._current.ledger)
+        self._former.append(before)

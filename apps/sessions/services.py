@@ -7,8 +7,9 @@ still has something to say about it.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
@@ -43,6 +44,10 @@ class RunFigures:
 
     def as_columns(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+# `record_run` and `finish_run`.
+RunWriter = Callable[[int, RunFigures], None]
 
 
 def open_session(
@@ -89,9 +94,11 @@ def close_session(session_id: uuid.UUID, *, sentence: str) -> bool:
     return bool(closed)
 
 
-def start_run(session_id: uuid.UUID, version_id: int) -> int:
+def start_run(session_id: uuid.UUID, version_id: int, started_at: datetime) -> int:
     """Begin a run; returns its id."""
-    return Run.objects.create(session_id=session_id, model_version_id=version_id).pk
+    return Run.objects.create(
+        session_id=session_id, model_version_id=version_id, started_at=started_at
+    ).pk
 
 
 def record_run(run_id: int, figures: RunFigures) -> None:
@@ -99,9 +106,13 @@ def record_run(run_id: int, figures: RunFigures) -> None:
     Run.objects.filter(pk=run_id, ended_at=None).update(**figures.as_columns())
 
 
-def touch_session(session_id: uuid.UUID) -> None:
-    """Say that the session's process is alive; see `close_abandoned_sessions`."""
-    CameraSession.objects.filter(pk=session_id).update(last_seen_at=timezone.now())
+def touch_session(session_id: uuid.UUID) -> bool:
+    """Say that the session's process is alive; tells whether the session still is."""
+    return bool(
+        CameraSession.objects.filter(pk=session_id, ended_at=None).update(
+            last_seen_at=timezone.now()
+        )
+    )
 
 
 def finish_run(run_id: int, figures: RunFigures) -> None:

@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('requested_at', models.DateTimeField(auto_now_add=True)),
                 ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('state', models.CharField(choices=[('requested', 'Requested'), ('switched', 'Switched'), ('rolled_back', 'rolled back')], default='requested', max_length=20)),
+                ('state', models.CharField(choices=[('requested', 'Requested'), ('switched', 'Switched'), ('rolled_back', 'rolled back'), ('failed', 'Failed')], default='requested', max_length=20)),
                 ('reason', models.TextField(blank=True)),
                 ('requested_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('deployment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='activations', to='inference.deployment')),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from apps.inference import registry
+from apps.inference import registry, weights
 from apps.inference.exceptions import MissingFileError
 from apps.inference.models import (
     DEFAULT_DEPLOYMENT,
@@ -129,3 +129,17 @@ def test_what_the_operator_chose_stays(starters: Path):
 
     assert active().model.name == "starter-classifier"
     assert ModelVersion.objects.filter(model__name="starter-detector").count() == 2
+
+
+def test_a_starter_that_was_trained_anew_takes_the_place_of_its_old_version(
+    starters: Path,
+):
+    register_starters()
+    before = active()
+    (starters / "starter-detector" / "model.safetensors").write_bytes(b"newer")
+
+    register_starters()
+
+    # The old weights are gone, so nothing could load the old version any more.
+    assert active() != before
+    assert active().sha256 == weights.sha256_of(active().path / "model.safetensors")

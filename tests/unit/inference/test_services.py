@@ -121,15 +121,20 @@ def test_a_version_that_answers_elsewhere_is_not_rolled_back(
     roll_back(deployment.pk, versions[1].pk, "This worker has no disk.")
 
     assert active(deployment) == versions[1]
-    assert history(deployment) == [(versions[1], State.SWITCHED)]
+    assert history(deployment) == [
+        (versions[1], State.SWITCHED),
+        (versions[1], State.FAILED),
+    ]
 
 
 def test_a_deployment_that_never_had_another_version_waits_to_be_mended(
     deployment: Deployment, versions: list[ModelVersion]
 ):
-    roll_back(deployment.pk, versions[0].pk, "The file is cut short.")
+    for _ in range(2):
+        roll_back(deployment.pk, versions[0].pk, "The file is cut short.")
     assert active(deployment) == versions[0]
-    assert history(deployment) == []
+    assert history(deployment) == [(versions[0], State.FAILED)]
+    assert deployment.activations.get().reason == "The file is cut short."
 
 
 def test_a_failure_does_not_undo_what_the_second_operator_asked_for(

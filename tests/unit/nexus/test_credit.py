@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from apps.nexus import credit as credit_module
 from apps.nexus.credit import ResultCredit
 
 
 class Page:
     def __init__(self) -> None:
         self.seqs: list[int] = []
+        self.ages_ms: list[float] = []
 
     async def send(self, result: dict[str, Any]) -> None:
         self.seqs.append(result["seq"])
+        self.ages_ms.append(result["timings"]["age_ms"])
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def credit(page: Page) -> ResultCredit:
 
 async def offer(credit: ResultCredit, *seqs: int) -> None:
     for seq in seqs:
-        await credit.offer({"seq": seq})
+        await credit.offer({"seq": seq, "timings": {"age_ms": 10.0}})
 
 
 async def test_two_results_are_on_their_way_at_most(page: Page, credit: ResultCredit):
@@ -85,3 +89,14 @@ async def test_a_new_picture_begins_with_full_credit(page: Page, credit: ResultC
     assert page.seqs == [1, 2, 7, 8]
     await credit.acknowledge(7)
     assert page.seqs == [1, 2, 7, 8, 9]
+
+
+async def test_a_result_ages_while_it_waits_for_the_page(
+    page: Page, credit: ResultCredit, monkeypatch: pytest.MonkeyPatch
+):
+    now = 100.0
+    monkeypatch.setattr(credit_module, "time", SimpleNamespace(monotonic=lambda: now))
+    await offer(credit, 1, 2, 3)
+    now += 0.5
+    await credit.acknowledge(1)
+    assert page.ages_ms == [10.0, 10.0, 510.0]

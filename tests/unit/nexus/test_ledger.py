@@ -81,7 +81,8 @@ def test_frames_without_an_outcome_go_to_the_next_run_and_are_counted_there_only
     before.infer(1)
     before.drop(2, "superseded")
 
-    after = before.hand_over()
+    after = FrameLedger()
+    before.hand_over(after)
 
     assert counts(before) == (2, 1, {"superseded": 1}, 0)
     assert counts(after) == (2, 0, {}, 2)
@@ -96,7 +97,8 @@ def test_a_frame_lost_before_the_hand_over_stays_lost_there():
     before = ledger_of(1)
     before.drop(1, "lost")
 
-    after = before.hand_over()
+    after = FrameLedger()
+    before.hand_over(after)
 
     assert not after.infer(1)
     assert counts(before) == (1, 0, {"lost": 1}, 0)
@@ -121,7 +123,8 @@ def test_it_adds_up_after_every_step_of_any_history(seed: int):
         elif step < 0.98:
             ledger.drop(seq, chance.choice(REASONS))
         else:
-            ledgers.append(ledger.hand_over())
+            ledgers.append(FrameLedger())
+            ledger.hand_over(ledgers[-1])
         assert all(adds_up(each) for each in ledgers)
     assert sum(ledger.received for ledger in ledgers) == received
     assert [ledger.pending for ledger in ledgers[:-1]] == [0] * (len(ledgers) - 1)

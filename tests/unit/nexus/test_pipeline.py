@@ -109,7 +109,7 @@ class Stage:
         await eventually(lambda: len(offered) >= number, f"offer {number}")
 
     async def has_failed(self, number: int) -> None:
-        dropped = self.recorder._ledger.dropped
+        dropped = self.recorder.ledger.dropped
         await eventually(lambda: dropped["failed"] == number, f"failure {number}")
 
     def answer(self, version_id: int | None = None) -> None:
@@ -208,7 +208,7 @@ async def test_frames_that_come_while_one_is_being_offered_replace_each_other(
     for _ in range(4):
         stage.track.show()
         await ticks()
-    await eventually(lambda: stage.recorder._ledger.received == 4, "four frames")
+    await eventually(lambda: stage.recorder.ledger.received == 4, "four frames")
     gate.set()
     await stage.has_offered(2)
     await ticks()
@@ -299,9 +299,7 @@ async def test_a_frame_nobody_answers_is_lost_and_found_again(
     await stage.show()
     stage.answer()
     limits(LOST_AFTER_S=-1.0)
-    await eventually(
-        lambda: stage.recorder._ledger.pending == 0, "the frame to be lost"
-    )
+    await eventually(lambda: stage.recorder.ledger.pending == 0, "the frame to be lost")
     assert await stage.ledger() == {"received": 2, "inferred": 1, "lost": 1}
 
     stage.pipeline.deliver(result(taken, stage.version_id))
@@ -315,7 +313,7 @@ async def test_a_frame_nobody_took_is_expired(
 ):
     await stage.show()
     limits(LOST_AFTER_S=-1.0)
-    await eventually(lambda: stage.recorder._ledger.pending == 0, "the frame to expire")
+    await eventually(lambda: stage.recorder.ledger.pending == 0, "the frame to expire")
     assert await stage.ledger() == {"received": 1, "expired": 1}
 
 
@@ -327,9 +325,7 @@ async def test_lost_frames_are_not_remembered_for_ever(
     await stage.show()
     stage.answer()
     limits(LOST_AFTER_S=-1.0)
-    await eventually(
-        lambda: stage.recorder._ledger.pending == 0, "the frame to be lost"
-    )
+    await eventually(lambda: stage.recorder.ledger.pending == 0, "the frame to be lost")
     limits(FORGOTTEN_AFTER_S=-1.0)
     await eventually(
         lambda: not stage.pipeline._decoded_at, "the frame to be forgotten"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from apps.inference.models import ModelVersion
 from apps.inference.types import Frame
 from apps.nexus import records, runs
 from apps.nexus.runs import RunRecorder
@@ -118,3 +120,50 @@ def test_the_last_figures_are_final(recorder: RunRecorder):
     run = saved(recorder)
     assert run.ended_at is not None
     assert run.received == 1
+
+
+def answer(recorder: RunRecorder, seq: int, version_id: int) -> None:
+    frame = Frame("a session", seq, 64, 48, b"")
+    recorder.receive(seq)
+    assert recorder.infer(result(frame, version_id), dict(TIMINGS))
+
+
+def test_workers_that_change_over_one_after_the_other_make_two_runs(
+    recorder: RunRecorder, scripted_version: Callable[..., ModelVersion]
+):
+    before, after = recorder.version_id, scripted_version(label="cup").pk
+    recorder.receive(99)
+    for seq, version_id in enumerate([before, after, before, after, before, after]):
+        answer(recorder, seq, version_id)
+    recorder.finish()
+    records.write(lambda: None).result()
+    runs = Run.objects.order_by("started_at")
+    assert [(run.model_version_id, run.inferred) for run in runs] == [
+        (before, 3),
+        (after, 3),
+    ]
+    assert [(run.received, run.pending) for run in runs] == [(3, 0), (4, 1)]
+
+
+def test_a_run_of_which_nothing_comes_any_more_is_ended_by_the_next_saving(
+    recorder: RunRecorder, scripted_version: Callable[..., ModelVersion]
+):
+    before, after = recorder.version_id, scripted_version(label="cup").pk
+    answer(recorder, 0, before)
+    recorder.save()
+    answer(recorder, 1, after)
+    recorder.save()
+    records.write(lambda: None).result()
+    first, second = Run.objects.order_by("started_at")
+    assert first.ended_at is not None
+    assert second.ended_at is None
+
+
+def test_the_first_answer_corrects_the_version_that_was_expected(
+    recorder: RunRecorder, scripted_version: Callable[..., ModelVersion]
+):
+    version_id = scripted_version(label="cup").pk
+    answer(recorder, 0, version_id)
+    recorder.finish()
+    records.write(lambda: None).result()
+    assert [run.model_version_id for run in Run.objects.all()] == [version_id]

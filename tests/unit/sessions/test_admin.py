@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from _pytest.mark.structures import ParameterSet
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.db import connection
@@ -14,6 +13,7 @@ from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.inference.models import (
     Activation,
@@ -52,9 +52,9 @@ def grow(deployment: Deployment, scripted_version: Callable[..., ModelVersion]) 
             deployment=deployment.name, user=operator, client="Mozilla/5.0"
         )
         for _ in range(number + 1):
-            run_id = services.start_run(session.pk, version.pk)
+            run_id = services.start_run(session.pk, version.pk, timezone.now())
         services.finish_run(run_id, FIGURES)
-        services.start_run(session.pk, deployment.active_version_id)
+        services.start_run(session.pk, deployment.active_version_id, timezone.now())
 
     add()
     return add
@@ -92,17 +92,6 @@ def test_everything_we_have_is_in_the_admin():
     assert ours == set(MODELS)
 
 
-def but_asking_row_by_row(
-    models: tuple[type[Model], ...], *known: type[Model]
-) -> list[ParameterSet]:
-    """Pages of models; for the known ones it is known that they don't scale yet."""
-    reason = "apps/inference/admin.py asks for the names of versions one by one"
-    mark = pytest.mark.xfail(reason=reason)
-    return [
-        pytest.param(model, marks=[mark] if model in known else []) for model in models
-    ]
-
-
 @pytest.mark.usefixtures("grow")
 @pytest.mark.parametrize("model", MODELS)
 def test_every_page_answers(admin_client: Client, model: type[Model]):
@@ -119,7 +108,7 @@ def test_every_list_answers_when_it_is_empty(admin_client: Client, model: type[M
     assert admin_client.get(list_page(model)).status_code == 200
 
 
-@pytest.mark.parametrize("model", but_asking_row_by_row(MODELS, Deployment))
+@pytest.mark.parametrize("model", MODELS)
 def test_a_list_asks_as_often_for_many_rows_as_for_few(
     admin_client: Client, grow: Grow, model: type[Model]
 ):
@@ -136,9 +125,7 @@ def test_a_list_asks_as_often_for_many_rows_as_for_few(
 
 @pytest.mark.parametrize(
     "model",
-    but_asking_row_by_row(
-        (CameraSession, Deployment, RegisteredModel), Deployment, RegisteredModel
-    ),
+    [CameraSession, Deployment, RegisteredModel],
 )
 def test_a_page_asks_as_often_for_many_parts_as_for_few(
     admin_client: Client, grow: Grow, model: type[Model], deployment: Deployment
@@ -276,7 +263,9 @@ def test_a_run_shows_its_ledger_and_its_percentiles(
     admin_client: Client, deployment: Deployment
 ):
     session = services.open_session(deployment=deployment.name, user=None, client="")
-    run_id = services.start_run(session.pk, deployment.active_version_id)
+    run_id = services.start_run(
+        session.pk, deployment.active_version_id, timezone.now()
+    )
     services.finish_run(run_id, FIGURES)
 
     content = admin_client.get(page_of(Run.objects.get())).content.decode()

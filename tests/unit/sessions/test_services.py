@@ -44,7 +44,9 @@ def session(deployment: Deployment) -> CameraSession:
 @pytest.fixture
 def run(session: CameraSession) -> Run:
     version_id = session.deployment.active_version_id
-    return Run.objects.get(pk=services.start_run(session.pk, version_id))
+    return Run.objects.get(
+        pk=services.start_run(session.pk, version_id, timezone.now())
+    )
 
 
 @pytest.fixture
