@@ -112,8 +112,7 @@ class Peer:
             logger.debug("A candidate was left out", exc_info=True)
 
     def _receive_track(self, track: MediaStreamTrack) -> None:
-        # Once closing, nobody would be there to stop what a track starts.
-        if track.kind == "video" and self._track is None and not self._closing:
+        if track.kind == "video" and self._track is None:
             self._track = track
             self._on_track(track)
 
