@@ -70,6 +70,8 @@ class Product:
             "PORT": str(self._port),
             "ALLOWED_HOSTS": "localhost",
             "DEBUG": "false",
+            # As a worker has it, so that the predictor alone is no worse off.
+            "OMP_WAIT_POLICY": "PASSIVE",
         }
 
     @property
