@@ -5,6 +5,7 @@ Connected to Celery's signals. A worker of another queue (`jobs`) holds none of 
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from dataclasses import dataclass
@@ -71,3 +72,6 @@ def stop(**_: Any) -> None:
         _runtime.heartbeat.stop()
         _runtime.host.stop()
         _runtime = None
+        # The interpreter's last collection would walk through all of torch, a second of
+        # work for nothing: supervisors kill who takes long to end.
+        gc.freeze()
