@@ -74,7 +74,7 @@ class DetectorTask:
         "which one is seen. Clips are rendered at 640 × 480 and compressed hard."
     )
     labels = LABELS
-    steps = 4000
+    steps = 5000
     batch_size = 16
     learning_rate = 2e-3
 
