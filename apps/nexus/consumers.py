@@ -43,8 +43,8 @@ ABNORMAL_CLOSURE = 1006
 # Of our own range: servers may not send 1013 themselves.
 TRY_AGAIN_LATER = 4013
 
-# The consumers of this process, for the end of it.
-_open_consumers: set[SessionConsumer] = set()
+# The consumers of this process and the tasks they run in, for the end of it.
+_open_consumers: dict[SessionConsumer, asyncio.Task[Any] | None] = {}
 
 
 class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
@@ -61,20 +61,23 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         self._retiring: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self._why_closed: str | None = None
+        # The connection whose loss is still to be told.
+        self._lost: MediaLink | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        _open_consumers.add(self)
+        _open_consumers[self] = asyncio.current_task()
         try:
             await super().__call__(scope, receive, send)
         except asyncio.CancelledError:
-            if self._why_closed is None:
-                # A server that shuts down cancels all its applications, calls no
-                # `disconnect`, and waits for one of them only.
+            # A server that shuts down cancels all its applications, calls no
+            # `disconnect`, and waits for one of them only. It cancels one alone when
+            # its visitor left long ago.
+            if all(task and task.cancelling() for task in _open_consumers.values()):
                 await asyncio.shield(_close_all())
             raise
         finally:
             await asyncio.shield(self._close(media.SERVER_FAULT))
-            _open_consumers.discard(self)
+            del _open_consumers[self]
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Without Channels' visit to the database's thread before every message."""
@@ -95,6 +98,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             )
         except Deployment.DoesNotExist:
             logger.error("Nothing is deployed yet: `manage.py provision` does it.")
+            await self._send_error("unavailable", "Nothing is served here yet.")
             await self.close(TRY_AGAIN_LATER)
             return
         self._session = session
@@ -235,12 +239,13 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     def on_lost(self, link: MediaLink, sentence: str) -> None:
         if link is self._link:
             self._drop_link()
-            self._spawn(self._declare_lost(sentence))
+            self._lost = link
+            self._spawn(self._declare_lost(link, sentence))
 
-    async def _declare_lost(self, sentence: str) -> None:
+    async def _declare_lost(self, link: MediaLink, sentence: str) -> None:
         """A page that mends its connection closes the old one just before it offers."""
         await asyncio.sleep(OFFER_GRACE_S)
-        if self._link is None:
+        if self._lost is link and self._link is None:
             await self._change_status(Status.FAILED, sentence)
 
     async def _send_result(
@@ -275,6 +280,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     # --- records --------------------------------------------------------------------
 
     async def _change_status(self, status: str, sentence: str) -> None:
+        self._lost = None  # old news
         records.write(services.change_status, self._open_session.pk, status, sentence)
         await self.send_json(
             server_message("status", status=str(status), sentence=sentence)

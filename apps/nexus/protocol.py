@@ -39,6 +39,7 @@ ErrorCode = Literal[
     "too_large",
     "no_video",
     "unsupported_codec",
+    "unavailable",
 ]
 
 

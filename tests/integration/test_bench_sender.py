@@ -113,6 +113,6 @@ async def test_a_refusal_is_told_in_the_servers_words(
 ):
     product.start_web()
 
-    with pytest.raises(ConnectionError, match="Nothing is deployed"):
+    with pytest.raises(ConnectionError, match="Nothing is served here yet"):
         async with Sender(product.url, clip):
             pass
