@@ -127,6 +127,7 @@ def test_boxes_and_verdict_follow_what_is_in_front_of_the_camera(
             "the whole clip on the page",
             patience_s=seconds * 3,
         )
+        age_ms = float(page.locator("#age").inner_text())
         keep_screenshot(page, "live-tour")
     shown = _shown(page)
     picture = page.evaluate(PICTURE)
@@ -148,10 +149,17 @@ def test_boxes_and_verdict_follow_what_is_in_front_of_the_camera(
     false_alarms = [each for each in without if each.hot_dogs]
     assert len(false_alarms) / len(without) <= 0.02
 
-    for each in shown:
-        expected = _settled(in_view, each.index)
-        if expected is not None:
-            assert each.verdict == expected, each
+    # A second after what is in view has changed, the verdict has changed with it. Single
+    # false alarms, bounded above, may flash it; a verdict that lags would fail by far.
+    settled = [
+        (each.verdict, expected)
+        for each in shown
+        if (expected := _settled(in_view, each.index)) is not None
+    ]
+    right = [each for each in settled if each[0] == each[1]]
+    assert {expected for _, expected in settled} == {"hot-dog", "not-hot-dog"}
+    assert len(right) / len(settled) >= 0.95
+    assert age_ms <= 500
 
 
 def test_the_starter_detector_gives_ten_results_a_second(
