@@ -149,8 +149,8 @@ def test_boxes_and_verdict_follow_what_is_in_front_of_the_camera(
     false_alarms = [each for each in without if each.hot_dogs]
     assert len(false_alarms) / len(without) <= 0.02
 
-    # A second after what is in view has changed, the verdict has changed with it. Single
-    # false alarms, bounded above, may flash it; a verdict that lags would fail by far.
+    # A second after what is in view has changed, the verdict has changed with it. The
+    # false alarms, bounded above, may flash it; a verdict that lags fails by far.
     settled = [
         (each.verdict, expected)
         for each in shown
