@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from channels.layers import get_channel_layer
+from django.db import connections
+from redis import Redis
 
+from apps.inference import client as inference_client
+from apps.inference import worker
+from apps.inference.connections import sync_redis
+from apps.inference.mailbox import WorkerMailbox
+from apps.inference.models import Deployment
+from apps.inference.presence import Heartbeat
+from apps.inference.serving import ModelHost
+from apps.inference.tasks import drain
+from apps.nexus import records
 from tests.processes import wait_until
 
 
@@ -21,3 +34,67 @@ def no_decoder_left() -> Iterator[None]:
     assert decoder_threads() == []
     yield
     wait_until(lambda: decoder_threads() == [], "every decoder to be gone")
+
+
+@pytest.fixture
+async def nexus(
+    transactional_db: None, redis: Redis, deployment: Deployment
+) -> AsyncIterator[None]:
+    """What the application needs to be run in this process, and what it leaves open."""
+    yield
+    await inference_client.of_this_loop().close()
+    await get_channel_layer().flush()
+    # The thread of the records has a connection of its own.
+    await records.written(connections.close_all)
+
+
+class ThreadedWorker:
+    """Does in a thread what a worker does in a process: answers doorbells."""
+
+    def __init__(self) -> None:
+        redis = sync_redis()
+        self.host = ModelHost()
+        self.runtime = worker.Runtime(
+            redis=redis,
+            mailbox=WorkerMailbox(redis, inference_client.QUEUE),
+            host=self.host,
+            heartbeat=Heartbeat(sync_redis(), inference_client.QUEUE),
+        )
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="threaded-worker")
+
+    def start(self) -> None:
+        self.host.start()
+        self.runtime.heartbeat.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+        self.runtime.heartbeat.stop()
+        self.host.stop()
+        self.runtime.redis.delete(f"worker:alive:{inference_client.QUEUE}")
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            if self.runtime.redis.brpop([inference_client.QUEUE], timeout=0.2):
+                drain()
+
+
+@pytest.fixture
+def threaded_worker(
+    nexus: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ThreadedWorker]:
+    """A worker that a test may start."""
+    threaded = ThreadedWorker()
+    monkeypatch.setattr(worker, "_runtime", threaded.runtime)
+    yield threaded
+    if threaded._thread.is_alive():
+        threaded.stop()
+
+
+@pytest.fixture
+async def answering(threaded_worker: ThreadedWorker) -> ThreadedWorker:
+    """A worker that answers."""
+    await asyncio.to_thread(threaded_worker.start)
+    return threaded_worker

@@ -1,0 +1,588 @@
+"""One visit from its welcome to its end, and every way in which it can go wrong.
+
+The application is the real one, on a real Redis and a real database, in this process;
+the worker is in a thread. The camera is the other end of a real peer connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django import Settings
+from redis import Redis
+
+from apps.inference.models import Deployment, ModelVersion
+from apps.inference.services import activate
+from apps.nexus import consumers, media
+from apps.nexus import pipeline as pipeline_module
+from apps.nexus.pipeline import NO_WORKER, WORKER_BACK
+from apps.sessions.models import CameraSession, Run
+from tests.integration.camera import Camera, as_h264_high, as_vp9, without_candidates
+from tests.integration.conftest import ThreadedWorker, decoder_threads
+from tests.integration.page import Page
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("nexus", "no_decoder_left")
+
+LEDGER = ("inferred", "superseded", "expired", "throttled", "failed", "lost", "pending")
+Status = CameraSession.Status
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    async with Page() as page:
+        yield page
+
+
+@pytest.fixture
+async def camera() -> AsyncIterator[Camera]:
+    camera = Camera()
+    yield camera
+    await camera.close()
+
+
+async def the_session() -> CameraSession:
+    return await CameraSession.objects.aget()
+
+
+async def the_runs() -> list[Run]:
+    """The runs in the database, each of which must add up."""
+    runs = [run async for run in Run.objects.order_by("started_at")]
+    for run in runs:
+        assert run.received == sum(getattr(run, name) for name in LEDGER)
+    return runs
+
+
+def left_in(redis: Redis) -> set[Any]:
+    """What lies in the mailbox; the bell's flag goes by itself within a second."""
+    return set(redis.keys("mailbox:*")) - {b"mailbox:gpu:bell"}
+
+
+async def has_status(status: str) -> None:
+    """Wait for a status in the database, which is written behind the page's back."""
+    for _ in range(2000):
+        if (await the_session()).status == status:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"The session never became {status}.")
+
+
+# --- the way it should go -------------------------------------------------------------
+
+
+async def test_a_visit_is_welcomed(page: Page, deployment: Deployment):
+    version = deployment.active_version
+    session = await the_session()
+    assert page.messages == [
+        {
+            "type": "welcome",
+            "session_id": str(session.pk),
+            "deployment": "default",
+            "ice_servers": [],
+            "model": {
+                "name": "scripted",
+                "version": version.version,
+                "family": "scripted",
+            },
+            "worker_alive": False,
+        }
+    ]
+    assert (session.status, session.client) == ("pending", "Mozilla/5.0")
+    assert session.user_id is None
+
+
+@pytest.mark.usefixtures("answering")
+async def test_a_visit_is_told_that_there_is_a_worker(redis: Redis):
+    await eventually(lambda: redis.exists("worker:alive:gpu"), "the worker's heartbeat")
+    async with Page() as page:
+        assert page.messages[0]["worker_alive"] is True
+
+
+async def test_a_visit_knows_who_is_logged_in():
+    user = await User.objects.acreate_user("visitor")
+    browser = Client()
+    await asyncio.to_thread(browser.force_login, user)
+    cookie = f"sessionid={browser.cookies['sessionid'].value}"
+    async with Page(cookie=cookie):
+        assert (await the_session()).user_id == user.pk
+
+
+@pytest.mark.usefixtures("answering")
+async def test_a_camera_becomes_results(page: Page, camera: Camera):
+    await page.send("acquiring")
+    await page.message("status", status="acquiring")
+    await page.stream(camera)
+    await page.message("status", status="live")
+    results = await page.results(10)
+
+    assert page.statuses() == ["acquiring", "connecting", "live"]
+    assert page.all_of("error") == []
+    seqs = [result["seq"] for result in results]
+    assert seqs == sorted(set(seqs))
+    for result in results:
+        assert result["frame"] == {"width": 160, "height": 120}
+        assert result["is_hot_dog"] is True
+        (found,) = result["detections"]
+        assert found == {"label": "hot dog", "score": 0.9, "box": [40, 30, 120, 90]}
+        assert list(result["timings"]) == [
+            *("wait_ms", "featurize_ms", "forward_ms", "decode_ms"),
+            *("publish_ms", "age_ms"),
+        ]
+        assert result["timings"]["age_ms"] >= result["timings"]["wait_ms"] > 0
+    await has_status("live")
+    assert (await the_session()).live_at is not None
+
+
+@pytest.mark.usefixtures("answering")
+async def test_a_picture_that_changes_its_size_is_answered_in_its_own_pixels(
+    page: Page, camera: Camera
+):
+    await page.stream(camera)
+    await page.results(1)
+    camera.stripe.size = (96, 128)
+    await page.message("result", frame={"width": 96, "height": 128})
+    found = page.all_of("result", frame={"width": 96, "height": 128})[0]
+    assert found["detections"][0]["box"] == [24, 32, 72, 96]
+
+
+@pytest.mark.usefixtures("answering")
+async def test_candidates_may_overtake_their_offer(page: Page, camera: Camera):
+    """They are sent behind it, and are here before it has been read."""
+    offer, candidates = without_candidates(await camera.offer())
+    await page.send("offer", sdp=offer)
+    for candidate in candidates:
+        await page.send("candidate", candidate=candidate)
+    await page.send("candidate", candidate=None)
+    await camera.accept((await page.message("answer"))["sdp"])
+    await page.results(1)
+    assert page.all_of("error") == []
+
+
+async def test_a_ping_comes_back(page: Page):
+    await page.send("ping", sent_at_ms=12.25)
+    assert await page.message("pong") == {"type": "pong", "sent_at_ms": 12.25}
+
+
+async def test_a_camera_that_failed_is_written_down(page: Page):
+    await page.send("camera_failed", reason="permission_denied")
+    told = await page.message("status", status="failed")
+    assert told["sentence"] == "The camera was not allowed."
+    await page.leave()
+    session = await the_session()
+    assert (session.status, session.sentence) == ("failed", told["sentence"])
+    assert session.ended_at is not None
+
+
+# --- results and a page that is slow -------------------------------------------------
+
+
+async def test_a_page_that_does_not_draw_gets_two_results_and_then_the_newest(
+    page: Page, camera: Camera, answering: ThreadedWorker
+):
+    page.slow = True
+    await page.stream(camera)
+    _, second = await page.results(2)
+    await answered(page, 8)
+    assert len(page.all_of("result")) == 2
+
+    await page.send("ack", seq=second["seq"])
+
+    (third,) = await page.results(1)
+    # What was between them came too early to be drawn.
+    assert third["seq"] > second["seq"] + 3
+
+
+async def answered(page: Page, count: int) -> None:
+    """Wait until the session's run has so many results."""
+    session_id = page.messages[0]["session_id"]
+    (consumer,) = (
+        each
+        for each in consumers._open_consumers
+        if str(each._open_session.pk) == session_id
+    )
+    link: Any = consumer._link
+    ledger = link._pipeline._recorder.ledger
+    await eventually(lambda: ledger.inferred >= count, f"{count} answers")
+
+
+# --- stop, start, and other peer connections -----------------------------------------
+
+
+@pytest.mark.usefixtures("answering")
+async def test_a_camera_may_be_stopped_and_started_again(page: Page, redis: Redis):
+    """And that though the page never drew what was left of the first picture."""
+    page.slow = True
+    first, second = Camera(), Camera()
+    await page.stream(first)
+    before = await page.results(2)
+
+    await page.send("stop")
+    await page.message("status", status="pending")
+    await eventually(lambda: decoder_threads() == [], "the decoder to end")
+    await eventually(lambda: left_in(redis) == set(), "the mailbox to be empty")
+    await first.close()
+    await has_status("pending")
+
+    await page.stream(second)
+    after = await page.results(2)
+    await page.leave()
+    await second.close()
+
+    assert min(each["seq"] for each in after) > max(each["seq"] for each in before)
+    assert page.statuses() == ["connecting", "live", "pending", "connecting", "live"]
+    assert page.all_of("error") == []
+    runs = await the_runs()
+    assert len(runs) == 2
+    assert all(run.ended_at and run.inferred >= 2 for run in runs)
+
+
+@pytest.mark.usefixtures("answering")
+async def test_a_new_offer_replaces_the_peer_connection(page: Page):
+    first, second = Camera(), Camera()
+    second.stripe.size = (96, 128)
+    await page.stream(first)
+    await page.results(2)
+
+    await page.stream(second)
+    await page.message("result", frame={"width": 96, "height": 128})
+
+    await eventually(
+        lambda: first.pc.connectionState == "closed", "the first camera to be told"
+    )
+    assert len(decoder_threads()) == 1
+    await page.leave()
+    await first.close()
+    await second.close()
+    assert "failed" not in page.statuses()
+    assert [bool(run.ended_at) for run in await the_runs()] == [True, True]
+
+
+@pytest.mark.usefixtures("answering")
+async def test_of_offers_in_a_hurry_the_last_one_counts(page: Page):
+    cameras = [Camera() for _ in range(4)]
+    offers = [await camera.offer() for camera in cameras]
+    for offer in offers:
+        await page.send("offer", sdp=offer)
+    await page.send("candidate", candidate=None)
+    answer = await page.message("answer")
+    await cameras[-1].accept(answer["sdp"])
+    await page.results(2)
+
+    assert len(page.all_of("answer")) == 1
+    assert len(decoder_threads()) == 1
+    assert page.all_of("error") == []
+    await page.leave()
+    for camera in cameras:
+        await camera.close()
+
+
+@pytest.mark.usefixtures("answering")
+async def test_another_version_is_told_and_begins_another_run(
+    page: Page,
+    camera: Camera,
+    deployment: Deployment,
+    scripted_version: Callable[..., ModelVersion],
+):
+    await page.stream(camera)
+    await page.results(3)
+    version = await asyncio.to_thread(scripted_version, label="banana")
+    await asyncio.to_thread(activate, deployment, version)
+
+    told = await page.message("model")
+    results = await page.results(3)
+    await page.leave()
+
+    assert told["model"]["version"] == version.version
+    assert len(page.all_of("model")) == 1
+    assert not any(result["is_hot_dog"] for result in results)
+    first, second = await the_runs()
+    assert second.model_version_id == version.pk
+    assert min(first.inferred, second.inferred) >= 3
+
+
+# --- no worker ------------------------------------------------------------------------
+
+
+async def test_a_page_without_a_worker_is_told_and_goes_on_by_itself(
+    page: Page,
+    camera: Camera,
+    threaded_worker: ThreadedWorker,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(pipeline_module, "SWEEP_INTERVAL_S", 0.05)
+    monkeypatch.setattr(pipeline_module, "SILENCE_S", 0.1)
+    await page.stream(camera)
+    told = await page.message("worker")
+    assert (told["alive"], told["sentence"]) == (False, NO_WORKER)
+
+    await asyncio.to_thread(threaded_worker.start)
+
+    await page.results(2)
+    told = await page.message("worker", alive=True)
+    assert told["sentence"] == WORKER_BACK
+
+
+# --- bad input ------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def bad_offers() -> dict[str, str]:
+    """Offers by the error that they get."""
+    cameras = Camera(), Camera("H264")
+    vp8, h264 = [await camera.offer() for camera in cameras]
+    for camera in cameras:
+        await camera.close()
+    return {
+        "invalid": "m=video",
+        "no_video": vp8.replace("a=sendonly", "a=recvonly"),
+        "unsupported_codec": as_vp9(vp8),
+        "unsupported_codec (a profile)": as_h264_high(h264),
+    }
+
+
+BAD_TEXTS = [
+    ("malformed", "{"),
+    ("malformed", "[]"),
+    ("malformed", "[" * 60_000),
+    ("malformed", '{"type": "ping", "sent_at_ms": NaN}'),
+    ("unknown_type", '{"type": "open_sesame"}'),
+    ("invalid", '{"type": "ack", "seq": "1"}'),
+    ("invalid", '{"type": "candidate", "candidate": {"candidate": "1"}}'),
+    ("invalid", '{"type": "camera_failed", "reason": "shy"}'),
+    ("too_large", '{"type": "offer", "sdp": "' + "a" * 10_000_000 + '"}'),
+]
+
+
+async def refused(page: Page, code: str) -> None:
+    """Wait for one more error, which must have this code and say why."""
+    number = len(page.all_of("error")) + 1
+    await page.until(lambda: len(page.all_of("error")) >= number, f"error {code}")
+    error = page.all_of("error")[-1]
+    assert error["code"] == code
+    assert error["sentence"].endswith(".")
+    assert "Error" not in error["sentence"]
+
+
+@pytest.mark.usefixtures("answering")
+async def test_a_session_that_was_sent_everything_bad_still_streams(
+    page: Page, camera: Camera, bad_offers: dict[str, str]
+):
+    for code, text in BAD_TEXTS:
+        await page.send_text(text)
+        await refused(page, code)
+    await page.send_bytes(b'{"type": "stop"}')
+    await refused(page, "malformed")
+    candidate = {"candidate": "candidate:1 1 udp 1 192.0.2.7 5 typ host", "sdpMid": "0"}
+    for early in (candidate, None):
+        await page.send("candidate", candidate=early)
+        await refused(page, "out_of_order")
+    for code, sdp in bad_offers.items():
+        await page.send("offer", sdp=sdp)
+        await refused(page, code.split()[0])
+    # What comes at the wrong time but harms nobody is let pass.
+    await page.send("ack", seq=10**9)
+    await page.send("stop")
+    await page.send("stop")
+    errors = len(page.all_of("error"))
+
+    await page.stream(camera)
+    await page.results(3)
+
+    assert len(page.all_of("error")) == errors
+    assert len(decoder_threads()) == 1
+
+
+@pytest.mark.usefixtures("answering")
+async def test_a_stream_goes_on_whatever_else_is_sent(
+    page: Page, camera: Camera, bad_offers: dict[str, str]
+):
+    await page.stream(camera)
+    await page.results(1)
+    for code, text in BAD_TEXTS:
+        await page.send_text(text)
+        await refused(page, code)
+    for code in ("invalid", "no_video", "unsupported_codec"):
+        await page.send("offer", sdp=bad_offers[code])
+        await refused(page, code)
+    await page.send(
+        "candidate", candidate={"candidate": "candidate:nonsense", "sdpMid": "0"}
+    )
+    await refused(page, "invalid")
+
+    await page.results(3)
+
+    assert page.statuses() == ["connecting", "live"]
+    assert len(page.all_of("answer")) == 1
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "https://localhost.evil.example", "null", None]
+)
+async def test_a_page_of_a_foreign_origin_is_refused(origin: str | None):
+    page = Page(origin)
+    assert not await page.connect()
+    assert not await CameraSession.objects.aexists()
+
+
+async def test_a_visit_to_nothing_is_told_to_come_again(deployment: Deployment):
+    await deployment.adelete()
+    page = Page()
+    assert await page.connect()
+    await page.until(lambda: page.close_code, "the server to close")
+    assert page.close_code == consumers.TRY_AGAIN_LATER
+    assert not await CameraSession.objects.aexists()
+    await page.leave()
+
+
+# --- the end --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"), [(1001, consumers.PAGE_CLOSED), (1006, consumers.PAGE_LOST)]
+)
+@pytest.mark.usefixtures("answering")
+async def test_a_socket_that_closes_leaves_nothing_behind(
+    page: Page, camera: Camera, redis: Redis, code: int, sentence: str
+):
+    await page.stream(camera)
+    await page.results(3)
+
+    await page.leave(code)
+
+    session = await the_session()
+    assert (session.status, session.sentence) == ("ended", sentence)
+    assert session.ended_at is not None
+    (run,) = await the_runs()
+    assert run.ended_at is not None
+    assert run.inferred >= 3
+    assert run.worker
+    assert run.latency["age"]["p95"] > 0
+    assert decoder_threads() == []
+    assert left_in(redis) == set()
+    assert redis.pubsub_channels("asgispecific*") == []
+    assert consumers._open_consumers == {}
+
+
+@pytest.mark.parametrize("moment", ["offered", "answered"])
+async def test_a_socket_that_closes_in_the_middle_leaves_nothing_behind(
+    page: Page, camera: Camera, redis: Redis, moment: str
+):
+    await page.send("offer", sdp=await camera.offer())
+    if moment == "answered":
+        await page.message("answer")
+    await page.leave(1006)
+
+    assert (await the_session()).ended_at is not None
+    assert decoder_threads() == []
+    assert left_in(redis) == set()
+
+
+@pytest.mark.usefixtures("answering")
+async def test_a_server_that_stops_ends_all_its_sessions(redis: Redis):
+    """It cancels its applications, and waits for one of them only."""
+    cameras = Camera(), Camera()
+    async with Page() as one, Page() as other:
+        for page, camera in zip((one, other), cameras, strict=True):
+            await page.stream(camera)
+            await page.results(1)
+        for page in (one, other):
+            page.cancel()
+        await one.is_over()
+
+        sessions = [session async for session in CameraSession.objects.all()]
+        assert [session.status for session in sessions] == ["ended", "ended"]
+        assert {session.sentence for session in sessions} == {consumers.SERVER_STOPPED}
+        assert decoder_threads() == []
+        assert left_in(redis) == set()
+        assert all(run.ended_at for run in await the_runs())
+    for camera in cameras:
+        await camera.close()
+
+
+async def test_a_visit_that_never_came_about_ends_nobody_elses(
+    page: Page, camera: Camera, answering: ThreadedWorker
+):
+    """A server cancels also what a visitor left who had waited too long."""
+    await page.stream(camera)
+    await page.results(1)
+    other = Page()
+    connecting = asyncio.create_task(other.connect())
+    await eventually(lambda: len(consumers._open_consumers) == 2, "another visit")
+
+    other.cancel()
+    await other.is_over()
+    connecting.cancel()
+    await asyncio.wait([connecting])
+
+    await page.results(3)
+    assert (
+        await CameraSession.objects.aget(pk=page.messages[0]["session_id"])
+    ).ended_at is None
+
+
+async def test_a_browser_that_does_not_reach_the_server_is_told(
+    page: Page, camera: Camera, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    settings.CONNECT_TIMEOUT_S = 0.05
+    monkeypatch.setattr(consumers, "OFFER_GRACE_S", 0.0)
+    await page.send("offer", sdp=await camera.offer())
+    told = await page.message("status", status="failed")
+    assert told["sentence"] == media.NOT_CONNECTED
+    await has_status("failed")
+
+
+@pytest.mark.usefixtures("answering")
+async def test_a_camera_that_goes_away_is_noticed(
+    page: Page, camera: Camera, redis: Redis, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(consumers, "OFFER_GRACE_S", 0.0)
+    await page.stream(camera)
+    await page.results(1)
+    await camera.close()
+    told = await page.message("status", status="failed")
+    assert told["sentence"] == media.CONNECTION_LOST
+    await eventually(lambda: decoder_threads() == [], "the decoder to end")
+    await eventually(lambda: left_in(redis) == set(), "the mailbox to be empty")
+
+    # And the visitor may try again.
+    again = Camera()
+    await page.stream(again)
+    await page.results(1)
+    await page.leave()
+    await again.close()
+
+
+@pytest.mark.usefixtures("answering")
+async def test_who_stops_just_after_the_connection_was_lost_has_stopped(
+    page: Page, camera: Camera
+):
+    """The loss is told a little later, in case that the page mends it by itself."""
+    await page.stream(camera)
+    await page.results(1)
+    await camera.close()
+    await eventually(lambda: decoder_threads() == [], "the loss to be noticed")
+
+    await page.send("stop")
+    await page.message("status", status="pending")
+    await asyncio.sleep(consumers.OFFER_GRACE_S + 0.2)
+
+    assert page.statuses()[-1] == "pending"
+    assert (await the_session()).status == "pending"
+
+
+@pytest.mark.usefixtures("answering")
+async def test_a_silent_session_stays_open(page: Page, camera: Camera):
+    """A visitor may leave the page alone.
+
+    redis-py 8 gives up on a socket after five silent seconds by default, and a consumer
+    that listens on it would die with it. Nothing but six real seconds shows that.
+    """
+    await asyncio.sleep(6)
+
+    await page.stream(camera)
+    await page.results(1)
