@@ -88,8 +88,25 @@ def render_clip(
         for share in np.linspace(0, 1, count):
             if index % every == 0:
                 things = _things(segment, design, path, float(share))
-                yield _frame(backdrop, things, index, marker=marker)
+                yield render_frame(backdrop, things, index, marker=marker)
             index += 1
+
+
+def render_frame(
+    backdrop: Image, things: Sequence[Thing], index: int, *, marker: bool
+) -> ClipFrame:
+    """Things before a backdrop, which stays as it is, with a camera's noise."""
+    picture = backdrop.copy()
+    height = picture.shape[0]
+    # What the marker will hide is nobody's to see.
+    free = picture[: height - strip_height(height)] if marker else picture
+    objects = compose(free, things)
+    picture = add_noise(Random(index), picture, _NOISE_SIGMA)
+    if marker:
+        draw_marker(picture, index)
+    boxed = {label for label, _ in objects}
+    partly = tuple(t.label for t in things if t.label and t.label not in boxed)
+    return ClipFrame(index, Scene(np.asarray(picture, np.uint8), objects), partly)
 
 
 def save_clip(frames: Iterable[ClipFrame], path: Path) -> Path:
@@ -183,22 +200,6 @@ def _things(segment: Segment, design: int, path: _Path, share: float) -> list[Th
     if drawing in UPRIGHT:
         pose = replace(pose, angle=0.2 * pose.angle)
     return [Thing(drawing, design, pose, segment.label)]
-
-
-def _frame(
-    backdrop: Image, things: Sequence[Thing], index: int, *, marker: bool
-) -> ClipFrame:
-    picture = backdrop.copy()
-    height = picture.shape[0]
-    # What the marker will hide is nobody's to see.
-    free = picture[: height - strip_height(height)] if marker else picture
-    objects = compose(free, things)
-    picture = add_noise(Random(index), picture, _NOISE_SIGMA)
-    if marker:
-        draw_marker(picture, index)
-    boxed = {label for label, _ in objects}
-    partly = tuple(t.label for t in things if t.label and t.label not in boxed)
-    return ClipFrame(index, Scene(np.asarray(picture, np.uint8), objects), partly)
 
 
 def _write_jpeg(file: BinaryIO, frame: ClipFrame) -> None:

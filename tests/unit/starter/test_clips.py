@@ -14,8 +14,17 @@ from django.core.management import CommandError, call_command
 
 from apps.inference.hotdog import HOT_DOG
 from apps.inference.starter.camera import compress
-from apps.inference.starter.clips import ClipFrame, Segment, render_clip, save_clip
+from apps.inference.starter.clips import (
+    ClipFrame,
+    Segment,
+    render_clip,
+    render_frame,
+    save_clip,
+)
+from apps.inference.starter.composition import Thing
+from apps.inference.starter.easel import Pose
 from apps.inference.starter.marker import draw_marker, read_marker, strip_height
+from apps.inference.starter.scenes import FOODS
 
 SHORT = (Segment(HOT_DOG, 0.8), Segment(None, 0.2), Segment("banana", 0.4))
 SIZE = (320, 240)
@@ -123,11 +132,15 @@ def test_things_move_smoothly_once_they_are_in_view():
 
 
 def test_boxes_end_above_the_marker():
-    # In this clip the pizza comes down to the bottom edge.
-    low = render_clip((Segment("pizza", 2),), seed=51, size=SIZE, every=3)
+    low = Thing(FOODS["pizza"], 1, Pose(160, 200, 120), "pizza")
+    backdrop = np.zeros((240, 320, 3), np.uint8)
 
-    lowest = max(box[3] for frame in low for _, box in frame.scene.objects)
-    assert lowest == 240 - strip_height(240)
+    for marker, bottom in ((True, 240 - strip_height(240)), (False, 240)):
+        frame = render_frame(backdrop, [low], 5, marker=marker)
+        ((_, box),) = frame.scene.objects
+        assert box[3] == bottom
+        assert (read_marker(frame.scene.image) == 5) is marker
+    assert not backdrop.any()
 
 
 def test_without_a_marker_the_bottom_edge_is_picture():

@@ -81,7 +81,7 @@ def test_boxes_are_tight_on_what_was_drawn(label, angle):
 def test_turning_an_object_keeps_its_size_and_squashing_flattens_it():
     def area(**pose: float) -> int:
         picture = canvas()
-        compose(picture, [thing("carrot", **pose)])
+        compose(picture, [thing("carrot", 1, **pose)])
         return int(np.count_nonzero(picture.max(axis=2)))
 
     flat = area()
