@@ -1,0 +1,101 @@
+"""Bad days of the real server: what a stranger sends it, and a Redis that goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
+
+from apps.inference.hotdog import HOT_DOG
+from apps.inference.starter.clips import Segment, render_clip
+from bench.clip import encode
+from bench.sender import Sender
+from tests.processes import Product, free_port, running_redis, wait_until
+
+ScriptedModel = Callable[..., Path]
+
+
+def open_socket(product: Product, origin: str) -> connect:
+    return connect(
+        product.websocket_url, origin=Origin(origin), proxy=None, max_size=None
+    )
+
+
+async def welcomed(socket: ClientConnection) -> str:
+    message = json.loads(await socket.recv())
+    assert message["type"] == "welcome"
+    return str(message["session_id"]).replace("-", "")
+
+
+async def ask(socket: ClientConnection, text: str) -> str | bytes:
+    await socket.send(text)
+    return await socket.recv()
+
+
+def ended(product: Product, session_id: str) -> bool:
+    with sqlite3.connect(product.directory / "emporium.sqlite3") as connection:
+        ((ended_at,),) = connection.execute(
+            "SELECT ended_at FROM emporium_sessions_camerasession WHERE id = ?",
+            [session_id],
+        )
+    connection.close()
+    return ended_at is not None
+
+
+async def test_strangers_disturb_nobody(
+    product: Product, scripted_model: ScriptedModel
+):
+    product.deploy(scripted_model())
+    await asyncio.to_thread(product.start_web)
+    async with open_socket(product, product.url) as neighbour:
+        neighbours_session = await welcomed(neighbour)
+
+        with pytest.raises(InvalidStatus) as refused:
+            await open_socket(product, "http://evil.example")
+        assert refused.value.response.status_code == 403
+
+        async with open_socket(product, product.url) as socket:
+            session = await welcomed(socket)
+            with pytest.raises(ConnectionClosed):
+                await ask(socket, "[" * 10_000_000)
+        await asyncio.to_thread(
+            wait_until, lambda: ended(product, session), "the session to be ended"
+        )
+
+        answer = await ask(neighbour, '{"type": "ping", "sent_at_ms": 1}')
+        assert json.loads(answer)["type"] == "pong"
+        assert not ended(product, neighbours_session)
+        with await asyncio.to_thread(urlopen, f"{product.url}/") as page:
+            assert page.status == 200
+
+
+async def test_results_go_on_when_redis_has_lost_everything(
+    tmp_path: Path, scripted_model: ScriptedModel
+):
+    """It holds nothing durable: what it loses costs a second of results."""
+    clip = encode(render_clip([Segment(HOT_DOG, 1.0)]), "vp8")
+    port = free_port()
+    product = Product(tmp_path, f"redis://127.0.0.1:{port}/0")
+    try:
+        with running_redis(tmp_path, port):
+            product.deploy(scripted_model())
+            await asyncio.to_thread(product.start_web)
+            await asyncio.to_thread(product.start_worker)
+            sender = await Sender(product.url, clip).__aenter__()
+            await sender.results(3)
+        await sender.message("worker", alive=False)
+        with running_redis(tmp_path, port):
+            await sender.results(3)
+            assert [each["type"] for each in sender.messages].count("answer") == 1
+            await sender.close()
+            product.stop()
+    finally:
+        product.stop()
