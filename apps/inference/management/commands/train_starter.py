@@ -6,12 +6,14 @@ to go on.
 
 from __future__ import annotations
 
+import os
 import signal
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
@@ -44,6 +46,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # A core is left to draw scenes: threads that share it wait for each other.
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
         task = _TASKS[options["model"]](options["seed"])
         trainer = Trainer(task, steps=options["steps"])
         checkpoint = settings.BASE_DIR / "var" / "starter" / f"{options['model']}.pt"
