@@ -51,7 +51,7 @@ CONFIG: dict[str, Any] = {
     "anchors": [list(level) for level in ANCHORS],
     "strides": list(STRIDES),
     "input_size": list(DETECTOR_INPUT_SIZE),
-    "score_threshold": 0.25,
+    "score_threshold": 0.5,
     "iou_threshold": 0.45,
 }
 _HOT_DOG = LABELS.index(HOT_DOG)
