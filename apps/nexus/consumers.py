@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from channels.consumer import get_handler_name
@@ -69,14 +70,15 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         try:
             await super().__call__(scope, receive, send)
         except asyncio.CancelledError:
+            self._why_closed = self._why_closed or SERVER_STOPPED
+            raise
+        finally:
+            await _whatever_happens(self._close(media.SERVER_FAULT))
             # A server that shuts down cancels all its applications, calls no
             # `disconnect`, and waits for one of them only. It cancels one alone when
             # its visitor left long ago.
             if all(task and task.cancelling() for task in _open_consumers.values()):
-                await asyncio.shield(_close_all())
-            raise
-        finally:
-            await asyncio.shield(self._close(media.SERVER_FAULT))
+                await _whatever_happens(_close_all())
             del _open_consumers[self]
 
     async def dispatch(self, message: dict[str, Any]) -> None:
@@ -351,6 +353,15 @@ async def _close_all() -> None:
         *(consumer._close(SERVER_STOPPED) for consumer in list(_open_consumers)),
         return_exceptions=True,
     )
+
+
+async def _whatever_happens(work: Coroutine[Any, Any, None]) -> None:
+    """Do `work` to its end, even if the task that does it is cancelled meanwhile."""
+    task = asyncio.create_task(work)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+    task.result()
 
 
 def _describe(session: CameraSession) -> dict[str, str]:

@@ -21,7 +21,9 @@ from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from apps.nexus.ice import peer_configuration
 from apps.nexus.protocol import IceCandidate, ProtocolError
+from apps.nexus.receiver import decode_in_daemons
 
+decode_in_daemons()
 logger = logging.getLogger(__name__)
 
 SUPPORTED_CODECS = {"video/vp8", "video/h264"}
