@@ -48,11 +48,14 @@ class Page:
 
     async def leave(self, code: int = 1001) -> None:
         """Close the socket, and wait for all that the server does about it."""
+        await self.close(code)
+        await self.is_over()
+
+    async def close(self, code: int = 1001) -> None:
         if not self._socket.future.done():
             await self._socket.send_input(
                 {"type": "websocket.disconnect", "code": code}
             )
-        await self.is_over()
 
     def cancel(self) -> None:
         """Do what a server does that won't wait: cancel the application."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -377,6 +378,15 @@ async def test_our_own_close_is_no_loss(camera: Camera, receiver: Receiver):
 
     assert receiver.losses == 0
     assert decoder_threads() == []
+
+
+async def test_a_process_does_not_wait_for_its_decoders(
+    camera: Camera, receiver: Receiver
+):
+    await connect(camera, receiver)
+    await receiver.has_frames(1)
+    (decoder,) = [each for each in threading.enumerate() if "-decoder" in each.name]
+    assert decoder.daemon
 
 
 async def test_closing_at_once_is_clean(receiver: Receiver):

@@ -504,6 +504,26 @@ async def test_a_server_that_stops_ends_all_its_sessions(redis: Redis):
         await camera.close()
 
 
+@pytest.mark.usefixtures("answering")
+async def test_a_server_that_stops_while_a_session_closes_waits_for_it(
+    page: Page, camera: Camera, redis: Redis
+):
+    await page.stream(camera)
+    await page.results(1)
+    await page.close()
+    (consumer,) = consumers._open_consumers
+    await eventually(lambda: consumer._closing, "the session to be closing")
+    for _ in range(3):
+        page.cancel()
+        await asyncio.sleep(0)
+    await page.is_over()
+
+    session = await the_session()
+    assert (session.status, session.sentence) == ("ended", consumers.PAGE_CLOSED)
+    assert decoder_threads() == []
+    assert left_in(redis) == set()
+
+
 async def test_a_visit_that_never_came_about_ends_nobody_elses(
     page: Page, camera: Camera, answering: ThreadedWorker
 ):
