@@ -483,25 +483,23 @@ async def test_a_socket_that_closes_in_the_middle_leaves_nothing_behind(
 
 
 @pytest.mark.usefixtures("answering")
-async def test_a_server_that_stops_ends_all_its_sessions(redis: Redis):
+async def test_a_server_that_stops_ends_all_its_sessions(camera: Camera, redis: Redis):
     """It cancels its applications, and waits for one of them only."""
-    cameras = Camera(), Camera()
-    async with Page() as one, Page() as other:
-        for page, camera in zip((one, other), cameras, strict=True):
-            await page.stream(camera)
-            await page.results(1)
-        for page in (one, other):
+    async with Page() as idle, Page() as busy:
+        await busy.stream(camera)
+        await busy.results(1)
+        for page in (idle, busy):
             page.cancel()
-        await one.is_over()
 
+        # Alone, the idle one would have nothing to do and be the first to end.
+        await idle.is_over()
+
+        assert decoder_threads() == []
         sessions = [session async for session in CameraSession.objects.all()]
         assert [session.status for session in sessions] == ["ended", "ended"]
         assert {session.sentence for session in sessions} == {consumers.SERVER_STOPPED}
-        assert decoder_threads() == []
         assert left_in(redis) == set()
         assert all(run.ended_at for run in await the_runs())
-    for camera in cameras:
-        await camera.close()
 
 
 @pytest.mark.usefixtures("answering")
