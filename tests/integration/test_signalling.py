@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
@@ -21,6 +22,7 @@ from apps.inference.services import activate
 from apps.nexus import consumers, media
 from apps.nexus import pipeline as pipeline_module
 from apps.nexus.pipeline import NO_WORKER, WORKER_BACK
+from apps.sessions import services
 from apps.sessions.models import CameraSession, Run
 from tests.integration.camera import Camera, as_h264_high, as_vp9, without_candidates
 from tests.integration.conftest import ThreadedWorker, decoder_threads
@@ -541,6 +543,20 @@ async def test_a_visit_that_never_came_about_ends_nobody_elses(
     assert (
         await CameraSession.objects.aget(pk=page.messages[0]["session_id"])
     ).ended_at is None
+
+
+async def test_a_session_that_was_given_up_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Its records were ended while the machine was asleep, say."""
+    monkeypatch.setattr(services, "TOUCH_INTERVAL_S", 0.01)
+    async with Page() as page:
+        await sync_to_async(services.close_session)(
+            page.messages[0]["session_id"], sentence="It went away."
+        )
+        await page.until(lambda: page.close_code, "the server to close")
+        assert page.close_code == consumers.TRY_AGAIN_LATER
+    assert (await the_session()).sentence == "It went away."
 
 
 async def test_a_browser_that_does_not_reach_the_server_is_told(

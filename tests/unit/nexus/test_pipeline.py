@@ -22,7 +22,7 @@ from django.db.models import QuerySet
 from apps.inference.client import InferenceClient
 from apps.inference.models import ModelVersion
 from apps.nexus import pipeline as pipeline_module
-from apps.nexus.pipeline import NO_WORKER, WORKER_BACK, SessionPipeline
+from apps.nexus.pipeline import NO_WORKER, SILENT_WORKER, WORKER_BACK, SessionPipeline
 from apps.nexus.runs import RunRecorder
 from apps.sessions.models import CameraSession, Run
 from tests.unit.nexus.conftest import (
@@ -383,6 +383,16 @@ async def test_silence_with_a_worker_is_only_slowness(
         lambda: stage.client.asked >= 3, "the pipeline to ask for a worker"
     )
     assert stage.listener.worker == []
+
+
+async def test_a_worker_that_is_there_and_says_nothing_is_told_once(
+    limits: Callable[..., None], stage: Stage
+):
+    limits(SILENCE_S=-1.0, LONG_SILENCE_S=-1.0)
+    await eventually(
+        lambda: stage.client.asked >= 3, "the pipeline to ask for a worker"
+    )
+    assert stage.listener.worker == [(False, SILENT_WORKER)]
 
 
 async def test_another_version_ends_the_run_and_begins_the_next(

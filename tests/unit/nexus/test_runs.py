@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from apps.inference.models import ModelVersion
 from apps.inference.types import Frame
 from apps.nexus import records, runs
+from apps.nexus.ledger import DropReason
 from apps.nexus.runs import RunRecorder
 from apps.sessions.models import CameraSession, Run
 from tests.unit.nexus.conftest import result
@@ -167,3 +169,37 @@ def test_the_first_answer_corrects_the_version_that_was_expected(
     recorder.finish()
     records.write(lambda: None).result()
     assert [run.model_version_id for run in Run.objects.all()] == [version_id]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_all_runs_add_up_after_any_history(
+    recorder: RunRecorder, scripted_version: Callable[..., ModelVersion], seed: int
+):
+    """Versions that come and go, late answers, answers twice, and saving in between."""
+    chance = random.Random(seed)
+    versions = [recorder.version_id, *(scripted_version().pk for _ in range(2))]
+    received = inferred = 0
+    for _ in range(300):
+        seq = chance.randrange(max(0, received - 10), received + 2)
+        step = chance.random()
+        if step < 0.4:
+            recorder.receive(received)
+            received += 1
+        elif step < 0.7:
+            frame = Frame("a session", seq, 64, 48, b"")
+            message = result(frame, chance.choice(versions))
+            inferred += recorder.infer(message, dict(TIMINGS))
+        elif step < 0.95:
+            recorder.drop(seq, chance.choice(get_args(DropReason)))
+        else:
+            recorder.save()
+    recorder.finish()
+    records.write(lambda: None).result()
+
+    written = list(Run.objects.all())
+    for run in written:
+        assert run.received == run.inferred + run.dropped + run.pending
+        assert run.ended_at is not None
+    assert sum(run.received for run in written) == received
+    assert sum(run.inferred for run in written) == inferred
+    assert sum(sum(run.labels.values()) for run in written) == inferred
