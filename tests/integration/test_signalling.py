@@ -524,6 +524,20 @@ async def test_a_server_that_stops_while_a_session_closes_waits_for_it(
     assert left_in(redis) == set()
 
 
+async def test_a_session_that_was_given_up_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Its records were ended while the machine was asleep, say."""
+    monkeypatch.setattr(services, "TOUCH_INTERVAL_S", 0.01)
+    async with Page() as page:
+        await sync_to_async(services.close_session)(
+            page.messages[0]["session_id"], sentence="It went away."
+        )
+        await page.until(lambda: page.close_code, "the server to close")
+        assert page.close_code == consumers.TRY_AGAIN_LATER
+    assert (await the_session()).sentence == "It went away."
+
+
 async def test_a_browser_that_does_not_reach_the_server_is_told(
     page: Page, camera: Camera, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
