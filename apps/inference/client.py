@@ -67,7 +67,10 @@ class InferenceClient:
         return await self._mailbox.withdraw(session_id)
 
     async def worker_alive(self) -> bool:
-        return await presence.worker_alive(self._redis, QUEUE)
+        # Shielded from the cancelling of who asks: redis-py sends in `wait_for`, which
+        # up to Python 3.11 swallows a cancellation that meets its success, and a task
+        # that asks again and again would never end.
+        return await asyncio.shield(presence.worker_alive(self._redis, QUEUE))
 
     async def close(self) -> None:
         await self._redis.aclose()
