@@ -524,6 +524,27 @@ async def test_a_server_that_stops_while_a_session_closes_waits_for_it(
     assert left_in(redis) == set()
 
 
+async def test_a_visit_that_never_came_about_ends_nobody_elses(
+    page: Page, camera: Camera, answering: ThreadedWorker
+):
+    """A server cancels also what a visitor left who had waited too long."""
+    await page.stream(camera)
+    await page.results(1)
+    other = Page()
+    connecting = asyncio.create_task(other.connect())
+    await eventually(lambda: len(consumers._open_consumers) == 2, "another visit")
+
+    other.cancel()
+    await other.is_over()
+    connecting.cancel()
+    await asyncio.wait([connecting])
+
+    await page.results(3)
+    assert (
+        await CameraSession.objects.aget(pk=page.messages[0]["session_id"])
+    ).ended_at is None
+
+
 async def test_a_session_that_was_given_up_begins_anew(
     monkeypatch: pytest.MonkeyPatch,
 ):
