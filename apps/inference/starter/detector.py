@@ -56,8 +56,8 @@ CONFIG: dict[str, Any] = {
 }
 _HOT_DOG = LABELS.index(HOT_DOG)
 _FIRST_CLIP_SEED = 1000
-_SCENES_PER_CLIP = 125
-_CLIP_STRIDE = 10
+_SCENES_PER_CLIP = 25
+_CLIP_STRIDE = 50
 _CLIP_JPEG_QUALITY = 40
 
 
@@ -183,7 +183,7 @@ def _held_out(scenes: int) -> Iterator[Scene]:
 
 
 def _clip_scenes(clips: int) -> Iterator[Scene]:
-    """Every tenth frame of some clips, but those that show a thing by halves."""
+    """Every fiftieth frame of some clips, but those that show a thing by halves."""
     for clip in range(clips):
         seed = _FIRST_CLIP_SEED + clip
         for frame in render_clip(CLIPS["tour"], seed=seed, every=_CLIP_STRIDE):
