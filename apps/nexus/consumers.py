@@ -44,9 +44,6 @@ ABNORMAL_CLOSURE = 1006
 # Of our own range: servers may not send 1013 themselves.
 TRY_AGAIN_LATER = 4013
 
-# The consumers of this process and the tasks they run in, for the end of it.
-_open_consumers: dict[SessionConsumer, asyncio.Task[Any] | None] = {}
-
 
 class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     """Lives on the event loop; nothing in it waits for the database or for ICE."""
@@ -60,26 +57,19 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         self._model: dict[str, str] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
-        self._closing: asyncio.Task[None] | None = None
         self._why_closed: str | None = None
         # The connection whose loss is still to be told.
         self._lost: MediaLink | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        _open_consumers[self] = asyncio.current_task()
         try:
             await super().__call__(scope, receive, send)
         except asyncio.CancelledError:
+            # A server that shuts down calls no `disconnect`.
             self._why_closed = self._why_closed or SERVER_STOPPED
             raise
         finally:
-            await _whatever_happens(self._close(media.SERVER_FAULT))
-            # A server that shuts down cancels all its applications, calls no
-            # `disconnect`, and waits for one of them only. It cancels one alone when
-            # its visitor left long ago.
-            if all(task and task.cancelling() for task in _open_consumers.values()):
-                await _whatever_happens(_close_all())
-            del _open_consumers[self]
+            await _whatever_happens(self._close(self._why_closed or media.SERVER_FAULT))
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Without Channels' visit to the database's thread before every message."""
@@ -325,14 +315,6 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             logger.error("A task of the session failed", exc_info=error)
 
     async def _close(self, why: str) -> None:
-        """Close what the session holds, once; whoever comes second waits for it."""
-        if self._closing is None:
-            self._closing = asyncio.create_task(
-                self._close_everything(self._why_closed or why)
-            )
-        await self._closing
-
-    async def _close_everything(self, why: str) -> None:
         """Nothing may be left, so all of it is tried."""
         tasks = list(self._tasks)
         for task in tasks:
@@ -346,13 +328,6 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 sentence=why,
             )
             await asyncio.wait([asyncio.wrap_future(closing)])
-
-
-async def _close_all() -> None:
-    await asyncio.gather(
-        *(consumer._close(SERVER_STOPPED) for consumer in list(_open_consumers)),
-        return_exceptions=True,
-    )
 
 
 async def _whatever_happens(work: Coroutine[Any, Any, None]) -> None:

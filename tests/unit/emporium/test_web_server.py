@@ -1,0 +1,71 @@
+"""The end of a web process: it waits for every application, whatever they do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from emporium.web_server import WebServer
+
+
+@pytest.fixture
+def server() -> WebServer:
+    server = WebServer(application=None, endpoints=["tcp:0"])
+    server.connections = {}
+    return server
+
+
+def open_connection(
+    server: WebServer, name: str, steps_to_end: int, error: Exception | None = None
+) -> asyncio.Task[None]:
+    task = asyncio.create_task(_application(steps_to_end, error))
+    server.connections[name] = {"connected": 0.0, "application_instance": task}
+    return task
+
+
+async def _application(steps_to_end: int, error: Exception | None) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        for _ in range(steps_to_end):
+            await asyncio.sleep(0)
+        if error is not None:
+            raise error
+
+
+async def test_it_ends_after_the_last_application(server: WebServer):
+    quick = open_connection(server, "quick", 1)
+    slow = open_connection(server, "slow", 50)
+    await asyncio.sleep(0)
+
+    await server.kill_all_applications().asFuture(asyncio.get_running_loop())
+
+    assert quick.cancelled()
+    assert slow.cancelled()
+
+
+async def test_a_connection_without_an_application_keeps_none_alive(server: WebServer):
+    """As the request is, for a second, that a WebSocket began as."""
+    server.connections["request"] = {"connected": 0.0, "disconnected": 0.0}
+    visit = open_connection(server, "visit", 1)
+    await asyncio.sleep(0)
+
+    await server.kill_all_applications().asFuture(asyncio.get_running_loop())
+
+    assert visit.cancelled()
+
+
+async def test_an_application_that_fails_at_its_end_is_written_down(
+    server: WebServer, caplog: pytest.LogCaptureFixture
+):
+    open_connection(server, "faulty", 1, ValueError("No more."))
+    slow = open_connection(server, "slow", 50)
+    await asyncio.sleep(0)
+
+    with caplog.at_level(logging.ERROR):
+        await server.kill_all_applications().asFuture(asyncio.get_running_loop())
+
+    assert slow.cancelled()
+    assert "No more." in caplog.text
