@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,8 @@ from apps.inference.starter.clips import CLIPS, FRAMES_PER_SECOND, render_clip
 from bench import records, scenario
 from bench.clip import EncodedClip, encode
 from bench.figures import Accuracy, accuracy
-from bench.product import CHECKOUT, Product, ProductError
+from bench.processes import CHECKOUT, ProcessError
+from bench.product import Product
 from bench.records import BarePredictor
 from bench.report import Report, table
 from bench.scenario import Outcome, Scenario
@@ -37,8 +39,9 @@ def measure_deployed(
     """The product as it comes, with the model that it comes with."""
     with (
         tempfile.TemporaryDirectory() as directory,
-        Product(Path(directory), records.deploy_starters) as product,
+        Product(Path(directory)) as product,
     ):
+        start(product, records.deploy_starters)
         say("the predictor alone")
         bare = product.inside(records.bare_predictor, clip, seconds)
         outcomes, results = [], []
@@ -70,12 +73,20 @@ def measure_slowed(clip: EncodedClip) -> Outcome:
     name = f"{SLOW_MS} ms worker"
     say(name)
     with tempfile.TemporaryDirectory() as directory:
-        model = partial(records.deploy_slowed, Path(directory) / "model", SLOW_MS)
-        with Product(Path(directory), model, settings="tests.settings") as product:
+        model = partial(records.deploy_slowed, Path(directory) / "slowed", SLOW_MS)
+        with Product(Path(directory), settings="tests.settings") as product:
+            start(product, model)
             seconds = SLOW_FRAMES / FRAMES_PER_SECOND
             load = Scenario(name, 1, FRAMES_PER_SECOND, seconds, 1000 / SLOW_MS)
             outcome, _ = scenario.run(load, product, clip)
     return outcome
+
+
+def start(product: Product, deploy: Callable[[], None]) -> None:
+    """Start what frames pass through; `jobs` is not of them."""
+    product.inside(deploy)
+    for name in ("redis", "web", "worker"):
+        product.start(name)
 
 
 def read_seconds() -> float:
@@ -102,7 +113,7 @@ def main() -> None:
     try:
         bare, outcomes, answers = measure_deployed(clip, seconds)
         slowed = measure_slowed(clip)
-    except ProductError as error:
+    except ProcessError as error:
         sys.exit(f"The product did not start. {error}")
     report = Report(
         measured_at=now.isoformat(timespec="seconds"),

@@ -1,7 +1,7 @@
-"""The product as it is deployed, for the length of a bench: its own processes, ports,
-database and Redis, so that a checkout that runs beside it isn't touched.
+"""The product as it is deployed, with ports, a database and a Redis of its own, so that
+a checkout that runs beside it isn't touched.
 
-Starts what frames pass through, by the Procfile's own commands; `jobs` is not of them.
+Its processes are started by the Procfile's own commands.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import multiprocessing
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -23,69 +21,58 @@ from typing import ParamSpec, Self, TypeVar
 import django
 from honcho.environ import parse_procfile
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-PATIENCE_S = 120.0
-# Redis first, the worker last: it loads the model, while the web process starts.
-PROCESSES = ("redis", "web", "worker")
+from bench.processes import CHECKOUT, Process, ProcessError, free_port, listens
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class ProductError(Exception):
-    """The product did not start; the text says which process, and what it said."""
-
-
 class Product:
-    """Runs from the entry to the exit of a `with`.
+    """Has an empty database from the entry of a `with`, and no process after its exit.
 
     Args:
         directory: empty; for the database and what the processes say.
-        prepare: called once in a process of its own, to deploy a model.
         settings: the settings module.
+        redis_url: of a Redis that runs already; without it the product's own can be
+            started, as `redis`.
     """
 
     def __init__(
         self,
         directory: Path,
-        prepare: Callable[[], None],
+        *,
         settings: str = "emporium.settings",
+        redis_url: str = "",
     ) -> None:
-        self.pids: dict[str, int] = {}
-        self._directory = directory
-        self._prepare = prepare
-        self._running: list[subprocess.Popen[bytes]] = []
-        self._port = _free_port()
+        self.directory = directory
+        self.processes: dict[str, Process] = {}
+        self.port = free_port()
+        self._ports = {"web": self.port, "redis": free_port()}
         programs = Path(sys.executable).parent
-        self._env = {
+        self.env = {
             **os.environ,
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "DJANGO_SETTINGS_MODULE": settings,
             "SECRET_KEY": secrets.token_urlsafe(50),
             "DATABASE_URL": f"sqlite:///{directory / 'emporium.sqlite3'}",
             "EMPORIUM_TEST_DIR": str(directory),
-            "REDIS_URL": "",
-            "REDIS_PORT": str(_free_port()),
+            "REDIS_URL": redis_url,
+            "REDIS_PORT": str(self._ports["redis"]),
             "HOST": "127.0.0.1",
-            "PORT": str(self._port),
+            "PORT": str(self.port),
             "ALLOWED_HOSTS": "localhost",
             "DEBUG": "false",
+            "PYTHONUNBUFFERED": "1",
             # As a worker has it, so that the predictor alone is no worse off.
             "OMP_WAIT_POLICY": "PASSIVE",
         }
 
     @property
-    def page(self) -> str:
-        return f"http://localhost:{self._port}"
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
 
     def __enter__(self) -> Self:
-        try:
-            self._manage("migrate", "--verbosity", "0")
-            self.inside(self._prepare)
-            self._start()
-        except BaseException:
-            self._stop()
-            raise
+        self.manage("migrate", "--verbosity", "0")
         return self
 
     def __exit__(
@@ -94,10 +81,28 @@ class Product:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stop()
         if error is not None:
-            for name in self.pids:
-                error.add_note(f"{name} said:\n{self._log(name)}")
+            for name, process in self.processes.items():
+                error.add_note(f"{name} said:\n{process.output()}")
+        self.stop()
+
+    def manage(self, *arguments: str) -> str:
+        """`python manage.py …`; gives what it printed.
+
+        Raises:
+            ProcessError: it failed.
+        """
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=CHECKOUT,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ProcessError(f"manage.py {arguments[0]} failed:\n{done.stderr}")
+        return done.stdout
 
     def inside(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in a process of its own that has the product's settings.
@@ -109,66 +114,41 @@ class Product:
             max_workers=1,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_set_up_django,
-            initargs=(self._env,),
+            initargs=(self.env,),
         ) as pool:
             return pool.submit(function, *args, **kwargs).result()
 
-    def _manage(self, *arguments: str) -> None:
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=CHECKOUT,
-            env=self._env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise ProductError(f"manage.py {arguments[0]} failed:\n{done.stderr}")
-
-    def _start(self) -> None:
-        commands = parse_procfile((CHECKOUT / "Procfile").read_text()).processes
-        for name in PROCESSES:
-            with (self._directory / f"{name}.log").open("wb") as log:
-                process = subprocess.Popen(
-                    ["sh", "-c", commands[name]],
-                    cwd=CHECKOUT,
-                    env=self._env,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            self._running.append(process)
-            self.pids[name] = process.pid
-        self._wait_for("web", lambda log: _listens(self._port))
-        self._wait_for("worker", lambda log: "ready." in log)
-
-    def _wait_for(self, name: str, is_up: Callable[[str], bool]) -> None:
-        """Wait until a process is of use.
+    def start(self, name: str) -> Process:
+        """Start a process of the Procfile, and wait until it is of use.
 
         Raises:
-            ProductError: any of the processes has ended, or this one takes too long.
+            ProcessError: it ended, or takes too long.
         """
-        deadline = time.monotonic() + PATIENCE_S
-        while not is_up(self._log(name)):
-            for other, process in zip(self.pids, self._running, strict=True):
-                if process.poll() is not None:
-                    raise ProductError(f"{other} has ended:\n{self._log(other)}")
-            if time.monotonic() > deadline:
-                raise ProductError(f"{name} isn't up yet:\n{self._log(name)}")
-            time.sleep(0.1)
+        commands = parse_procfile((CHECKOUT / "Procfile").read_text()).processes
+        process = Process(
+            ["sh", "-c", commands[name]], self.env, self.directory / f"{name}.log"
+        )
+        self.processes[name] = process
+        if name in self._ports:
+            process.wait_for(lambda: listens(self._ports[name]), "it listened")
+        else:
+            process.wait_for(lambda: "ready." in process.output(), "it was ready")
+        return process
 
-    def _log(self, name: str) -> str:
-        return (self._directory / f"{name}.log").read_text(errors="replace")
+    def stop(self) -> None:
+        """End the processes, last started first.
 
-    def _stop(self) -> None:
-        """End the processes, last started first."""
-        for process in reversed(self._running):
-            process.terminate()
+        Raises:
+            ProcessError: the first that had to be killed; the others have ended, too.
+        """
+        errors = []
+        for process in reversed(self.processes.values()):
             try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                process.terminate()
+            except ProcessError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
 
 def _set_up_django(env: Mapping[str, str]) -> None:
@@ -176,15 +156,3 @@ def _set_up_django(env: Mapping[str, str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ.update(env)
     django.setup()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

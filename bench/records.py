@@ -55,18 +55,28 @@ def deploy_starters() -> None:
     register_starters()
 
 
+def deploy(directory: Path, family: str, name: str | None = None) -> None:
+    """Have the model in `directory` answer, as an operator would who activates it."""
+    from apps.inference import registry, services
+    from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
+
+    version = registry.register_version(
+        name=name or directory.name, family=family, directory=directory
+    )
+    deployment, _ = Deployment.objects.get_or_create(
+        name=DEFAULT_DEPLOYMENT, defaults={"active_version": version}
+    )
+    services.activate(deployment, version)
+
+
 def deploy_slowed(directory: Path, sleep_ms: int) -> None:
     """Deploy a model that takes its time; write it to `directory`."""
-    from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
-    from apps.inference.registry import register_version
-
     directory.mkdir()
     config = {"family": "scripted", "sleep_ms": sleep_ms}
     (directory / "config.json").write_text(json.dumps(config))
     # Its bytes are only what the checksum is taken of.
     (directory / "model.safetensors").write_bytes(b"slowed")
-    version = register_version(name="slowed", family="scripted", directory=directory)
-    Deployment.objects.create(name=DEFAULT_DEPLOYMENT, active_version=version)
+    deploy(directory, "scripted")
 
 
 def ledgers(session_ids: Sequence[UUID]) -> list[Ledger]:

@@ -101,8 +101,9 @@ def run(
 async def _observe(
     scenario: Scenario, product: Product, clip: EncodedClip
 ) -> _Observation:
-    pids = {**product.pids, "sender": os.getpid()}
-    async with sending(product.page, clip, scenario.sessions) as senders:
+    pids = {name: process.pid for name, process in product.processes.items()}
+    pids["sender"] = os.getpid()
+    async with sending(product.url, clip, scenario.sessions) as senders:
         for sender in senders:
             await sender.results(1)
         await asyncio.sleep(WARM_UP_S)

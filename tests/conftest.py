@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,7 +15,8 @@ from redis import Redis
 
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
 from apps.inference.registry import register_version
-from tests.processes import Product, running_redis
+from bench.processes import Process, listens
+from bench.product import Product
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +24,12 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The Redis of the test settings, for as long as the tests run."""
     port = urlsplit(settings.REDIS_URL).port
     assert port is not None
-    with running_redis(tmp_path_factory.mktemp("redis"), port):
+    with Process(
+        [sys.executable, "-m", "emporium.redis_server"],
+        {**os.environ, "REDIS_PORT": str(port), "REDIS_URL": ""},
+        tmp_path_factory.mktemp("redis") / "redis.log",
+    ) as process:
+        process.wait_for(lambda: listens(port), "it listened")
         yield settings.REDIS_URL
 
 
@@ -36,11 +44,13 @@ def redis(redis_server: str) -> Iterator[Redis]:
 @pytest.fixture
 def product(tmp_path: Path, redis: Redis, redis_server: str) -> Iterator[Product]:
     """An empty database and an empty Redis to start the product's processes on."""
-    product = Product(tmp_path, redis_server)
-    try:
+    with Product(
+        tmp_path, settings="tests.settings", redis_url=redis_server
+    ) as product:
         yield product
-    finally:
-        product.stop()
+        # What a test that fails is shown.
+        for name, process in product.processes.items():
+            print(f"{name} said:\n{process.output()}")  # noqa: T201
 
 
 @pytest.fixture

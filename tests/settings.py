@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from tests.processes import free_port
+from bench.processes import free_port
 
 # Whatever a developer's .env says, tests bring their own; `tests/conftest.py` and the
 # process fixtures hand the same values to every process they start.

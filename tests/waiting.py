@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from tests.processes import PATIENCE_S
+from bench.processes import PATIENCE_S
 
 
 async def eventually(condition: Callable[[], object], what: str) -> None:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Page
 
 from apps.inference.starter.clips import FRAMES_PER_SECOND
+from bench.processes import Process, wait_until
+from bench.product import Product
+from bench.records import deploy
+from emporium.start import answers
 from tests.e2e.conftest import (
     Launch,
     expecting_no_errors,
@@ -27,7 +28,6 @@ from tests.e2e.conftest import (
     wait_for_status,
 )
 from tests.marked_predictor import MARKER
-from tests.processes import Process, free_port, run_manage, wait_until
 
 STARTER = Path("apps/inference/starter/models/starter-detector")
 # Every result as it is drawn, with the verdict and the time in ms.
@@ -68,48 +68,14 @@ class Shown:
 @pytest.fixture
 def procfile(tmp_path: Path) -> Iterator[str]:
     """Everything that `honcho start` starts, on free ports; gives the page's URL."""
-    port = free_port()
-    env = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "EMPORIUM_TEST_DIR": str(tmp_path),
-        "HOST": "127.0.0.1",
-        "PORT": str(port),
-        "REDIS_URL": "",
-        "REDIS_PORT": str(free_port()),
-        "PYTHONUNBUFFERED": "1",
-    }
-    run_manage(env, "migrate", "--verbosity", "0")
-    run_manage(env, "provision")
-    run_manage(env, "shell", "-v", "0", "-c", DEPLOY_MARKED.format(str(STARTER)))
-    honcho = Process(
-        ["honcho", "-e", os.devnull, "start"], env, tmp_path / "honcho.log"
-    )
-    url = f"http://localhost:{port}"
-    honcho.wait_for(lambda: _answers(url), "the page to be served")
-    try:
-        yield url
-    finally:
-        honcho.terminate()
-
-
-DEPLOY_MARKED = """
-from pathlib import Path
-from apps.inference import registry, services
-from apps.inference.models import Deployment
-version = registry.register_version(
-    name="marked-detector", family="marked", directory=Path({0!r}))
-services.activate(Deployment.objects.get(), version)
-"""
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(f"{url}/healthz", timeout=2) as response:
-            return bool(response.status == 200)
-    except URLError:
-        return False
+    with Product(tmp_path, settings="tests.settings") as product:
+        product.manage("provision")
+        product.inside(deploy, STARTER, "marked", "marked-detector")
+        with Process(
+            ["honcho", "-e", os.devnull, "start"], product.env, tmp_path / "honcho.log"
+        ) as honcho:
+            honcho.wait_for(lambda: answers("localhost", product.port), "it answered")
+            yield product.url
 
 
 def test_boxes_and_verdict_follow_what_is_in_front_of_the_camera(

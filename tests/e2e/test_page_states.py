@@ -13,6 +13,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, expect
 
+from bench.product import Product
+from bench.records import deploy
 from tests.e2e.conftest import (
     ALLOW_CAMERA,
     FAKE_CAMERA,
@@ -20,7 +22,6 @@ from tests.e2e.conftest import (
     keep_screenshot,
     wait_for_status,
 )
-from tests.processes import Product
 
 SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -46,8 +47,8 @@ def web(product: Product, scripted_model: Callable[..., Path]) -> Product:
     """The web process, with a model deployed and no worker yet."""
     product.env["CONNECT_TIMEOUT_S"] = "3"
     product.env["ALLOWED_HOSTS"] = "localhost,emporium.test"
-    product.deploy(scripted_model())
-    product.start_web()
+    product.inside(deploy, scripted_model(), "scripted")
+    product.start("web")
     return product
 
 
@@ -73,7 +74,7 @@ def expect_situation(page: Page, name: str, words: str, button: str | None) -> N
 def test_live_stopped_and_started_again(
     web: Product, launch: Launch, tour: Path
 ) -> None:
-    web.start_worker()
+    web.start("worker")
     page = launch(clip=tour).new_page()
     page.goto(web.url)
     page.wait_for_selector('body[data-verdict="hot-dog"]')
@@ -94,7 +95,7 @@ def test_live_stopped_and_started_again(
 def test_another_model_answers_without_reconnecting(
     web: Product, launch: Launch, tour: Path, scripted_model: Callable[..., Path]
 ) -> None:
-    web.start_worker()
+    web.start("worker")
     page = launch(clip=tour).new_page()
     page.goto(web.url)
     page.wait_for_selector('body[data-verdict="hot-dog"]')
@@ -103,7 +104,7 @@ def test_another_model_answers_without_reconnecting(
         "statuses.push(document.body.dataset.status)).observe("
         "document.body, {attributeFilter: ['data-status']})"
     )
-    web.deploy(scripted_model(label="banana"))
+    web.inside(deploy, scripted_model(label="banana"), "scripted")
     page.wait_for_selector('body[data-verdict="not-hot-dog"]', timeout=30_000)
     expect(page.locator("#verdict")).to_contain_text("Not hot dog")
     expect(page.locator("#model-name")).to_have_text("scripted-1")
@@ -119,20 +120,20 @@ def test_without_a_worker_the_page_says_so_and_goes_on_by_itself(
     wait_for_status(page, "live")
     expect(page.locator("#worker")).to_contain_text("Waiting for a worker")
     keep_state(page, "no-worker")
-    web.start_worker()
+    web.start("worker")
     page.wait_for_selector('body[data-verdict="hot-dog"]')
     expect(page.locator("#worker")).to_be_empty()
 
 
 def test_server_away_and_back(web: Product, launch: Launch, tour: Path) -> None:
-    web.start_worker()
+    web.start("worker")
     page = launch(clip=tour).new_page()
     page.goto(web.url)
     page.wait_for_selector('body[data-verdict="hot-dog"]')
     web.processes["web"].kill()
     expect_situation(page, "server_away", "tries again by itself", "Try now")
     keep_state(page, "server-away")
-    web.start_web()
+    web.start("web")
     page.wait_for_selector('body[data-verdict="hot-dog"]', timeout=60_000)
 
 
@@ -178,6 +179,6 @@ def test_page_is_not_secure(web: Product, launch: Launch, tour: Path) -> None:
     page = launch(
         "--host-resolver-rules=MAP emporium.test 127.0.0.1", clip=tour
     ).new_page()
-    page.goto(f"http://emporium.test:{web.web_port}")
+    page.goto(f"http://emporium.test:{web.port}")
     expect_situation(page, "insecure_context", "secure", "Open the https page")
     keep_state(page, "not-secure")

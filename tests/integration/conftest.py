@@ -20,7 +20,7 @@ from apps.inference.presence import Heartbeat
 from apps.inference.serving import ModelHost
 from apps.inference.tasks import drain
 from apps.nexus import records
-from tests.processes import wait_until
+from bench.processes import wait_until
 
 
 def decoder_threads() -> list[str]:

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from channels.testing import WebsocketCommunicator
 
+from bench.processes import PATIENCE_S
 from emporium.asgi import application
 from tests.integration.camera import Camera
-from tests.processes import PATIENCE_S
 
 ORIGIN = "http://localhost"
 

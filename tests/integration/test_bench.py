@@ -11,9 +11,11 @@ import pytest
 
 from apps.inference.starter.clips import Segment, render_clip
 from bench import records, scenario
+from bench.__main__ import start
 from bench.clip import encode
 from bench.figures import Accuracy
-from bench.product import Product, ProductError
+from bench.processes import ProcessError
+from bench.product import Product
 from bench.report import Report, table
 from bench.scenario import Scenario
 from bench.usage import describe_machine
@@ -24,15 +26,16 @@ def test_a_scenario_from_start_to_report(
 ):
     monkeypatch.setattr(scenario, "WARM_UP_S", 0.5)
     clip = encode(render_clip([Segment(None, 1.0)], size=(320, 240)))
-    slowed = partial(records.deploy_slowed, tmp_path / "model", 100)
     load = Scenario("2 sessions", 2, 15, seconds=4, bare_rate=10)
 
-    with Product(tmp_path, slowed, settings="tests.settings") as product:
+    with Product(tmp_path, settings="tests.settings") as product:
+        start(product, partial(records.deploy_slowed, tmp_path / "slowed", 100))
         bare = product.inside(records.bare_predictor, clip, 0.5)
         outcome, results = scenario.run(load, product, clip)
+        pids = [process.pid for process in product.processes.values()]
 
     assert bare.engine == "scripted"
-    assert not any(_is_running(pid) for pid in product.pids.values())
+    assert not any(_is_running(pid) for pid in pids)
     assert len(outcome.ledgers) == 2
     assert all(ledger.adds_up for ledger in outcome.ledgers)
     assert sum(ledger.inferred for ledger in outcome.ledgers) >= len(results) > 0
@@ -49,9 +52,9 @@ def test_a_scenario_from_start_to_report(
 
 
 def test_a_product_that_does_not_start_says_why(tmp_path: Path):
-    product = Product(tmp_path, records.deploy_starters, settings="tests.missing")
+    product = Product(tmp_path, settings="tests.missing")
 
-    with pytest.raises(ProductError, match=r"No module named .tests\.missing"), product:
+    with pytest.raises(ProcessError, match=r"No module named .tests\.missing"), product:
         pass
 
 

@@ -17,9 +17,11 @@ from apps.inference.starter.clips import Segment, render_clip
 from apps.inference.starter.marker import read_marker
 from apps.nexus.ice import peer_configuration
 from bench.clip import Codec, EncodedClip, encode
+from bench.processes import PATIENCE_S
+from bench.product import Product
+from bench.records import deploy
 from bench.sender import Sender, sending
 from bench.track import ClipTrack
-from tests.processes import PATIENCE_S, Product
 
 # Larger than what the server sends on to inference, so that results speak of another
 # size than the clip's.
@@ -82,9 +84,9 @@ async def test_frames_arrive_in_order_and_go_on_after_the_end_of_the_clip(codec:
 async def test_results_know_what_their_frame_shows(
     product: Product, scripted_model: Callable[..., Path], clip: EncodedClip
 ):
-    product.deploy(scripted_model(label=HOT_DOG))
-    product.start_web()
-    product.start_worker()
+    product.inside(deploy, scripted_model(label=HOT_DOG), "scripted")
+    product.start("web")
+    product.start("worker")
 
     async with sending(product.url, clip, sessions=2) as senders:
         for sender in senders:
@@ -111,7 +113,7 @@ async def test_results_know_what_their_frame_shows(
 async def test_a_refusal_is_told_in_the_servers_words(
     product: Product, clip: EncodedClip
 ):
-    product.start_web()
+    product.start("web")
 
     with pytest.raises(ConnectionError, match="Nothing is served here yet"):
         async with Sender(product.url, clip):

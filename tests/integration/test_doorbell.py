@@ -15,7 +15,8 @@ from redis import Redis
 
 from apps.inference import client as inference_client
 from apps.inference.types import Frame
-from tests.processes import Product
+from bench.product import Product
+from bench.records import deploy
 from tests.waiting import eventually
 
 ScriptedModel = Callable[..., Path]
@@ -68,8 +69,8 @@ async def crowd(product: Product) -> AsyncIterator[Crowd]:
 async def test_one_doorbell_at_a_time_calls_the_worker_for_a_whole_crowd(
     product: Product, scripted_model: ScriptedModel, crowd: Crowd, redis: Redis
 ):
-    product.deploy(scripted_model(sleep_ms=5))
-    worker = await asyncio.to_thread(product.start_worker)
+    product.inside(deploy, scripted_model(sleep_ms=5), "scripted")
+    worker = await asyncio.to_thread(product.start, "worker")
     doorbells = []
     for _, number in itertools.product(range(10), range(12)):
         await crowd.offer(f"session-{number}")
@@ -92,7 +93,7 @@ async def test_one_doorbell_at_a_time_calls_the_worker_for_a_whole_crowd(
     assert await ending == 0
 
     # What it has left is the next one's.
-    await asyncio.to_thread(product.start_worker)
+    await asyncio.to_thread(product.start, "worker")
     await crowd.offer("session-0")
     await eventually(crowd.everyone_is_answered, "the next worker to answer")
 
@@ -100,16 +101,16 @@ async def test_one_doorbell_at_a_time_calls_the_worker_for_a_whole_crowd(
 async def test_a_worker_killed_in_mid_batch_costs_a_token_and_no_more(
     product: Product, scripted_model: ScriptedModel, crowd: Crowd, redis: Redis
 ):
-    product.deploy(scripted_model(sleep_ms=60_000))
-    worker = await asyncio.to_thread(product.start_worker)
+    product.inside(deploy, scripted_model(sleep_ms=60_000), "scripted")
+    worker = await asyncio.to_thread(product.start, "worker")
     await crowd.offer("a")
     token = "mailbox:gpu:inflight:a"
     await eventually(lambda: redis.exists(token), "the worker to take the frame")
     worker.kill()
     assert 0 < redis.pttl(token) <= 2000
 
-    await asyncio.to_thread(product.deploy, scripted_model())
-    await asyncio.to_thread(product.start_worker)
+    await asyncio.to_thread(product.inside, deploy, scripted_model(), "scripted")
+    await asyncio.to_thread(product.start, "worker")
     while not crowd.answers:
         await crowd.offer("a")
         await asyncio.sleep(0.01)
@@ -121,8 +122,8 @@ async def test_a_worker_killed_in_mid_batch_costs_a_token_and_no_more(
 async def test_a_worker_needs_no_option_but_its_queue(
     product: Product, scripted_model: ScriptedModel
 ):
-    product.deploy(scripted_model())
-    await asyncio.to_thread(product.start_worker)
+    product.inside(deploy, scripted_model(), "scripted")
+    await asyncio.to_thread(product.start, "worker")
 
     inspect = current_app.control.inspect(timeout=10, limit=1)
     ((stats,), (queues,)) = await asyncio.to_thread(

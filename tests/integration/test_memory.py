@@ -13,8 +13,10 @@ from redis import Redis
 from apps.inference.hotdog import HOT_DOG
 from apps.inference.starter.clips import Segment, render_clip
 from bench.clip import encode
+from bench.processes import Process
+from bench.product import Product
+from bench.records import deploy
 from bench.sender import sending
-from tests.processes import Process, Product
 from tests.waiting import eventually
 
 FRAMES = 2000
@@ -32,9 +34,9 @@ async def test_memory_stays_flat_behind_a_slow_worker(
 ):
     clip = encode(render_clip([Segment(HOT_DOG, 1.0)], size=(320, 240)), "vp8")
     clip = replace(clip, frames_per_second=60)
-    product.deploy(scripted_model(sleep_ms=500))
-    web = await asyncio.to_thread(product.start_web)
-    worker = await asyncio.to_thread(product.start_worker)
+    product.inside(deploy, scripted_model(sleep_ms=500), "scripted")
+    web = await asyncio.to_thread(product.start, "web")
+    worker = await asyncio.to_thread(product.start, "worker")
     async with sending(product.url, clip, sessions=4) as senders:
 
         async def have_sent(frames: int) -> None:

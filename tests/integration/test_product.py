@@ -17,8 +17,10 @@ import pytest
 from apps.inference.hotdog import HOT_DOG
 from apps.inference.starter.clips import Segment, render_clip
 from bench.clip import EncodedClip, encode
+from bench.processes import wait_until
+from bench.product import Product
+from bench.records import deploy
 from bench.sender import Sender
-from tests.processes import Product, wait_until
 
 ScriptedModel = Callable[..., Path]
 DROPS = ("superseded", "expired", "throttled", "failed", "lost")
@@ -61,12 +63,12 @@ def assert_adds_up(run: dict[str, Any]) -> None:
 async def test_results_come_by_themselves_once_there_is_a_worker(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ) -> None:
-    product.deploy(scripted_model())
-    product.start_web()
+    product.inside(deploy, scripted_model(), "scripted")
+    product.start("web")
     async with Sender(product.url, clip) as sender:
         told = await sender.message("worker", alive=False)
         assert "Waiting for a worker" in told["sentence"]
-        await asyncio.to_thread(product.start_worker)
+        await asyncio.to_thread(product.start, "worker")
         assert len(await sender.results(5)) == 5
         await sender.message("worker", alive=True)
 
@@ -74,13 +76,13 @@ async def test_results_come_by_themselves_once_there_is_a_worker(
 async def test_a_killed_worker_costs_its_frame_and_no_more(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ) -> None:
-    product.deploy(scripted_model())
-    product.start_web()
-    worker = product.start_worker()
+    product.inside(deploy, scripted_model(), "scripted")
+    product.start("web")
+    worker = product.start("worker")
     async with Sender(product.url, clip) as sender:
         await sender.results(5)
         worker.kill()
-        await asyncio.to_thread(product.start_worker)
+        await asyncio.to_thread(product.start, "worker")
         await sender.results(5)
         assert not any(each["type"] == "error" for each in sender.messages)
     wait_for_the_end(product)
@@ -91,12 +93,14 @@ async def test_a_killed_worker_costs_its_frame_and_no_more(
 async def test_another_version_takes_over_in_a_live_session(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ) -> None:
-    product.deploy(scripted_model())
-    product.start_web()
-    product.start_worker()
+    product.inside(deploy, scripted_model(), "scripted")
+    product.start("web")
+    product.start("worker")
     async with Sender(product.url, clip) as sender:
         before = await sender.results(5)
-        await asyncio.to_thread(product.deploy, scripted_model(label="banana"))
+        await asyncio.to_thread(
+            product.inside, deploy, scripted_model(label="banana"), "scripted"
+        )
         await sender.message("model")
         after = await sender.results(5)
         assert [each["type"] for each in sender.messages].count("answer") == 1
@@ -118,14 +122,16 @@ async def test_another_version_takes_over_in_a_live_session(
 async def test_a_broken_version_is_rolled_back_and_the_old_one_goes_on(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ) -> None:
-    product.deploy(scripted_model())
-    product.start_web()
-    product.start_worker()
+    product.inside(deploy, scripted_model(), "scripted")
+    product.start("web")
+    product.start("worker")
     sentence = "The weights belong to another network."
     async with Sender(product.url, clip) as sender:
         await sender.results(5)
         (before,) = rows(product, "inference_deployment")
-        await asyncio.to_thread(product.deploy, scripted_model(fail_on_load=sentence))
+        await asyncio.to_thread(
+            product.inside, deploy, scripted_model(fail_on_load=sentence), "scripted"
+        )
         await asyncio.to_thread(
             wait_until,
             lambda: rows(product, "inference_activation")[0]["state"] == "rolled_back",
@@ -141,9 +147,9 @@ async def test_a_broken_version_is_rolled_back_and_the_old_one_goes_on(
 async def test_a_slow_worker_takes_fresh_frames_and_the_ledger_adds_up(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ) -> None:
-    product.deploy(scripted_model(sleep_ms=500))
-    product.start_web()
-    product.start_worker()
+    product.inside(deploy, scripted_model(sleep_ms=500), "scripted")
+    product.start("web")
+    product.start("worker")
     async with Sender(product.url, clip) as sender:
         results = await sender.results(20)
     wait_for_the_end(product)
@@ -158,9 +164,9 @@ async def test_a_slow_worker_takes_fresh_frames_and_the_ledger_adds_up(
 async def test_a_model_that_fails_on_a_batch_goes_on_with_the_next(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ) -> None:
-    product.deploy(scripted_model(fail_every=3))
-    product.start_web()
-    product.start_worker()
+    product.inside(deploy, scripted_model(fail_every=3), "scripted")
+    product.start("web")
+    product.start("worker")
     async with Sender(product.url, clip) as sender:
         await sender.results(10)
     wait_for_the_end(product)
@@ -172,9 +178,9 @@ async def test_a_model_that_fails_on_a_batch_goes_on_with_the_next(
 async def test_the_web_process_ends_by_sigterm_with_a_session_live(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ) -> None:
-    product.deploy(scripted_model())
-    web = product.start_web()
-    product.start_worker()
+    product.inside(deploy, scripted_model(), "scripted")
+    web = product.start("web")
+    product.start("worker")
     async with Sender(product.url, clip) as sender:
         await sender.results(5)
         await asyncio.to_thread(web.terminate)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.processes import Process, free_port
+from bench.processes import Process, free_port
 
 COMMAND = [sys.executable, "-m", "emporium.redis_server"]
 Launch = Callable[..., Process]

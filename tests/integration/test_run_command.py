@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from bench.processes import CHECKOUT, Process, free_port, wait_until
 from emporium.redis_server import default_port
-from tests.processes import ROOT, Process, free_port, wait_until
 
 NEEDED = ("apps", "emporium", "requirements", "static", "templates")
 TYPED = (".env.example", "Makefile", "Procfile", "manage.py")
@@ -31,12 +31,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkout = tmp_path_factory.mktemp("checkout")
     for name in NEEDED:
         shutil.copytree(
-            ROOT / name,
+            CHECKOUT / name,
             checkout / name,
             ignore=shutil.ignore_patterns("__pycache__"),
         )
     for name in TYPED:
-        shutil.copy(ROOT / name, checkout)
+        shutil.copy(CHECKOUT / name, checkout)
     (checkout / ".venv").symlink_to(sys.prefix)
     return checkout
 
@@ -176,7 +176,7 @@ def test_a_taken_port_is_told_with_its_cure(
 
 
 def test_a_machine_without_python_is_told_what_to_install(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    shutil.copytree(CHECKOUT / "requirements", tmp_path / "requirements")
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("cat", "cmp", "dirname", "grep", "id"):

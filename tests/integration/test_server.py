@@ -17,15 +17,20 @@ from websockets.typing import Origin
 from apps.inference.hotdog import HOT_DOG
 from apps.inference.starter.clips import Segment, render_clip
 from bench.clip import encode
+from bench.processes import wait_until
+from bench.product import Product
+from bench.records import deploy
 from bench.sender import Sender
-from tests.processes import Product, free_port, running_redis, wait_until
 
 ScriptedModel = Callable[..., Path]
 
 
 def open_socket(product: Product, origin: str) -> connect:
     return connect(
-        product.websocket_url, origin=Origin(origin), proxy=None, max_size=None
+        f"{product.url.replace('http', 'ws')}/ws/session/",
+        origin=Origin(origin),
+        proxy=None,
+        max_size=None,
     )
 
 
@@ -53,8 +58,8 @@ def ended(product: Product, session_id: str) -> bool:
 async def test_strangers_disturb_nobody(
     product: Product, scripted_model: ScriptedModel
 ):
-    product.deploy(scripted_model())
-    await asyncio.to_thread(product.start_web)
+    product.inside(deploy, scripted_model(), "scripted")
+    await asyncio.to_thread(product.start, "web")
     async with open_socket(product, product.url) as neighbour:
         neighbours_session = await welcomed(neighbour)
 
@@ -82,20 +87,15 @@ async def test_results_go_on_when_redis_has_lost_everything(
 ):
     """It holds nothing durable: what it loses costs a second of results."""
     clip = encode(render_clip([Segment(HOT_DOG, 1.0)]), "vp8")
-    port = free_port()
-    product = Product(tmp_path, f"redis://127.0.0.1:{port}/0")
-    try:
-        with running_redis(tmp_path, port):
-            product.deploy(scripted_model())
-            await asyncio.to_thread(product.start_web)
-            await asyncio.to_thread(product.start_worker)
-            sender = await Sender(product.url, clip).__aenter__()
+    with Product(tmp_path, settings="tests.settings") as product:
+        product.inside(deploy, scripted_model(), "scripted")
+        redis = await asyncio.to_thread(product.start, "redis")
+        await asyncio.to_thread(product.start, "web")
+        await asyncio.to_thread(product.start, "worker")
+        async with Sender(product.url, clip) as sender:
             await sender.results(3)
-        await sender.message("worker", alive=False)
-        with running_redis(tmp_path, port):
+            await asyncio.to_thread(redis.terminate)
+            await sender.message("worker", alive=False)
+            await asyncio.to_thread(product.start, "redis")
             await sender.results(3)
             assert [each["type"] for each in sender.messages].count("answer") == 1
-            await sender.close()
-            product.stop()
-    finally:
-        product.stop()

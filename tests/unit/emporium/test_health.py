@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 from pytest_django import Settings
 
-from tests.processes import free_port
+from bench.processes import free_port
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ from apps.inference.registry import register_version
 from apps.inference.services import activate
 from apps.inference.serving import ModelHost
 from apps.inference.types import Frame
+from bench.processes import wait_until
 from tests import scripted_predictor
-from tests.processes import wait_until
 
 State = Activation.State
 FRAME = Frame("a session", 0, 64, 48, b"\x80" * (64 * 48 * 3 // 2))
