@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from django.conf import settings
@@ -29,12 +28,12 @@ def register_version(
     become a new version, named after their checksum unless told otherwise.
 
     Raises:
-        WeightsError: the directory holds no weights that can be read.
+        WeightsError: the directory holds no weights, or a card that can't be read.
     """
     path = Path(settings.BASE_DIR) / directory
     sha256 = weights.sha256_of(path / weights.WEIGHTS_NAME)
-    card_path = path / "card.json"
-    card = json.loads(card_path.read_text()) if card_path.exists() else {}
+    has_card = (path / weights.CARD_NAME).exists()
+    card = weights.read_config(path, weights.CARD_NAME) if has_card else {}
     model, _ = RegisteredModel.objects.update_or_create(
         name=name,
         defaults={

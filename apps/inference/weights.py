@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
+CARD_NAME = "card.json"
 
 
 def sha256_of(path: Path) -> str:

@@ -1,13 +1,16 @@
 """Every frame of a run is accounted for: received = inferred + dropped + pending.
 
 Pure accounting. A frame is pending from its receipt until its one outcome; a frame that
-was given up as lost and is answered after all counts as inferred.
+was given up as lost and is answered soon after counts as inferred.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import Literal
+
+# Whose answer may still come; what is older stays lost.
+_LOST_AND_REMEMBERED = 64
 
 DropReason = Literal["superseded", "expired", "throttled", "failed", "lost"]
 
@@ -18,7 +21,7 @@ class FrameLedger:
         self.inferred = 0
         self.dropped: Counter[DropReason] = Counter()
         self._pending: set[int] = set()
-        self._lost: set[int] = set()
+        self._lost: deque[int] = deque(maxlen=_LOST_AND_REMEMBERED)
 
     @property
     def pending(self) -> int:
@@ -31,7 +34,7 @@ class FrameLedger:
     def infer(self, seq: int) -> bool:
         """Book an answer; False when the frame isn't one of this ledger's."""
         if seq in self._lost:
-            self._lost.discard(seq)
+            self._lost.remove(seq)
             self.dropped["lost"] -= 1
         elif seq in self._pending:
             self._pending.discard(seq)
@@ -47,7 +50,7 @@ class FrameLedger:
         self._pending.discard(seq)
         self.dropped[reason] += 1
         if reason == "lost":
-            self._lost.add(seq)
+            self._lost.append(seq)
         return True
 
     def hand_over(self, successor: FrameLedger) -> None:

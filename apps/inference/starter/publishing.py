@@ -56,7 +56,7 @@ def publish(trainer: Trainer, directory: Path, command: str) -> dict[str, Any]:
         "bytes": path.stat().st_size,
     }
     text = json.dumps(card, indent=2, ensure_ascii=False)
-    (directory / "card.json").write_text(text + "\n")
+    (directory / weights.CARD_NAME).write_text(text + "\n")
     (directory / "card.md").write_text(_as_markdown(card))
     return card
 

@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from apps.inference import registry, weights
-from apps.inference.exceptions import MissingFileError
+from apps.inference.exceptions import ConfigError, MissingFileError
 from apps.inference.models import (
     DEFAULT_DEPLOYMENT,
     Deployment,
@@ -87,6 +87,14 @@ def test_a_directory_of_the_checkout_is_found_on_every_node(
 def test_without_weights_nothing_is_registered(tmp_path: Path):
     with pytest.raises(MissingFileError):
         register(tmp_path)
+    assert RegisteredModel.objects.count() == 0
+
+
+def test_a_card_that_is_no_json_is_refused(scripted_model: Callable[..., Path]):
+    directory = scripted_model()
+    (directory / "card.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"card\.json isn't readable"):
+        register(directory)
     assert RegisteredModel.objects.count() == 0
 
 

@@ -69,6 +69,18 @@ def test_a_lost_frame_that_is_answered_after_all_counts_as_inferred_once():
     assert counts(ledger) == (1, 1, {}, 0)
 
 
+def test_frames_lost_long_ago_are_forgotten_and_stay_lost():
+    """A worker that is away for a day costs no memory."""
+    ledger = ledger_of(*range(1000))
+    for seq in range(1000):
+        ledger.drop(seq, "lost")
+
+    assert not ledger.infer(0)
+    assert ledger.infer(999)
+
+    assert counts(ledger) == (1000, 1, {"lost": 999}, 0)
+
+
 def test_frames_nobody_received_change_nothing():
     ledger = ledger_of(1)
     assert not ledger.infer(2)

@@ -32,7 +32,7 @@ def directory_of(name: str) -> Path:
 
 
 def card_of(name: str) -> dict[str, Any]:
-    return weights.read_config(directory_of(name), "card.json")
+    return weights.read_config(directory_of(name), weights.CARD_NAME)
 
 
 def measured(name: str, scenes: int) -> dict[str, Any]:

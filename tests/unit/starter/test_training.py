@@ -144,7 +144,7 @@ def test_the_command_publishes_weights_and_a_card_of_what_was_measured(line_comm
     call_command("train_starter", "detector", "--steps=3", "--seed=5")
 
     directory = line_command / "apps/inference/starter/models/line"
-    card = weights.read_config(directory, "card.json")
+    card = weights.read_config(directory, weights.CARD_NAME)
     assert card["sha256"] == weights.sha256_of(directory / weights.WEIGHTS_NAME)
     assert card["figures"] == {"scenes": publishing.HELD_OUT_SCENES, "rate": 0.98765}
     assert card["parameters"] == 2 * 2 + 2 * 2
