@@ -48,8 +48,8 @@ window.RTCPeerConnection = class extends Native {
 NO_WEBRTC_BEFORE_THE_UPDATE = (
     "if (!sessionStorage.updated) delete window.RTCPeerConnection;"
 )
-# No timer goes off, so that the page doesn't try again before the button is pressed.
-ONE_TRY = "window.setTimeout = () => 0;"
+# No timer goes off: the page neither tries again by itself nor loses its patience.
+ENDLESS_PATIENCE = "window.setTimeout = () => 0;"
 CAMERA_IS_ASKED_FOR = (
     "navigator.mediaDevices.getUserMedia = () => new Promise(() => {});"
 )
@@ -253,20 +253,21 @@ def test_browser_without_webrtc(web: Product, launch: Launch, tour: Path) -> Non
 def test_connecting_and_connecting_again(
     web: Product, launch: Launch, tour: Path
 ) -> None:
+    web.start("worker")
     page = launch(clip=tour).new_page()
-    page.add_init_script(OFFERS_CAN_BE_HELD + "hold();")
+    page.add_init_script(ENDLESS_PATIENCE + OFFERS_CAN_BE_HELD + "hold();")
     page.goto(web.url)
     expect_situation(page, "connecting", "Connecting your camera", None)
     keep_state(page, "connecting")
     page.evaluate("release()")
-    wait_for_status(page, "live")
+    page.wait_for_selector('body[data-verdict="hot-dog"]')
 
     # Nothing tells the page: the server notices, and says so.
     page.evaluate("hold(); connections[0].close();")
     expect_situation(page, "peer_lost", "stopped on its way", None)
     keep_state(page, "peer-lost")
     page.evaluate("release()")
-    wait_for_status(page, "live")
+    page.wait_for_selector('body[data-verdict="hot-dog"]')
 
 
 def test_waiting_for_a_place(web: Product, launch: Launch, tour: Path) -> None:
@@ -300,7 +301,7 @@ def test_server_has_nothing_to_serve(
 ) -> None:
     product.start("web")
     page = launch(clip=tour).new_page()
-    page.add_init_script(ONE_TRY)
+    page.add_init_script(ENDLESS_PATIENCE)
     page.goto(product.url)
     expect_situation(page, "turned_away", "Nothing is served here yet", "Try now")
     keep_state(page, "turned-away")
