@@ -135,16 +135,19 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             case protocol.Offer(sdp):
                 self._negotiate(sdp)
             case protocol.Acquiring():
-                await self._change_status(
+                await self._move_on(
                     Status.ACQUIRING, "Waiting for the camera to be allowed."
                 )
             case protocol.CameraFailed(reason):
-                await self._change_status(
-                    Status.FAILED, protocol.CAMERA_FAILURES[reason]
-                )
+                await self._move_on(Status.FAILED, protocol.CAMERA_FAILURES[reason])
             case protocol.Stop():
                 self._drop_link()
-                await self._change_status(Status.PENDING, "The camera is off.")
+                await self._move_on(Status.PENDING, "The camera is off.")
+
+    async def _move_on(self, status: str, sentence: str) -> None:
+        """The page itself says where it is: what was lost before is old news."""
+        self._lost = None
+        await self._change_status(status, sentence)
 
     # --- the peer connection --------------------------------------------------------
 
@@ -152,6 +155,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         """Begin a new peer connection. Candidates that follow belong to it at once."""
         check_offer(sdp)
         self._drop_link()
+        self._lost = None
         link = self._link = MediaLink(
             make_pipeline=self._make_pipeline,
             listener=self,
@@ -169,7 +173,6 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         except ProtocolError as error:
             if self._link is link:
                 self._drop_link()
-                await self._send_error(error.code, error.sentence)
                 await self._change_status(Status.FAILED, error.sentence)
             return
         if self._link is link:
@@ -269,7 +272,6 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     # --- records --------------------------------------------------------------------
 
     async def _change_status(self, status: str, sentence: str) -> None:
-        self._lost = None  # old news
         records.write(services.change_status, self._open_session.pk, status, sentence)
         await self.send_json(
             server_message("status", status=str(status), sentence=sentence)

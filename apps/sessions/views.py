@@ -6,13 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from apps.inference.models import DEFAULT_DEPLOYMENT
-
 
 @require_safe
 def session_page(request: HttpRequest) -> HttpResponse:
-    page_config = {
-        "websocket_path": "/ws/session/",
-        "deployment": DEFAULT_DEPLOYMENT,
-    }
+    page_config = {"websocket_path": "/ws/session/"}
     return render(request, "sessions/session.html", {"page_config": page_config})

@@ -198,6 +198,23 @@ async def test_a_camera_that_failed_is_written_down(page: Page):
     assert session.ended_at is not None
 
 
+async def test_a_connection_that_goes_at_its_first_frame_is_told(
+    visits: list[SessionConsumer], page: Page, camera: Camera
+):
+    """Whatever was still to be said of its being live."""
+    await page.send("offer", sdp=await camera.offer())
+    await page.message("status", status="connecting")
+    (visit,) = visits
+    link = visit._link
+    assert link is not None
+
+    visit.on_live()
+    visit.on_lost(link, media.CONNECTION_LOST)
+
+    await page.message("status", status="failed", sentence=media.CONNECTION_LOST)
+    assert page.statuses()[-2:] == ["live", "failed"]
+
+
 # --- results and a page that is slow -------------------------------------------------
 
 
@@ -387,7 +404,8 @@ async def bad_offers() -> dict[str, str]:
         "invalid": "m=video",
         "no_video": vp8.replace("a=sendonly", "a=recvonly"),
         "unsupported_codec": as_vp9(vp8),
-        "unsupported_codec (a profile)": as_h264_high(h264),
+        # Which is found out only when the connection is being made.
+        "(failed)": as_h264_high(h264),
     }
 
 
@@ -429,7 +447,10 @@ async def test_a_session_that_was_sent_everything_bad_still_streams(
         await refused(page, "out_of_order")
     for code, sdp in bad_offers.items():
         await page.send("offer", sdp=sdp)
-        await refused(page, code.split()[0])
+        if code == "(failed)":
+            await page.message("status", status="failed")
+        else:
+            await refused(page, code)
     # What comes at the wrong time but harms nobody is let pass.
     await page.send("ack", seq=10**9)
     await page.send("stop")

@@ -172,6 +172,17 @@ def test_a_run_is_written_while_it_goes_on_and_finished_once(run: Run):
     assert run.received == run.inferred + run.dropped + run.pending
 
 
+def test_the_rate_is_of_the_time_until_the_figures_were_taken(run: Run):
+    """Or it would sink from one writing of a live run to the next."""
+    assert run.results_per_second is None
+    measured_at = run.started_at + timedelta(seconds=10)
+
+    services.record_run(run.pk, RunFigures(inferred=250, measured_at=measured_at))
+
+    run.refresh_from_db()
+    assert run.results_per_second == pytest.approx(25)
+
+
 def test_every_figure_has_a_column(run: Run):
     columns = {column.name for column in Run._meta.get_fields()}
     assert set(RunFigures().as_columns()) <= columns
