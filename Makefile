@@ -30,7 +30,7 @@ check: setup ## Format, lint, imports, types, migrations, JavaScript syntax
 		$(NODE) --input-type=module --check - <$$file || { echo "in $$file"; exit 1; }; \
 	done
 
-test: setup ## All tests, with a real Redis, Celery worker, WebRTC and Chromium
+test: setup ## All tests, with a real Redis, PostgreSQL, Celery, WebRTC and Chromium
 	@$(WITH_CHROMIUM) && $(IN_VENV) pytest
 	@$(NODE) --test $$(find tests/js -name '*.test.mjs')
 
