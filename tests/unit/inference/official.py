@@ -14,9 +14,11 @@ from types import ModuleType
 from typing import Any, cast
 from unittest.mock import patch
 
+import pytest
 import torch
 from torch import nn
 
+from apps.inference.conversion.yolov5_checkpoint import convert
 from apps.inference.predictors.yolov5_network import (
     Bottleneck,
     Detect,
@@ -25,7 +27,26 @@ from apps.inference.predictors.yolov5_network import (
 
 SOURCES = {12: [-1, 6], 16: [-1, 4], 19: [-1, 14], 22: [-1, 10], 24: [17, 20, 23]}
 
+LABELS = ["hot dog", "pizza", "cup"]
+
 _classes: dict[str, type[nn.Module]] = {}
+
+
+def tiny(depth: float = 0.33, width: float = 0.125, labels: int = 3) -> YOLOv5:
+    return YOLOv5(labels, depth, width).eval()
+
+
+def checkpoint(network: nn.Module | None, **others: object) -> dict[str, object]:
+    """The dictionary that official training leaves, once stripped."""
+    return {"epoch": -1, "best_fitness": None, "model": network, "ema": None, **others}
+
+
+def refused(error: type[Exception], match: str, path: Path, target: Path) -> None:
+    """Conversion must fail with exactly this error and leave nothing behind."""
+    with pytest.raises(error, match=match) as caught:
+        convert(path, target)
+    assert type(caught.value) is error
+    assert list(target.iterdir()) == []
 
 
 def official_class(name: str) -> type[nn.Module]:
