@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar
-from zipfile import ZIP_STORED, BadZipFile, ZipFile
+from zipfile import BadZipFile, ZipFile
 
 import torch
 
@@ -189,9 +189,7 @@ def _contents(path: Path) -> bytes:
         with ZipFile(path) as archive:
             entries = archive.infolist()
             names = [entry.filename for entry in entries]
-            if any(entry.compress_type != ZIP_STORED for entry in entries) or (
-                sum(entry.file_size for entry in entries) > path.stat().st_size
-            ):
+            if sum(entry.file_size for entry in entries) > path.stat().st_size:
                 raise UntrustedPickleError(
                     "The file would unpack to more than it is, which PyTorch's own"
                     " files never do."

@@ -78,6 +78,10 @@ _UNNAMED: Mapping[str, Mapping[str, Any]] = {
     },
     **{f"model.{number}": {"d": 1} for number in (12, 16, 19, 22)},
 }
+# What training on several cards leaves; it answers as the other does.
+_SAME = {
+    "torch.nn.modules.batchnorm.SyncBatchNorm": "torch.nn.modules.batchnorm.BatchNorm2d"
+}
 # Officially computed from the anchors, and in old files stored beside them.
 _DERIVED = {f"{HEAD}.anchor_grid"}
 
@@ -114,7 +118,8 @@ class PickledNetwork:
 
     def kind(self, path: str) -> str:
         module = self.modules.get(path)
-        return module.pickled_name if module else "missing"
+        name = module.pickled_name if module else "missing"
+        return _SAME.get(name, name)
 
     def says(self, path: str, name: str) -> Any:
         """A plain attribute of a module; None where there is none."""

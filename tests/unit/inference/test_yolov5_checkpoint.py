@@ -227,6 +227,14 @@ def test_what_training_leaves_in_a_checkpoint_does_no_harm(path, target):
     yolov5.load(target, device=CPU)
 
 
+def test_training_on_several_cards_makes_no_difference(path, target):
+    network = nn.SyncBatchNorm.convert_sync_batchnorm(official(tiny(), LABELS))
+    save(path, checkpoint(network))
+    assert b"SyncBatchNorm" in path.read_bytes()
+    convert(path, target)
+    yolov5.load(target, device=CPU)
+
+
 def test_no_code_of_the_file_is_imported(path, target):
     save(path, checkpoint(official(tiny(), LABELS)))
     allowed = set(torch.serialization.get_safe_globals())
