@@ -52,6 +52,7 @@ class Product:
         self.env = {
             **os.environ,
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "ENV_FILE": os.devnull,
             "DJANGO_SETTINGS_MODULE": settings,
             "SECRET_KEY": secrets.token_urlsafe(50),
             "DATABASE_URL": f"sqlite:///{directory / 'emporium.sqlite3'}",

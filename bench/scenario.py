@@ -61,7 +61,7 @@ class Outcome:
 class _Moment:
     at: float
     frames_sent: int
-    usages: dict[str, Usage | None]
+    usages: dict[str, Usage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +135,12 @@ def _now(pids: dict[str, int], senders: Sequence[Sender]) -> _Moment:
 
 
 def _costs(seen: _Observation, results: int) -> dict[str, ProcessCost]:
-    """By the process's name; empty on systems that don't tell."""
+    """By the process's name."""
     seconds = seen.ended.at - seen.began.at
     frames = seen.ended.frames_sent - seen.began.frames_sent
     costs = {}
     for name, before in seen.began.usages.items():
         after = seen.ended.usages[name]
-        if before is None or after is None:
-            continue
         cpu_s = after.cpu_s - before.cpu_s
         costs[name] = ProcessCost(
             cpu_percent=round(100 * cpu_s / seconds, 1),

@@ -1,7 +1,4 @@
-"""How much of the machine a process has used so far, and which machine it is.
-
-Linux tells in `/proc`; elsewhere a process's usage is not known.
-"""
+"""How much of the machine a process has used so far, and which machine it is."""
 
 from __future__ import annotations
 
@@ -12,6 +9,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
+
 PACKAGES = ("torch", "aiortc", "av", "Django", "channels", "celery", "redis")
 
 
@@ -21,18 +20,24 @@ class Usage:
     rss_mb: float
 
 
-def usage(pid: int) -> Usage | None:
-    """CPU time of all threads since the start, and the memory held now."""
-    process = Path("/proc") / str(pid)
-    if not process.exists():
-        return None
-    # The second field is a name in brackets, which may hold anything.
-    fields = (process / "stat").read_text().rpartition(")")[2].split()
-    resident_pages = int((process / "statm").read_text().split()[1])
+def usage(pid: int) -> Usage:
+    """CPU time since the start and the memory held now, of a process and its children.
+
+    Raises:
+        psutil.NoSuchProcess: it has ended.
+    """
+    leader = psutil.Process(pid)
+    usages = [_own_usage(each) for each in (leader, *leader.children(recursive=True))]
     return Usage(
-        cpu_s=(int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),
-        rss_mb=resident_pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
+        cpu_s=sum(each.cpu_s for each in usages),
+        rss_mb=sum(each.rss_mb for each in usages),
     )
+
+
+def _own_usage(process: psutil.Process) -> Usage:
+    with process.oneshot():
+        times = process.cpu_times()
+        return Usage(times.user + times.system, process.memory_info().rss / 1e6)
 
 
 def describe_machine() -> dict[str, object]:

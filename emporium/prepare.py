@@ -21,20 +21,22 @@ from django.db import DatabaseError
 from apps.inference.exceptions import InferenceError
 from emporium import redis_server
 from emporium.redis_server import CHECKOUT
+from emporium.security import require_secret_key
 
 
 def write_env(checkout: Path) -> None:
-    """Fill in an empty SECRET_KEY; without a .env, begin with .env.example."""
+    """Fill in a SECRET_KEY that is missing; without a .env, begin with .env.example."""
     path = checkout / ".env"
     source = path if path.exists() else checkout / ".env.example"
+    line = f"SECRET_KEY={secrets.token_urlsafe(50)}"
     text, filled = re.subn(
-        r"^SECRET_KEY=[ \t]*$",
-        f"SECRET_KEY={secrets.token_urlsafe(50)}",
-        source.read_text(),
-        flags=re.MULTILINE,
+        r"^SECRET_KEY=[ \t]*$", line, source.read_text(), flags=re.MULTILINE
     )
+    if not filled and not re.search(r"^SECRET_KEY=", text, re.MULTILINE):
+        text, filled = f"{text.rstrip()}\n{line}\n", True
     if filled:
         path.touch(mode=0o600)
+        path.chmod(0o600)
         path.write_text(text)
 
 
@@ -65,6 +67,7 @@ def main() -> None:
     write_env(CHECKOUT)
     try:
         django.setup()
+        require_secret_key()
         refuse_taken_ports()
         prepare_database()
     except (ImproperlyConfigured, InferenceError) as exc:

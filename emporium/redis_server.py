@@ -6,6 +6,7 @@ the disk: what lies in Redis is worthless a second later, and much of it is pict
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
@@ -27,6 +28,14 @@ HOST = "127.0.0.1"
 # The first version with GETDEL, which takes a frame out of the mailbox.
 OLDEST_VERSION = (6, 2)
 RETRY_S = 2.0
+# honcho kills after 5 s.
+PATIENCE_S = 3.5
+_PR_SET_PDEATHSIG = 1
+
+
+def read_env_file() -> None:
+    """Take what `.env` says, or the file that ENV_FILE names, into the environment."""
+    environ.Env.read_env(os.environ.get("ENV_FILE") or CHECKOUT / ".env")
 
 
 def default_port(checkout: Path) -> int:
@@ -89,7 +98,7 @@ def refuse_taken_port(port: int) -> None:
 
 
 def serve(port: int) -> NoReturn:
-    """Become the server, so that signals reach it without a process in between."""
+    """Run the server until it ends, or until we are told to end it."""
     refuse_taken_port(port)
     var = CHECKOUT / "var"
     var.mkdir(exist_ok=True)
@@ -115,7 +124,38 @@ def serve(port: int) -> NoReturn:
         part for name, value in options.items() for part in (f"--{name}", value)
     ]
     say(f"{Path(binary).name} on {HOST}:{port}, log in var/redis.log")
-    os.execv(binary, [binary, *arguments])
+    # Out of reach of the signals that all processes get at once: it goes last.
+    server = subprocess.Popen(
+        [binary, *arguments], start_new_session=True, preexec_fn=_die_with_parent
+    )
+
+    def stop(*_: object) -> None:
+        wait_for_the_others(port)
+        server.terminate()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    sys.exit(server.wait())
+
+
+def wait_for_the_others(port: int) -> None:
+    """Wait until nobody is connected, or honcho's patience with us is nearly over.
+
+    Whoever still works would otherwise tell at length that its Redis is gone.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    try:
+        with Redis(HOST, port, socket_timeout=1.0) as redis:
+            while len(redis.client_list()) > 1 and time.monotonic() < deadline:
+                time.sleep(0.05)
+    except RedisError:
+        return  # it isn't up, so nobody uses it
+
+
+def _die_with_parent() -> None:
+    """Where Linux offers it: a launcher that is killed leaves no server behind."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def wait_beside(url: str) -> NoReturn:
@@ -149,8 +189,7 @@ def say(sentence: str) -> None:
 
 
 def main() -> NoReturn:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    environ.Env.read_env(CHECKOUT / ".env")
+    read_env_file()
     url = os.environ.get("REDIS_URL")
     if url:
         wait_beside(url)

@@ -31,8 +31,9 @@ def require_secret_key() -> None:
         _ = settings.SECRET_KEY
     except ImproperlyConfigured as error:
         raise ImproperlyConfigured(
-            "SECRET_KEY is empty. `make run` writes one into .env; by hand, copy "
-            ".env.example to .env and fill it in."
+            "SECRET_KEY is empty. `make run` writes one into .env, unless it is set to "
+            "nothing in the environment; by hand, copy .env.example to .env and fill "
+            "it in."
         ) from error
 
 

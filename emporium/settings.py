@@ -5,14 +5,15 @@ stops the process with a sentence that names it.
 
 from __future__ import annotations
 
+import re
 import ssl
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from emporium.redis_server import default_port
+from emporium.redis_server import default_port, read_env_file
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -20,8 +21,8 @@ STATIC_ROOT = VAR_DIR / "static"
 VAR_DIR.mkdir(mode=0o700, exist_ok=True)
 STATIC_ROOT.mkdir(exist_ok=True)
 
+read_env_file()
 env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
 
 
 def integer(name: str, default: int, low: int, high: int) -> int:
@@ -41,12 +42,56 @@ def boolean(name: str, default: bool) -> bool:
     return raw in {"true", "1", "yes", "on"}
 
 
+def words(name: str, default: list[str]) -> list[str]:
+    """Read a list that commas separate."""
+    said = [word.strip() for word in env.list(name, default=default)]
+    return [word for word in said if word]
+
+
+def split_url(name: str, url: str, schemes: set[str]) -> SplitResult:
+    """Refuse what no server can be reached by, without repeating its password."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is no address: {error}.") from error
+    if parts.scheme not in schemes:
+        known = " or ".join(f"{scheme}://" for scheme in sorted(schemes))
+        raise ImproperlyConfigured(
+            f"{name} must begin with {known}, not with {parts.scheme or 'nothing'!r}."
+        )
+    return parts
+
+
+def hosts() -> list[str]:
+    said = words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+    for host in said:
+        if "/" in host or (":" in host and not host.startswith("[")):
+            raise ImproperlyConfigured(
+                f"ALLOWED_HOSTS must be names without scheme and port, not {host!r}."
+            )
+    return said
+
+
+def origins() -> list[str]:
+    said = words("CSRF_TRUSTED_ORIGINS", [])
+    for origin in said:
+        if not re.fullmatch(r"https?://[^/]+", origin):
+            raise ImproperlyConfigured(
+                "CSRF_TRUSTED_ORIGINS must be origins as https://emporium.example.org,"
+                f" not {origin!r}."
+            )
+    return said
+
+
 def redis_url() -> str:
     port = integer("REDIS_PORT", default_port(BASE_DIR), 1, 65535)
     url = env.str("REDIS_URL", default="") or f"redis://127.0.0.1:{port}/0"
-    if urlsplit(url).scheme not in {"redis", "rediss"}:
+    parts = split_url("REDIS_URL", url, {"redis", "rediss"})
+    if not parts.hostname or not re.fullmatch(r"/?|/\d+", parts.path):
         raise ImproperlyConfigured(
-            f"REDIS_URL must begin with redis:// or rediss://, not {url!r}."
+            "REDIS_URL must name a host and may name a database by its number, as "
+            "redis://host:6379/0 does."
         )
     return url
 
@@ -54,11 +99,7 @@ def redis_url() -> str:
 def database() -> dict[str, object]:
     default = f"sqlite:///{VAR_DIR / 'emporium.sqlite3'}"
     url = env.str("DATABASE_URL", default="") or default
-    scheme = urlsplit(url).scheme
-    if scheme not in {"sqlite", "postgres", "postgresql"}:
-        raise ImproperlyConfigured(
-            f"DATABASE_URL must begin with sqlite:// or postgres://, not {url!r}."
-        )
+    scheme = split_url("DATABASE_URL", url, {"sqlite", "postgres", "postgresql"}).scheme
     config: dict[str, object] = env.db_url_config(url)
     if scheme == "sqlite":
         # WAL lets the page, the worker and the jobs read while one of them writes; a
@@ -79,8 +120,8 @@ def database() -> dict[str, object]:
 DEBUG = boolean("DEBUG", False)
 # Whoever serves pages needs it, so `asgi.py` asks for it; a worker is right without.
 SECRET_KEY = env.str("SECRET_KEY", default="")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = hosts()
+CSRF_TRUSTED_ORIGINS = origins()
 PORT = integer("PORT", 8000, 1, 65535)
 
 INSTALLED_APPS = [
@@ -222,6 +263,13 @@ LOGGING = {
     "formatters": {
         "line": {"format": "{levelname:<7} {name}: {message}", "style": "{"},
     },
+    "filters": {
+        # Who asks whether a process is ready is told; each "not yet" is no error.
+        "no_readiness": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: "/readyz" not in record.args,
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
@@ -232,5 +280,6 @@ LOGGING = {
         # The line that says that a worker is ready.
         "celery.apps.worker": {"level": "INFO"},
         "django": {"handlers": [], "level": "WARNING"},
+        "django.request": {"filters": ["no_readiness"]},
     },
 }

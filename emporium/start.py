@@ -1,4 +1,4 @@
-"""The second half of `make run`: `honcho start`, and one block when the page answers.
+"""The second half of `make run`: `honcho start`, and one block when the page is of use.
 
 Stays until everything has stopped, so it is light: knows neither Django nor torch.
 """
@@ -14,19 +14,17 @@ import threading
 import time
 from pathlib import Path
 
-import environ
-
-from emporium.redis_server import CHECKOUT, say
+from emporium.redis_server import CHECKOUT, read_env_file, say
 
 POLL_S = 0.2
 STOPPED_BY_US = 128 + signal.SIGTERM
 EVERYWHERE_OR_HERE = {"0.0.0.0", "127.0.0.1", "::", "::1"}
 
 
-def answers(host: str, port: int) -> bool:
+def is_ready(host: str, port: int) -> bool:
     connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", "/readyz")
         return connection.getresponse().status < 500
     except (OSError, http.client.HTTPException):
         return False
@@ -51,7 +49,7 @@ def block(host: str, port: int, password_file: Path) -> str:
 
 def announce(host: str, port: int) -> None:
     host = "localhost" if host in EVERYWHERE_OR_HERE else host
-    while not answers(host, port):
+    while not is_ready(host, port):
         time.sleep(POLL_S)
     say(block(host, port, CHECKOUT / "var" / "admin-password"))
 
@@ -72,6 +70,17 @@ def run_honcho() -> int:
     """
     # A pseudo-terminal where we have a terminal, so that names keep their colours.
     reader, writer = os.openpty() if sys.stdout.isatty() else os.pipe()
+    honcho: subprocess.Popen[bytes] | None = None
+    told_to_stop = False
+
+    def stop(*_: object) -> None:
+        nonlocal told_to_stop
+        told_to_stop = True
+        if honcho is not None:
+            honcho.terminate()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
     honcho = subprocess.Popen(
         # Given no .env: honcho would let it overrule the environment, so PORT=8001.
         ["honcho", "-e", os.devnull, "start"],
@@ -81,8 +90,8 @@ def run_honcho() -> int:
         start_new_session=True,
     )
     os.close(writer)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: honcho.terminate())
+    if told_to_stop:  # while it was being started
+        honcho.terminate()
     while output := read(reader):
         try:
             os.write(sys.stdout.fileno(), output)
@@ -92,7 +101,7 @@ def run_honcho() -> int:
 
 
 def main() -> None:
-    environ.Env.read_env(CHECKOUT / ".env")
+    read_env_file()
     host = os.environ.setdefault("HOST", "127.0.0.1")
     port = os.environ.setdefault("PORT", "8000")
     programs = Path(sys.executable).parent

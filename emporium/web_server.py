@@ -7,37 +7,52 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from typing import Any
 
 from daphne.cli import CommandLineInterface
 from daphne.server import Server
 from twisted.internet.defer import Deferred
+from twisted.internet.tcp import Port
 
 logger = logging.getLogger(__name__)
 
 
 class WebServer(Server):  # type: ignore[misc]
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._ports: list[Port] = []
+
+    def listen_success(self, port: Port) -> None:
+        super().listen_success(port)
+        self._ports.append(port)
+
     def kill_all_applications(self) -> Deferred[None]:
-        """Cancel the applications and have the process end after the last of them.
+        """Take nobody in any more, and have the process end after its last application.
 
         Daphne's own (4.2.3) waits for the first only, and for none at all if it comes
         upon a connection without one. A WebSocket leaves such a connection behind for
         up to a second: the HTTP request that it began as.
         """
+        for port in self._ports:
+            port.stopListening()
+        return Deferred.fromFuture(asyncio.ensure_future(self._end_applications()))
+
+    async def _end_applications(self) -> None:
+        # One that had connected before may still ask for an application.
+        while applications := self._running_applications():
+            for application in applications:
+                application.cancel()
+            for outcome in await asyncio.gather(*applications, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    logger.error("An application failed at its end", exc_info=outcome)
+
+    def _running_applications(self) -> list[asyncio.Future[None]]:
         applications = [
             connection["application_instance"]
             for connection in self.connections.values()
             if "application_instance" in connection
         ]
-        return Deferred.fromFuture(asyncio.ensure_future(_end(applications)))
-
-
-async def _end(applications: Sequence[asyncio.Future[None]]) -> None:
-    for application in applications:
-        application.cancel()
-    for outcome in await asyncio.gather(*applications, return_exceptions=True):
-        if isinstance(outcome, Exception):
-            logger.error("An application failed at its end", exc_info=outcome)
+        return [each for each in applications if not each.done()]
 
 
 class CommandLine(CommandLineInterface):  # type: ignore[misc]

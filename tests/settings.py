@@ -11,6 +11,7 @@ from bench.processes import free_port
 # Whatever a developer's .env says, tests bring their own; `tests/conftest.py` and the
 # process fixtures hand the same values to every process they start.
 TEST_DIR = Path(os.environ.setdefault("EMPORIUM_TEST_DIR", tempfile.mkdtemp()))
+os.environ["ENV_FILE"] = os.devnull
 os.environ["SECRET_KEY"] = "only for tests, which keep nothing"
 os.environ["DEBUG"] = "false"
 os.environ["DATABASE_URL"] = f"sqlite:///{TEST_DIR / 'emporium.sqlite3'}"

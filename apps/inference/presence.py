@@ -42,11 +42,20 @@ class Heartbeat:
         self._thread.join()
 
     def _beat(self) -> None:
+        is_taken = True
         while True:
+            was_taken = is_taken
             try:
                 self._redis.set(_key(self._queue), 1, px=PRESENCE_LIFETIME_MS)
+                is_taken = True
+                if not was_taken:
+                    logger.warning("Redis takes the worker's heartbeat again.")
             except RedisError as error:
-                logger.warning("Redis did not take the worker's heartbeat: %s", error)
+                is_taken = False
+                if was_taken:
+                    logger.warning(
+                        "Redis doesn't take the worker's heartbeat: %s", error
+                    )
             if self._stopping.wait(BEAT_INTERVAL_S):
                 return
 

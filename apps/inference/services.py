@@ -54,15 +54,25 @@ def roll_back(deployment_id: int, version_id: int, reason: str) -> None:
     """
     if _requested(deployment_id, version_id).exists():
         _roll_back(deployment_id, version_id, reason)
-    elif Deployment.objects.filter(
-        pk=deployment_id, active_version_id=version_id
-    ).exists():
-        Activation.objects.get_or_create(
-            deployment_id=deployment_id,
+    elif not _failure(deployment_id, version_id, reason).exists():
+        _write_failure(deployment_id, version_id, reason)
+
+
+@transaction.atomic
+def _write_failure(deployment_id: int, version_id: int, reason: str) -> None:
+    """Once, though several workers may fail in the same moment."""
+    active = (
+        Deployment.objects.select_for_update()
+        .filter(pk=deployment_id, active_version_id=version_id)
+        .first()
+    )
+    if active and not _failure(deployment_id, version_id, reason).exists():
+        Activation.objects.create(
+            deployment=active,
             to_version_id=version_id,
             state=Activation.State.FAILED,
             reason=reason,
-            defaults={"finished_at": timezone.now()},
+            finished_at=timezone.now(),
         )
 
 
@@ -87,6 +97,15 @@ def _requested(deployment_id: int, version_id: int) -> QuerySet[Activation]:
         deployment_id=deployment_id,
         to_version_id=version_id,
         state=Activation.State.REQUESTED,
+    )
+
+
+def _failure(deployment_id: int, version_id: int, reason: str) -> QuerySet[Activation]:
+    return Activation.objects.filter(
+        deployment_id=deployment_id,
+        to_version_id=version_id,
+        state=Activation.State.FAILED,
+        reason=reason,
     )
 
 

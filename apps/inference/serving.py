@@ -181,3 +181,6 @@ class ModelHost:
             self.follow()
         except DatabaseError as error:
             logger.warning("The deployments could not be read: %s", error)
+        except Exception:
+            # A worker whose follower has died would answer with this version for ever.
+            logger.exception("The deployments could not be followed")

@@ -17,6 +17,7 @@ from typing import Any
 from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
+from django.db import DatabaseError
 from redis.exceptions import RedisError
 
 from apps.inference import client as inference_client
@@ -41,8 +42,9 @@ SERVER_STOPPED = "The server was stopped."
 OFFER_GRACE_S = 1.0
 # A socket that closed by itself, without the two sides having said so.
 ABNORMAL_CLOSURE = 1006
-# Of our own range: servers may not send 1013 themselves.
+# Of our own range: servers may not send 1012 and 1013 themselves.
 TRY_AGAIN_LATER = 4013
+BEGIN_ANEW = 4012
 
 
 class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
@@ -149,20 +151,19 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     def _negotiate(self, sdp: str) -> None:
         """Begin a new peer connection. Candidates that follow belong to it at once."""
         check_offer(sdp)
-        retiring = None if self._link is None else self._retire(self._link)
+        self._drop_link()
         link = self._link = MediaLink(
             make_pipeline=self._make_pipeline,
             listener=self,
             connect_timeout_s=settings.CONNECT_TIMEOUT_S,
         )
         self._credit.restart()
-        self._spawn(self._answer(link, sdp, retiring))
+        self._spawn(self._answer(link, sdp))
 
-    async def _answer(
-        self, link: MediaLink, sdp: str, retiring: asyncio.Task[None] | None
-    ) -> None:
-        if retiring is not None:
-            await asyncio.wait([retiring])
+    async def _answer(self, link: MediaLink, sdp: str) -> None:
+        if self._retiring:
+            # What closes empties the session's slot, which is now to be filled anew.
+            await asyncio.wait(set(self._retiring))
         try:
             answer = await link.accept_offer(sdp)
         except ProtocolError as error:
@@ -207,14 +208,10 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     def _drop_link(self) -> None:
         link, self._link = self._link, None
         if link is not None:
-            self._retire(link)
-
-    def _retire(self, link: MediaLink) -> asyncio.Task[None]:
-        """Close a link to the end, even if the session ends meanwhile."""
-        task = asyncio.create_task(link.close())
-        self._retiring.add(task)
-        task.add_done_callback(self._finish_task)
-        return task
+            # Closed to the end, even if the session ends meanwhile.
+            task = asyncio.create_task(link.close())
+            self._retiring.add(task)
+            task.add_done_callback(self._finish_task)
 
     # --- what the link tells --------------------------------------------------------
 
@@ -283,8 +280,12 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         session_id = self._open_session.pk
         while True:
             await asyncio.sleep(services.TOUCH_INTERVAL_S)
-            if not await records.written(services.touch_session, session_id):
-                await self.close(TRY_AGAIN_LATER)
+            try:
+                is_open = await records.written(services.touch_session, session_id)
+            except DatabaseError:
+                continue  # `records` has logged it; there is time for another try
+            if not is_open:
+                await self.close(BEGIN_ANEW)
                 return
 
     async def _worker_alive(self) -> bool:

@@ -61,10 +61,12 @@ class Peer:
 
         aiortc gathers before it answers, so there is nothing to trickle afterwards.
 
+        Args:
+            sdp: has passed `check_offer`.
+
         Raises:
-            ProtocolError: the offer can't be understood or has nothing we can receive.
+            ProtocolError: the offer can't be used.
         """
-        check_offer(sdp)
         try:
             await self._pc.setRemoteDescription(
                 RTCSessionDescription(sdp=sdp, type="offer")

@@ -108,12 +108,12 @@ class SessionPipeline:
         self._decoded_at: dict[int, float] = {}
         self._in_mailbox: int | None = None
         self._offering: asyncio.Task[Offered] | None = None
-        self._last_answer_at = time.monotonic()
+        # Since when a worker owes an answer, of whatever kind.
+        self._unanswered_since: float | None = None
         self._worker_report = (True, WORKER_BACK)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, track: MediaStreamTrack) -> None:
-        self._last_answer_at = time.monotonic()
         for work in (
             self._receive_frames(track),
             self._offer_frames(),
@@ -143,6 +143,7 @@ class SessionPipeline:
         decoded_at = self._decoded_at.get(message["seq"])
         if decoded_at is None:
             return
+        self._unanswered_since = None
         if message["type"] == "inference.dropped":
             self._drop(message["seq"], message["reason"])
             if message["reason"] == "failed":
@@ -151,7 +152,6 @@ class SessionPipeline:
         del self._decoded_at[message["seq"]]
         age_ms = (time.monotonic() - decoded_at) * 1000
         timings = _with_publish_and_age(message["timings"], age_ms)
-        self._last_answer_at = time.monotonic()
         self._report_worker(True, WORKER_BACK)
         if self._recorder.infer(message, timings):
             self._listener.on_result(message, timings)
@@ -186,7 +186,8 @@ class SessionPipeline:
                     logger.warning("Frames can't be offered: %s", error)
 
     async def _offer(self, frame: Frame, decoded_at: float) -> None:
-        before, self._in_mailbox = self._in_mailbox, frame.seq
+        if self._unanswered_since is None:
+            self._unanswered_since = time.monotonic()
         self._offering = asyncio.create_task(
             self._client.offer(
                 frame,
@@ -196,6 +197,7 @@ class SessionPipeline:
             )
         )
         offered = await asyncio.shield(self._offering)
+        before, self._in_mailbox = self._in_mailbox, frame.seq
         if offered.replaced and before is not None:
             self._drop(before, "superseded")
 
@@ -205,8 +207,8 @@ class SessionPipeline:
             await asyncio.sleep(SWEEP_INTERVAL_S)
             now = time.monotonic()
             self._give_up_on_old_frames(now)
-            if now - self._last_answer_at > SILENCE_S:
-                await self._ask_for_worker()
+            if self._unanswered_since is not None:
+                await self._ask_for_worker(now - self._unanswered_since)
             if now - saved_at > SAVE_INTERVAL_S:
                 saved_at = now
                 self._recorder.save()
@@ -216,24 +218,24 @@ class SessionPipeline:
             if now - decoded_at > FORGOTTEN_AFTER_S:
                 del self._decoded_at[seq]
             elif now - decoded_at > LOST_AFTER_S:
-                if seq == self._in_mailbox:
-                    # The mailbox keeps a frame for less than this.
-                    self._drop(seq, "expired")
-                else:
-                    self._recorder.drop(seq, "lost")
+                # The mailbox keeps a frame for less than this.
+                unseen = seq == self._in_mailbox
+                self._recorder.give_up(seq, "expired" if unseen else "lost")
 
     def _drop(self, seq: int, reason: DropReason) -> None:
         self._recorder.drop(seq, reason)
         self._decoded_at.pop(seq, None)
 
-    async def _ask_for_worker(self) -> None:
+    async def _ask_for_worker(self, silence_s: float) -> None:
+        if silence_s <= SILENCE_S:
+            return
         try:
             alive = await self._client.worker_alive()
         except RedisError:
             alive = False
         if not alive:
             self._report_worker(False, NO_WORKER)
-        elif time.monotonic() - self._last_answer_at > LONG_SILENCE_S:
+        elif silence_s > LONG_SILENCE_S:
             self._report_worker(False, SILENT_WORKER)
 
     def _report_worker(self, alive: bool, sentence: str) -> bool:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -20,6 +22,9 @@ from apps.nexus.ledger import DropReason, FrameLedger
 from apps.sessions import services
 from apps.sessions.services import RunFigures
 
+# Workers that change over one after the other do so within this time; a version that
+# answers again later does so in a run of its own.
+STRAGGLING = timedelta(seconds=2)
 # Between two results further apart nobody knows whether the hot dog stayed.
 LONGEST_GAP_S = 1.0
 
@@ -32,8 +37,8 @@ class OpenRun:
         self.ledger = FrameLedger()
         self.answered_since_save = False
         self.is_written = False
+        self.last_answer_at = self._started_at = timezone.now()
         self._session_id = session_id
-        self._started_at = timezone.now()
         self._latencies = StageLatencies()
         self._labels: Counter[str] = Counter()
         self._hot_dog_seconds = 0.0
@@ -53,14 +58,20 @@ class OpenRun:
         )
         self._count_hot_dog(message["is_hot_dog"])
         self.answered_since_save = True
+        self.last_answer_at = timezone.now()
 
     def save(self) -> None:
         self.answered_since_save = False
         self.is_written = True
-        records.write(self._write, services.record_run, self._figures())
+        figures = self._figures(measured_at=timezone.now())
+        records.write(self._write, services.record_run, figures)
 
-    def finish(self) -> None:
-        records.write(self._write, services.finish_run, self._figures())
+    def finish(self, ended_at: datetime) -> None:
+        records.write(
+            self._write,
+            partial(services.finish_run, ended_at=ended_at),
+            self._figures(measured_at=ended_at),
+        )
 
     def _count_hot_dog(self, is_hot_dog: bool) -> None:
         now = time.monotonic()
@@ -68,7 +79,7 @@ class OpenRun:
             self._hot_dog_seconds += min(now - self._last_hot_dog_at, LONGEST_GAP_S)
         self._last_hot_dog_at = now if is_hot_dog else None
 
-    def _figures(self) -> RunFigures:
+    def _figures(self, measured_at: datetime) -> RunFigures:
         return RunFigures(
             received=self.ledger.received,
             inferred=self.ledger.inferred,
@@ -79,6 +90,7 @@ class OpenRun:
             latency=self._latencies.summary(),
             engine=self._engine,
             worker=self._worker,
+            measured_at=measured_at,
         )
 
     def _write(self, service: services.RunWriter, figures: RunFigures) -> None:
@@ -110,12 +122,20 @@ class RunRecorder:
     def ledger(self) -> FrameLedger:
         return self._current.ledger
 
+    @property
+    def _runs(self) -> list[OpenRun]:
+        return [*self._former, self._current]
+
     def receive(self, seq: int) -> None:
         self.ledger.receive(seq)
 
-    def drop(self, seq: int, reason: DropReason) -> bool:
-        """Book a drop; False when the frame has its outcome already."""
-        return self.ledger.drop(seq, reason)
+    def drop(self, seq: int, reason: DropReason) -> None:
+        """Book a drop, unless the frame has its outcome already."""
+        self.ledger.drop(seq, reason)
+
+    def give_up(self, seq: int, reason: DropReason) -> None:
+        """Book a drop that an answer may yet correct."""
+        self.ledger.give_up(seq, reason)
 
     def infer(self, message: dict[str, Any], timings: dict[str, float]) -> bool:
         """Book a result, in the run of the version that gave it.
@@ -127,6 +147,8 @@ class RunRecorder:
         Returns:
             False when the frame isn't waited for any more.
         """
+        if not any(run.ledger.knows(message["seq"]) for run in self._runs):
+            return False
         self._turn_to(message["served_by"]["version_id"])
         is_first = self.ledger.inferred == 0
         if not self.ledger.infer(message["seq"]):
@@ -140,14 +162,15 @@ class RunRecorder:
         """Write the figures of now; end the runs of which nothing came since."""
         for run in list(self._former):
             if not run.answered_since_save:
-                run.finish()
+                run.finish(ended_at=run.last_answer_at)
                 self._former.remove(run)
-        for run in (*self._former, self._current):
+        for run in self._runs:
             run.save()
 
     def finish(self) -> None:
-        for run in (*self._former, self._current):
-            run.finish()
+        for run in self._former:
+            run.finish(ended_at=run.last_answer_at)
+        self._current.finish(ended_at=timezone.now())
 
     def _turn_to(self, version_id: int) -> None:
         """Make a version's run the current one, with the frames without outcome."""
@@ -159,7 +182,8 @@ class RunRecorder:
             before.version_id = version_id
             return
         for run in self._former:
-            if run.version_id == version_id:
+            is_straggling = timezone.now() - run.last_answer_at < STRAGGLING
+            if run.version_id == version_id and is_straggling:
                 self._former.remove(run)
                 self._current = run
                 break

@@ -79,6 +79,7 @@ class Run(models.Model):
     )
     started_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True, blank=True)
+    measured_at = models.DateTimeField(null=True, blank=True)
     received = models.PositiveBigIntegerField(default=0)
     inferred = models.PositiveBigIntegerField(default=0)
     superseded = models.PositiveBigIntegerField(default=0)
@@ -106,6 +107,8 @@ class Run(models.Model):
 
     @property
     def results_per_second(self) -> float | None:
-        end = self.ended_at or timezone.now()
-        seconds = (end - self.started_at).total_seconds()
+        """Until the figures were taken, which is every few seconds while it goes on."""
+        if self.measured_at is None:
+            return None
+        seconds = (self.measured_at - self.started_at).total_seconds()
         return self.inferred / seconds if seconds > 0 else None

@@ -41,12 +41,13 @@ class RunFigures:
     latency: dict[str, dict[str, float]] = field(default_factory=dict)
     engine: str = ""
     worker: str = ""
+    measured_at: datetime = field(default_factory=timezone.now)
 
     def as_columns(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-# `record_run` and `finish_run`.
+# What writes a run's figures to its row.
 RunWriter = Callable[[int, RunFigures], None]
 
 
@@ -79,18 +80,21 @@ def change_status(session_id: uuid.UUID, status: str, sentence: str) -> bool:
 
 
 @transaction.atomic
-def close_session(session_id: uuid.UUID, *, sentence: str) -> bool:
-    """End a session and every run of it; tells whether it was still open.
+def close_session(
+    session_id: uuid.UUID, *, sentence: str, ended_at: datetime | None = None
+) -> bool:
+    """End a session and every run of it, now unless told when; tells whether it was
+    still open.
 
     A session that had failed stays so, with its own sentence.
     """
-    now = timezone.now()
+    ended_at = ended_at or timezone.now()
     still_open = CameraSession.objects.filter(pk=session_id, ended_at=None)
     still_open.exclude(status=Status.FAILED).update(
         status=Status.ENDED, sentence=sentence[:300]
     )
-    closed = still_open.update(ended_at=now, last_seen_at=now)
-    Run.objects.filter(session_id=session_id, ended_at=None).update(ended_at=now)
+    closed = still_open.update(ended_at=ended_at)
+    Run.objects.filter(session_id=session_id, ended_at=None).update(ended_at=ended_at)
     return bool(closed)
 
 
@@ -115,10 +119,15 @@ def touch_session(session_id: uuid.UUID) -> bool:
     )
 
 
-def finish_run(run_id: int, figures: RunFigures) -> None:
-    """Write a run's last figures, once; later calls change nothing."""
+def finish_run(
+    run_id: int, figures: RunFigures, *, ended_at: datetime | None = None
+) -> None:
+    """Write a run's last figures, once; later calls change nothing.
+
+    It ends now unless told when.
+    """
     Run.objects.filter(pk=run_id, ended_at=None).update(
-        **figures.as_columns(), ended_at=timezone.now()
+        **figures.as_columns(), ended_at=ended_at or timezone.now()
     )
 
 
@@ -126,8 +135,12 @@ def close_abandoned_sessions() -> int:
     """End the sessions whose web process is gone; returns how many there were."""
     abandoned = CameraSession.objects.filter(
         ended_at=None, last_seen_at__lt=timezone.now() - ABANDONED_AFTER
-    ).values_list("pk", flat=True)
+    ).values_list("pk", "last_seen_at")
     return sum(
-        close_session(pk, sentence="The server that held this session went away.")
-        for pk in list(abandoned)
+        close_session(
+            pk,
+            sentence="The server that held this session went away.",
+            ended_at=last_seen_at,
+        )
+        for pk, last_seen_at in list(abandoned)
     )

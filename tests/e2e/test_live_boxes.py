@@ -20,7 +20,7 @@ from apps.inference.starter.clips import FRAMES_PER_SECOND
 from bench.processes import Process, wait_until
 from bench.product import Product
 from bench.records import deploy
-from emporium.start import answers
+from emporium.start import is_ready
 from tests.e2e.conftest import (
     Launch,
     expecting_no_errors,
@@ -74,7 +74,7 @@ def procfile(tmp_path: Path) -> Iterator[str]:
         with Process(
             ["honcho", "-e", os.devnull, "start"], product.env, tmp_path / "honcho.log"
         ) as honcho:
-            honcho.wait_for(lambda: answers("localhost", product.port), "it answered")
+            honcho.wait_for(lambda: is_ready("localhost", product.port), "it was ready")
             yield product.url
 
 

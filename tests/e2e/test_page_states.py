@@ -6,12 +6,13 @@ four screenshots, phone and desktop, light and dark.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from bench.product import Product
 from bench.records import deploy
@@ -32,11 +33,23 @@ window.RTCPeerConnection = class extends Native {
   constructor(options) { super({...options, iceTransportPolicy: "relay"}); }
 };
 """
-CAMERA_IS_BUSY = """
-navigator.mediaDevices.getUserMedia = async () => {
-  throw new DOMException("in use", "NotReadableError");
+# After `hold()`, connections offer nothing until `release()`.
+OFFERS_CAN_BE_HELD = """
+const Native = RTCPeerConnection;
+window.connections = [];
+window.hold = () => {
+  window.held = new Promise((resolve) => { window.release = resolve; });
+};
+window.RTCPeerConnection = class extends Native {
+  constructor(options) { super(options); connections.push(this); }
+  async setLocalDescription() { await window.held; await super.setLocalDescription(); }
 };
 """
+NO_WEBRTC_BEFORE_THE_UPDATE = (
+    "if (!sessionStorage.updated) delete window.RTCPeerConnection;"
+)
+# No timer goes off: the page neither tries again by itself nor loses its patience.
+ENDLESS_PATIENCE = "window.setTimeout = () => 0;"
 CAMERA_IS_ASKED_FOR = (
     "navigator.mediaDevices.getUserMedia = () => new Promise(() => {});"
 )
@@ -47,7 +60,7 @@ def web(product: Product, scripted_model: Callable[..., Path]) -> Product:
     """The web process, with a model deployed and no worker yet."""
     product.env["CONNECT_TIMEOUT_S"] = "3"
     product.env["ALLOWED_HOSTS"] = "localhost,emporium.test"
-    product.inside(deploy, scripted_model(), "scripted")
+    product.inside(deploy, scripted_model(), "scripted", "starter-detector")
     product.start("web")
     return product
 
@@ -71,6 +84,23 @@ def expect_situation(page: Page, name: str, words: str, button: str | None) -> N
         expect(action).to_be_visible()
 
 
+def say(page_side: WebSocketRoute, status: str) -> None:
+    """Say to the page what the server may say, but has no reason to."""
+    page_side.send(json.dumps({"type": "status", "status": status, "sentence": ""}))
+
+
+def stand_between(page: Page) -> list[WebSocketRoute]:
+    """The page's sides of its sockets, whose messages pass unchanged."""
+    page_sides: list[WebSocketRoute] = []
+
+    def join(page_side: WebSocketRoute) -> None:
+        page_side.connect_to_server()
+        page_sides.append(page_side)
+
+    page.route_web_socket("**/ws/session/", join)
+    return page_sides
+
+
 def test_live_stopped_and_started_again(
     web: Product, launch: Launch, tour: Path
 ) -> None:
@@ -79,8 +109,11 @@ def test_live_stopped_and_started_again(
     page.goto(web.url)
     page.wait_for_selector('body[data-verdict="hot-dog"]')
     expect(page.locator("#verdict")).to_contain_text("Hot dog")
-    expect(page.locator("#model-name")).to_have_text("scripted-0")
+    name = page.locator("#model-name")
+    expect(name).to_have_text("starter-detector")
     keep_state(page, "live")
+    page.set_viewport_size({"width": 320, "height": 568})
+    assert name.evaluate("name => name.scrollWidth <= name.clientWidth")
 
     page.mouse.move(200, 200)  # the controls come back for whoever moves
     page.locator("#stop").click()
@@ -167,12 +200,114 @@ def test_no_camera(web: Product, launch: Launch) -> None:
     keep_state(page, "no-camera")
 
 
-def test_camera_is_busy(web: Product, launch: Launch, tour: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "situation", "words"),
+    [
+        ('DOMException("", "NotReadableError")', "camera_busy", "using the camera"),
+        ('OverconstrainedError("width")', "constraint", "gives no picture"),
+    ],
+    ids=["busy", "constraint"],
+)
+def test_camera_does_not_open(
+    web: Product, launch: Launch, tour: Path, error: str, situation: str, words: str
+) -> None:
     page = launch(clip=tour).new_page()
-    page.add_init_script(CAMERA_IS_BUSY)
+    page.add_init_script(
+        f"navigator.mediaDevices.getUserMedia = async () => {{ throw new {error}; }};"
+    )
     page.goto(web.url)
-    expect_situation(page, "camera_busy", "using the camera", "Try again")
-    keep_state(page, "camera-busy")
+    expect_situation(page, situation, words, "Try again")
+    keep_state(page, situation.replace("_", "-"))
+    page.evaluate("delete navigator.mediaDevices.getUserMedia")
+    page.locator("#action").click()
+    wait_for_status(page, "live")
+
+
+def test_camera_is_taken_away(web: Product, launch: Launch, tour: Path) -> None:
+    context = launch(
+        FAKE_CAMERA, f"--use-file-for-fake-video-capture={tour}"
+    ).new_context(permissions=["camera"])
+    page = context.new_page()
+    page.goto(web.url)
+    wait_for_status(page, "live")
+    context.clear_permissions()
+    expect_situation(page, "camera_lost", "unplugged or switched off", "Start again")
+    assert page.evaluate("document.getElementById('video').srcObject") is None
+    keep_state(page, "camera-lost")
+    context.grant_permissions(["camera"])
+    page.locator("#action").click()
+    wait_for_status(page, "live")
+
+
+def test_browser_without_webrtc(web: Product, launch: Launch, tour: Path) -> None:
+    page = launch(clip=tour).new_page()
+    page.add_init_script(NO_WEBRTC_BEFORE_THE_UPDATE)
+    page.goto(web.url)
+    expect_situation(page, "unsupported", "This browser can’t send", "Try again")
+    keep_state(page, "unsupported")
+    page.evaluate("sessionStorage.updated = 'yes'")
+    page.locator("#action").click()
+    wait_for_status(page, "live")
+
+
+def test_connecting_and_connecting_again(
+    web: Product, launch: Launch, tour: Path
+) -> None:
+    web.start("worker")
+    page = launch(clip=tour).new_page()
+    page.add_init_script(ENDLESS_PATIENCE + OFFERS_CAN_BE_HELD + "hold();")
+    page.goto(web.url)
+    expect_situation(page, "connecting", "Connecting your camera", None)
+    keep_state(page, "connecting")
+    page.evaluate("release()")
+    page.wait_for_selector('body[data-verdict="hot-dog"]')
+
+    # Nothing tells the page: the server notices, and says so.
+    page.evaluate("hold(); connections[0].close();")
+    expect_situation(page, "peer_lost", "stopped on its way", None)
+    keep_state(page, "peer-lost")
+    page.evaluate("release()")
+    page.wait_for_selector('body[data-verdict="hot-dog"]')
+
+
+def test_waiting_for_a_place(web: Product, launch: Launch, tour: Path) -> None:
+    page = launch(clip=tour).new_page()
+    page_sides = stand_between(page)
+    page.goto(web.url)
+    wait_for_status(page, "live")
+    say(page_sides[0], "waiting")
+    expect_situation(page, "waiting", "Every place is taken", None)
+    keep_state(page, "waiting")
+    say(page_sides[0], "pending")
+    wait_for_status(page, "live")
+
+
+def test_ended_by_the_server(web: Product, launch: Launch, tour: Path) -> None:
+    page = launch(clip=tour).new_page()
+    page_sides = stand_between(page)
+    page.goto(web.url)
+    wait_for_status(page, "live")
+    say(page_sides[0], "ended")
+    expect_situation(page, "ended", "has ended", "Start again")
+    assert page.evaluate("document.getElementById('video').srcObject") is None
+    keep_state(page, "ended")
+    page.locator("#action").click()
+    wait_for_status(page, "live")
+    assert len(page_sides) == 2
+
+
+def test_server_has_nothing_to_serve(
+    product: Product, launch: Launch, tour: Path, scripted_model: Callable[..., Path]
+) -> None:
+    product.start("web")
+    page = launch(clip=tour).new_page()
+    page.add_init_script(ENDLESS_PATIENCE)
+    page.goto(product.url)
+    expect_situation(page, "turned_away", "Nothing is served here yet", "Try now")
+    keep_state(page, "turned-away")
+    product.inside(deploy, scripted_model(), "scripted")
+    page.locator("#action").click()
+    wait_for_status(page, "live")
 
 
 def test_page_is_not_secure(web: Product, launch: Launch, tour: Path) -> None:

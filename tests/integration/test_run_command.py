@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import re
@@ -14,11 +15,16 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import pytest
 from redis import Redis
 
-from bench.processes import CHECKOUT, Process, free_port, wait_until
+from apps.inference.hotdog import HOT_DOG
+from apps.inference.starter.clips import Segment, render_clip
+from bench.clip import encode
+from bench.processes import CHECKOUT, Process, ProcessError, free_port, wait_until
+from bench.sender import Sender
 from emporium.redis_server import default_port
 
 NEEDED = ("apps", "emporium", "requirements", "static", "templates")
@@ -58,18 +64,30 @@ class Run:
     """`make run`, open, in a process group as a terminal would make one."""
 
     def __init__(self, checkout: Path, log: Path) -> None:
+        self.groups: dict[str, int] = {}
         self.port = free_port()
         self.process = Process(
             ["make", "-C", str(checkout), "run", f"PORT={self.port}"],
             newcomers_env(),
             log,
         )
-        self.process.wait_for(
-            lambda: "Login" in self.process.output(), "the Emporium to open"
-        )
+
+    def __enter__(self) -> Self:
+        try:
+            self.process.wait_for(
+                lambda: "Login" in self.process.output(), "the Emporium opened"
+            )
+        except ProcessError:
+            self.__exit__()
+            raise
         started = re.findall(r"(\w+)\.1 +started \(pid=(\d+)\)", self.process.output())
         # honcho makes each the leader of a process group, which its children are in.
         self.groups = {name: int(pid) for name, pid in started}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.is_running():
+            self.press_ctrl_c()
 
     def status_of(self, path: str) -> int:
         with closing(http.client.HTTPConnection("localhost", self.port)) as connection:
@@ -87,17 +105,14 @@ class Run:
 
     def wait_until_closed(self) -> None:
         wait_until(lambda: not self.process.is_running(), "make to end")
-        self.process.terminate()  # closes its log
         for name, leader in self.groups.items():
             wait_until(partial(group_has_ended, leader), f"{name} to end")
 
 
 @pytest.fixture
 def run(checkout: Path, tmp_path: Path) -> Iterator[Run]:
-    run = Run(checkout, tmp_path / "run.log")
-    yield run
-    if run.process.is_running():
-        run.press_ctrl_c()
+    with Run(checkout, tmp_path / "run.log") as run:
+        yield run
 
 
 def test_one_command_opens_the_emporium_and_ctrl_c_closes_all_of_it(
@@ -116,9 +131,18 @@ def test_one_command_opens_the_emporium_and_ctrl_c_closes_all_of_it(
     run.press_ctrl_c()
     assert "Error" not in run.process.output()
 
-    again = Run(checkout, tmp_path / "again.log")
-    assert again.said(r"Login +admin, password (\S+)") == password
-    again.press_ctrl_c()
+    with Run(checkout, tmp_path / "again.log") as again:
+        assert again.said(r"Login +admin, password (\S+)") == password
+
+
+async def test_ctrl_c_while_somebody_is_watching_is_as_quiet(run: Run) -> None:
+    """Each process ends before the Redis that it uses."""
+    clip = encode(render_clip([Segment(HOT_DOG, 1.0)]), "vp8")
+    async with Sender(f"http://localhost:{run.port}", clip) as sender:
+        await sender.results(5)
+        await asyncio.to_thread(run.press_ctrl_c)
+    output = run.process.output()
+    assert not re.search("Traceback|ERROR|CRITICAL|SIGKILL", output), output
 
 
 def test_the_end_of_one_process_ends_all_and_is_told(run: Run) -> None:
@@ -150,6 +174,20 @@ def refusal(checkout: Path, **env: str) -> str:
         ("REDIS_URL", "ftp://example.org"),
         ("DATABASE_URL", "nonsense"),
         ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+        ("DATABASE_URL", "postgres://me:s3cret@127.0.0.1:port/x"),
+        ("DATABASE_URL", "postgresql+psycopg://me:s3cret@127.0.0.1/x"),
+        ("REDIS_URL", "redis://:s3cret@127.0.0.1:abc/0"),
+        ("REDIS_URL", "redis://127.0.0.1:6379/notadb"),
+        ("REDIS_URL", "redis://"),
+        ("ALLOWED_HOSTS", "https://example.org"),
+        ("ALLOWED_HOSTS", "example.org:8000"),
+        ("CSRF_TRUSTED_ORIGINS", "example.org"),
+        ("TRUST_PROXY_HEADERS", "perhaps"),
+        ("AGE_BUDGET_MS", "0"),
+        ("FRAME_MAX_SIDE", "100000"),
+        ("CONNECT_TIMEOUT_S", "soon"),
+        ("LOG_LEVEL", "loud"),
+        ("SECRET_KEY", ""),
         ("DEBUG", "perhaps"),
     ],
 )
@@ -159,6 +197,7 @@ def test_an_impossible_setting_is_told_in_one_sentence(
     said = refusal(checkout, **{name: value})
     assert name in said
     assert "Traceback" not in said
+    assert "s3cret" not in said
 
 
 @pytest.mark.parametrize(

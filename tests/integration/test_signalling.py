@@ -7,16 +7,19 @@ the worker is in a thread. The camera is the other end of a real peer connection
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.test import Client
 from pytest_django import Settings
 from redis import Redis
 
+from apps.inference.client import InferenceClient
 from apps.inference.models import Deployment, ModelVersion
 from apps.inference.services import activate
 from apps.nexus import consumers, media
@@ -225,6 +228,35 @@ async def answered(visit: SessionConsumer, count: int) -> None:
 
 
 # --- stop, start, and other peer connections -----------------------------------------
+
+
+async def test_a_camera_that_starts_again_waits_for_its_former_connections_end(
+    page: Page,
+    camera: Camera,
+    answering: ThreadedWorker,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Which empties the session's slot in the mailbox, whoever has filled it."""
+    may_withdraw = asyncio.Event()
+    withdraw = InferenceClient.withdraw
+
+    async def gated(client: InferenceClient, session_id: str) -> bool:
+        await may_withdraw.wait()
+        return await withdraw(client, session_id)
+
+    monkeypatch.setattr(InferenceClient, "withdraw", gated)
+    await page.stream(camera)
+    await page.results(1)
+    await page.send("stop")
+    await page.message("status", status="pending")
+
+    await page.send("offer", sdp=await camera.offer())
+    await page.send("ping", sent_at_ms=1)
+    await page.message("pong")
+    assert len(page.all_of("answer")) == 1
+
+    may_withdraw.set()
+    await page.until(lambda: len(page.all_of("answer")) == 2, "the second answer")
 
 
 @pytest.mark.usefixtures("answering")
@@ -556,6 +588,26 @@ async def test_a_visit_that_never_came_about_ends_nobody_elses(
     ).ended_at is None
 
 
+async def test_a_database_that_hiccups_costs_a_session_nothing(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+):
+    touches = 0
+    touch = services.touch_session
+
+    def hiccup(session_id: uuid.UUID) -> bool:
+        nonlocal touches
+        touches += 1
+        if touches == 1:
+            raise OperationalError("database is locked")
+        return touch(session_id)
+
+    monkeypatch.setattr(services, "TOUCH_INTERVAL_S", 0.01)
+    monkeypatch.setattr(services, "touch_session", hiccup)
+    async with Page() as other:
+        await eventually(lambda: touches >= 3, "another try")
+        assert other.close_code is None
+
+
 async def test_a_session_that_was_given_up_begins_anew(
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -566,7 +618,7 @@ async def test_a_session_that_was_given_up_begins_anew(
             page.messages[0]["session_id"], sentence="It went away."
         )
         await page.until(lambda: page.close_code, "the server to close")
-        assert page.close_code == consumers.TRY_AGAIN_LATER
+        assert page.close_code == consumers.BEGIN_ANEW
     assert (await the_session()).sentence == "It went away."
 
 

@@ -19,7 +19,7 @@ import * as view from "./view.js";
 
 const FIGURES_MS = 500;
 
-/** @type {{websocket_path: string, deployment: string}} */
+/** @type {{websocket_path: string}} */
 const config = JSON.parse(view.element("page-config").textContent ?? "{}");
 const url = new URL(config.websocket_path, window.location.href);
 url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
@@ -90,7 +90,9 @@ function draw(result, now) {
 
 /** What was seen before or after this stretch of live picture isn't seen in it. */
 function forget() {
-  latency.restart(performance.now());
+  const now = performance.now();
+  latency.restart(now);
+  view.showFigures(latency.read(now));
   verdict.clear();
   overlay.clear();
   view.showVerdict("none");

@@ -4,8 +4,8 @@
  * and taken away when results stop. No network code.
  *
  * What is shown can be read from the canvas: `data-boxes` (label, score and box in
- * page pixels, as of the last result), the result's `data-seq` and `data-frame`, and,
- * written last, `data-results`: how many there have been.
+ * page pixels, as of the last result) and, written last and once for each result,
+ * `data-results`: how many there have been.
  *
  * @typedef {import("./protocol.js").Result} Result
  * @typedef {import("./stage.js").Stage} Stage
@@ -26,8 +26,6 @@ export class Overlay {
   #frameRequest = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #staleTimer;
-  /** @type {Result | undefined} */
-  #result;
   #results = 0;
   #changed = true;
   /** @type {(() => void)[]} */
@@ -52,7 +50,6 @@ export class Overlay {
     }));
     this.#tracks.replace(unit, performance.now());
     this.#whenDrawn.push(whenDrawn);
-    this.#result = result;
     this.#results += 1;
     this.#changed = true;
     clearTimeout(this.#staleTimer);
@@ -142,9 +139,7 @@ export class Overlay {
         label, score, box: fromUnit(box, this.#stage.rect),
       })),
     );
-    if (this.#result === undefined) return;
-    this.#shown.seq = String(this.#result.seq);
-    this.#shown.frame = JSON.stringify(this.#result.frame);
-    this.#shown.results = String(this.#results);
+    const results = String(this.#results);
+    if (this.#shown.results !== results) this.#shown.results = results;
   }
 }

@@ -15,7 +15,7 @@
  */
 import { Sender } from "./sender.js";
 import { Signalling } from "./signalling.js";
-import { SITUATIONS } from "./status.js";
+import { SITUATIONS, TRIES_AGAIN } from "./status.js";
 
 /** Refusals after which an offer gets no answer. */
 const OFFER_REFUSED = ["no_video", "unsupported_codec", "too_large"];
@@ -150,7 +150,9 @@ export class Session {
 
   #serverLost(/** @type {boolean} */ refused, /** @type {string} */ sentence) {
     this.#sender.disconnect();
-    if (this.#wanted) this.#show(refused ? "server_full" : "server_away", sentence);
+    if (!this.#wanted) return;
+    const why = sentence && `${sentence} ${TRIES_AGAIN}`;
+    this.#show(refused ? "turned_away" : "server_away", why);
   }
 
   /**

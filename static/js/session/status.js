@@ -13,6 +13,9 @@ const START = { label: "Start the camera", action: /** @type {const} */ ("start"
 const RETRY = { label: "Try again", action: /** @type {const} */ ("start") };
 const NOW = { label: "Try now", action: /** @type {const} */ ("reconnect") };
 
+/** What follows any words about a server that is away, or turns the page away. */
+export const TRIES_AGAIN = "This page tries again by itself.";
+
 /** @satisfies {Record<string, Situation>} */
 export const SITUATIONS = {
   opening: { status: "pending", sentence: "Setting the table." },
@@ -28,7 +31,7 @@ export const SITUATIONS = {
   },
   waiting: {
     status: "waiting",
-    sentence: "Every place is taken, and yours is the next: this page starts by itself.",
+    sentence: "Every place is taken. This page starts by itself once one is free.",
   },
   acquiring: {
     status: "acquiring",
@@ -42,12 +45,12 @@ export const SITUATIONS = {
   },
   server_away: {
     status: "reconnecting",
-    sentence: "The server is away. This page tries again by itself.",
+    sentence: `The server is away. ${TRIES_AGAIN}`,
     button: NOW,
   },
-  server_full: {
+  turned_away: {
     status: "reconnecting",
-    sentence: "Every place is taken just now. This page tries again by itself.",
+    sentence: `The server can’t take this page just now. ${TRIES_AGAIN}`,
     button: NOW,
   },
   peer_failed: {

@@ -60,3 +60,12 @@ def test_an_empty_key_is_filled_in_where_it_stands(checkout: Path) -> None:
     text = (checkout / ".env").read_text()
     assert text == f"PORT=8123\nSECRET_KEY={key}\n\nDEBUG=true\n"
     assert key.strip()
+
+
+def test_a_file_without_a_key_gets_one_and_becomes_private(checkout: Path) -> None:
+    (checkout / ".env").write_text("PORT=8123")
+    (checkout / ".env").chmod(0o644)
+    write_env(checkout)
+    key = secret_key(checkout)
+    assert (checkout / ".env").read_text() == f"PORT=8123\nSECRET_KEY={key}\n"
+    assert (checkout / ".env").stat().st_mode & 0o777 == 0o600

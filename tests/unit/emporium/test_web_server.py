@@ -69,3 +69,14 @@ async def test_an_application_that_fails_at_its_end_is_written_down(
 
     assert slow.cancelled()
     assert "No more." in caplog.text
+
+
+async def test_a_visit_that_begins_meanwhile_is_ended_too(server: WebServer):
+    open_connection(server, "slow", 50)
+    ending = server.kill_all_applications().asFuture(asyncio.get_running_loop())
+    await asyncio.sleep(0)
+    late = open_connection(server, "late", 100)
+
+    await ending
+
+    assert late.cancelled()

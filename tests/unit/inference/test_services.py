@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 
 from apps.inference.models import Activation, Deployment, ModelVersion
 from apps.inference.services import activate, confirm_activation, roll_back
@@ -205,3 +207,26 @@ def test_rolling_back_twice_changes_nothing_more(
     roll_back(deployment.pk, versions[1].pk, "Another reason.")
     assert deployment.activations.get().reason == "The first reason."
     assert active(deployment) == versions[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_that_fail_in_the_same_moment_write_one_failure(
+    deployment: Deployment, versions: list[ModelVersion]
+):
+    together = threading.Barrier(2)
+
+    def fail() -> None:
+        together.wait()
+        try:
+            roll_back(deployment.pk, versions[0].pk, "The file is cut short.")
+        finally:
+            connections.close_all()
+
+    for _ in range(5):
+        Activation.objects.all().delete()
+        workers = [threading.Thread(target=fail) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert history(deployment) == [(versions[0], State.FAILED)]

@@ -59,9 +59,12 @@ def test_the_first_outcome_stands(reason: DropReason):
     assert counts(ledger) == (2, 1, {reason: 1}, 0)
 
 
-def test_a_lost_frame_that_is_answered_after_all_counts_as_inferred_once():
+@pytest.mark.parametrize("reason", ["expired", "lost"])
+def test_a_frame_given_up_and_answered_after_all_counts_as_inferred_once(
+    reason: DropReason,
+):
     ledger = ledger_of(1)
-    ledger.drop(1, "lost")
+    ledger.give_up(1, reason)
 
     assert ledger.infer(1)
     assert not ledger.infer(1)
@@ -73,7 +76,7 @@ def test_frames_lost_long_ago_are_forgotten_and_stay_lost():
     """A worker that is away for a day costs no memory."""
     ledger = ledger_of(*range(1000))
     for seq in range(1000):
-        ledger.drop(seq, "lost")
+        ledger.give_up(seq, "lost")
 
     assert not ledger.infer(0)
     assert ledger.infer(999)
@@ -107,7 +110,7 @@ def test_frames_without_an_outcome_go_to_the_next_run_and_are_counted_there_only
 
 def test_a_frame_lost_before_the_hand_over_stays_lost_there():
     before = ledger_of(1)
-    before.drop(1, "lost")
+    before.give_up(1, "lost")
 
     after = FrameLedger()
     before.hand_over(after)

@@ -112,6 +112,19 @@ class Stage:
         dropped = self.recorder.ledger.dropped
         await eventually(lambda: dropped["failed"] == number, f"failure {number}")
 
+    async def sweeps(self, count: int) -> None:
+        """Wait until the pipeline has looked after its frames so many times."""
+        swept = 0
+        sweep = self.pipeline._give_up_on_old_frames
+
+        def counted(now: float) -> None:
+            nonlocal swept
+            swept += 1
+            sweep(now)
+
+        self.pipeline._give_up_on_old_frames = counted  # type: ignore[method-assign]
+        await eventually(lambda: swept > count, f"{count} sweeps")
+
     def answer(self, version_id: int | None = None) -> None:
         """Do what a worker does: take the frame and answer it."""
         frame = self.client.take()
@@ -363,6 +376,7 @@ async def test_silence_without_a_worker_is_told_once(
 ):
     stage.client.alive, stage.client.trouble = False, trouble
     limits(SILENCE_S=-1.0)
+    stage.track.show((64, 48))
     await eventually(
         lambda: stage.client.asked >= 3, "the pipeline to ask for a worker"
     )
@@ -379,16 +393,42 @@ async def test_silence_with_a_worker_is_only_slowness(
     limits: Callable[..., None], stage: Stage
 ):
     limits(SILENCE_S=-1.0)
+    await stage.show()
     await eventually(
         lambda: stage.client.asked >= 3, "the pipeline to ask for a worker"
     )
     assert stage.listener.worker == []
 
 
+async def test_a_camera_that_shows_nothing_is_not_the_workers_fault(
+    limits: Callable[..., None], stage: Stage
+):
+    await stage.show()
+    stage.answer()
+    limits(SILENCE_S=-1.0, LONG_SILENCE_S=-1.0)
+    await stage.sweeps(3)
+    assert stage.client.asked == 0
+    assert stage.listener.worker == []
+
+
+async def test_a_model_that_always_fails_is_told_once(
+    limits: Callable[..., None], stage: Stage
+):
+    """And not in turn with the worker that doesn't answer: it does."""
+    for _ in range(3):
+        limits(SILENCE_S=60.0)
+        await stage.show()
+        limits(SILENCE_S=-1.0, LONG_SILENCE_S=-1.0)
+        stage.pipeline.deliver(dropped(stage.client.take(), "failed", "It failed."))
+        await stage.sweeps(2)
+    assert stage.listener.worker == [(False, "It failed.")]
+
+
 async def test_a_worker_that_is_there_and_says_nothing_is_told_once(
     limits: Callable[..., None], stage: Stage
 ):
     limits(SILENCE_S=-1.0, LONG_SILENCE_S=-1.0)
+    await stage.show()
     await eventually(
         lambda: stage.client.asked >= 3, "the pipeline to ask for a worker"
     )

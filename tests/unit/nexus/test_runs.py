@@ -203,3 +203,41 @@ def test_all_runs_add_up_after_any_history(
     assert sum(run.received for run in written) == received
     assert sum(run.inferred for run in written) == inferred
     assert sum(sum(run.labels.values()) for run in written) == inferred
+
+
+def test_a_run_that_another_replaced_ended_with_its_last_answer(
+    recorder: RunRecorder, scripted_version: Callable[..., ModelVersion]
+):
+    infer(recorder, 0)
+    answered_at = recorder._current.last_answer_at
+    frame = Frame("a session", 1, 64, 48, b"")
+    recorder.receive(1)
+    recorder.infer(result(frame, scripted_version(label="cup").pk), dict(TIMINGS))
+
+    recorder.save()
+    recorder.save()
+
+    records.write(lambda: None).result()
+    assert Run.objects.earliest("id").ended_at == answered_at
+
+
+def test_a_late_answer_of_a_finished_run_begins_no_other(
+    recorder: RunRecorder, scripted_version: Callable[..., ModelVersion]
+):
+    first, second = recorder.version_id, scripted_version(label="cup").pk
+    frames = [Frame("a session", seq, 64, 48, b"") for seq in range(4)]
+    for frame in frames[:3]:
+        recorder.receive(frame.seq)
+    recorder.infer(result(frames[0], first), dict(TIMINGS))
+    recorder.give_up(1, "lost")
+    recorder.infer(result(frames[2], second), dict(TIMINGS))
+    for _ in range(2):
+        recorder.save()
+
+    assert not recorder.infer(result(frames[1], first), dict(TIMINGS))
+
+    recorder.receive(3)
+    recorder.infer(result(frames[3], second), dict(TIMINGS))
+    recorder.finish()
+    records.write(lambda: None).result()
+    assert list(Run.objects.order_by("id").values_list("inferred", flat=True)) == [1, 2]
