@@ -5,7 +5,11 @@ InferenceError
 └── WeightsError               a model version that can't be trusted or read
     ├── MissingFileError       a file isn't in its folder
     ├── ChecksumError          the weights aren't those that were registered
-    ├── CorruptWeightsError    the weights can't be read as safetensors
+    ├── CorruptWeightsError    the weights are cut short, damaged or in no known format
+    ├── ForeignFileError       a file of another kind than the one asked for
+    ├── UntrustedPickleError   a pickle asks for more than the data of a network
+    ├── StorageError           the version's files can't be written
+    ├── NotFiniteError         a weight is NaN or infinite
     ├── ConfigError            a configuration isn't JSON or lacks a right field
     └── ArchitectureError      the weights belong to another network
         └── LabelsError        the weights answer for more or fewer labels than named
@@ -35,6 +39,22 @@ class ChecksumError(WeightsError):
 
 
 class CorruptWeightsError(WeightsError):
+    pass
+
+
+class ForeignFileError(WeightsError):
+    pass
+
+
+class UntrustedPickleError(WeightsError):
+    pass
+
+
+class StorageError(WeightsError):
+    pass
+
+
+class NotFiniteError(WeightsError):
     pass
 
 

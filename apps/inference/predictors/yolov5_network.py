@@ -25,6 +25,16 @@ DEFAULT_ANCHORS: Sequence[Sequence[float]] = (
 )
 
 
+def scaled_width(channels: int, multiple: float) -> int:
+    """How many channels a layer has, rounded up to whole eights as officially."""
+    return math.ceil(channels * multiple / 8) * 8
+
+
+def scaled_depth(repeats: int, multiple: float) -> int:
+    """How many bottlenecks a block has: at least one."""
+    return max(round(repeats * multiple), 1)
+
+
 class Conv(nn.Module):
     """Convolution, batch normalisation, SiLU; stride divides the size."""
 
@@ -180,10 +190,10 @@ class YOLOv5(nn.Module):
         super().__init__()
 
         def wide(channels: int) -> int:
-            return math.ceil(channels * width_multiple / 8) * 8
+            return scaled_width(channels, width_multiple)
 
         def deep(repeats: int) -> int:
-            return max(round(repeats * depth_multiple), 1)
+            return scaled_depth(repeats, depth_multiple)
 
         c1, c2, c3, c4, c5 = map(wide, (64, 128, 256, 512, 1024))
         layers: dict[int, nn.Module] = {
