@@ -245,6 +245,8 @@ PREDICTOR_FAMILIES = {
     "yolov5": "apps.inference.predictors.yolov5",
     "classifier": "apps.inference.predictors.classifier",
 }
+# Where the files of added models lie; nodes that don't share a disk copy it.
+MODELS_DIR = Path(env.str("MODELS_DIR", default="") or VAR_DIR / "models").resolve()
 # A frame older than this when a worker takes it is dropped as expired.
 AGE_BUDGET_MS = integer("AGE_BUDGET_MS", 1000, 50, 60_000)
 # Larger pictures are scaled down, still as I420, before they leave the web process.

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 QUEUE = "gpu"
 DRAIN_TASK = "apps.inference.tasks.drain"
+BRING_IN_TASK = "apps.inference.tasks.bring_in"
 
 
 def ring() -> None:

@@ -2,6 +2,9 @@
 
 InferenceError
 ├── NoModelError               a deployment has no loaded model that could answer
+├── DuplicateError             the same weights are registered already
+├── VerificationError          a version answers, but not as it must
+├── NotVerifiedError           a version is asked to answer that nobody has verified
 └── WeightsError               a model version that can't be trusted or read
     ├── MissingFileError       a file isn't in its folder
     ├── ChecksumError          the weights aren't those that were registered
@@ -23,6 +26,18 @@ class InferenceError(Exception):
 
 
 class NoModelError(InferenceError):
+    pass
+
+
+class DuplicateError(InferenceError):
+    pass
+
+
+class VerificationError(InferenceError):
+    pass
+
+
+class NotVerifiedError(InferenceError):
     pass
 
 

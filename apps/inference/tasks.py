@@ -1,16 +1,23 @@
 """Celery's entry points. `drain` is the doorbell: it carries no frame.
 
-A slice takes up to about a second, so that the worker keeps answering Celery.
+A slice takes up to about a second, so that the worker keeps answering Celery. The jobs
+are for the queue of that name.
 """
 
 from __future__ import annotations
 
+import logging
+import subprocess
+import sys
 import time
 
 from celery import shared_task
+from django.conf import settings
 
-from apps.inference import client, worker
+from apps.inference import client, registry, worker
 from apps.inference.answering import answer
+
+logger = logging.getLogger(__name__)
 
 SLICE_S = 1.0
 
@@ -26,3 +33,13 @@ def drain() -> None:
         answer(runtime.redis, mailbox, host, letters)
     if mailbox.must_ring():
         client.ring()
+
+
+@shared_task(name=client.BRING_IN_TASK)
+def bring_in(version_id: int) -> None:
+    """Fetch and verify a version in a process of its own: torch's memory goes with it,
+    and what kills it kills nothing else."""
+    command = [sys.executable, "manage.py", "models", "bring-in", str(version_id)]
+    done = subprocess.run(command, cwd=settings.BASE_DIR, check=False)
+    if done.returncode < 0:
+        registry.fail_version(version_id, "The process that added it died; is memory short?")
