@@ -57,7 +57,7 @@ def measure_deployed(
 
 def loads(seconds: float, bare_rate: float) -> list[Scenario]:
     # A worker with time to spare has a frame wait for nothing but the product.
-    unhurried = max(1, min(FRAMES_PER_SECOND, int(bare_rate / 2)))
+    unhurried = max(1, min(FRAMES_PER_SECOND, int(bare_rate)) // 2)
     return [
         Scenario(name, sessions, frames_per_second, seconds, bare_rate)
         for name, sessions, frames_per_second in (

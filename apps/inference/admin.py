@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import ForeignKey, OuterRef, QuerySet, Subquery
 from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.dateformat import format as format_date
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from apps.inference import services
 from apps.inference.models import (
@@ -17,9 +24,70 @@ from apps.inference.models import (
     RegisteredModel,
 )
 
+NOTHING = "—"
+Column = Callable[[Any, Any], SafeString | str]
+
+
+def moment(at: datetime | None) -> SafeString | str:
+    """A time to the second, in TIME_ZONE, which every page names once."""
+    if at is None:
+        return NOTHING
+    here = timezone.localtime(at)
+    this_year = here.year == timezone.localtime().year
+    words = format_date(here, "j M H:i:s" if this_year else "j M Y H:i:s")
+    return format_html('<time datetime="{}">{}</time>', here.isoformat(), words)
+
+
+def when(name: str, description: str) -> Column:
+    """The column or field that shows a row's time of this name."""
+
+    @admin.display(description=description, ordering=name)
+    def show(admin: Any, row: Any) -> SafeString | str:
+        return moment(getattr(row, name))
+
+    return show
+
+
+def badge(value: str, label: str) -> SafeString:
+    """A state by its label, with a colour for its value."""
+    return format_html('<span class="state state-{}">{}</span>', value, capfirst(label))
+
+
+def told(state: SafeString, reason: str) -> SafeString:
+    """A state, and under it why, where there is a reason."""
+    return (
+        format_html('{}<div class="aside">{}</div>', state, reason) if reason else state
+    )
+
+
+def readable(value: Any) -> SafeString | str:
+    """What JSON holds, as keys and values instead of brackets."""
+    if value in (None, "", [], {}):
+        return NOTHING
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case dict():
+            entries = format_html_join(
+                "",
+                "<dt>{}</dt><dd>{}</dd>",
+                (
+                    (capfirst(str(key).replace("_", " ")), readable(each))
+                    for key, each in value.items()
+                ),
+            )
+            return format_html('<dl class="readable">{}</dl>', entries)
+        case list():
+            return format_html_join(", ", "{}", ((readable(each),) for each in value))
+    return str(value)
+
 
 class ReadOnlyAdmin(admin.ModelAdmin):
     """Rows that the system writes: to be seen, not to be made up."""
+
+    empty_value_display = NOTHING
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -33,10 +101,12 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 class VersionInline(admin.TabularInline):
     model = ModelVersion
-    fields = readonly_fields = ("version", "directory", "sha256", "created_at")
+    fields = readonly_fields = ("version", "registered", "directory", "sha256")
     extra = 0
     can_delete = False
+    empty_value_display = NOTHING
     show_change_link = True
+    registered = when("created_at", "registered")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
         queryset: QuerySet[ModelVersion] = super().get_queryset(request)
@@ -48,22 +118,40 @@ class VersionInline(admin.TabularInline):
 
 @admin.register(RegisteredModel)
 class RegisteredModelAdmin(ReadOnlyAdmin):
-    list_display = ("name", "family", "licence", "created_at")
+    list_display = ("name", "family", "licence", "registered")
     list_filter = ("family",)
     search_fields = ("name", "description")
+    fields = ("name", "family", "description", "licence", "registered")
+    readonly_fields = ("registered",)
+    registered = when("created_at", "registered")
     inlines = (VersionInline,)
 
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(ReadOnlyAdmin):
-    list_display = ("__str__", "family", "short_checksum", "answers_for", "created_at")
+    list_display = ("name", "answers_for", "family", "short_checksum", "registered")
     list_select_related = ("model",)
     list_filter = ("model__family", "model")
     search_fields = ("model__name", "version", "sha256")
+    fields = (
+        "model",
+        "version",
+        "answers_for",
+        "registered",
+        "directory",
+        "sha256",
+        "readable_card",
+    )
+    readonly_fields = ("answers_for", "registered", "readable_card")
+    registered = when("created_at", "registered")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
         queryset: QuerySet[ModelVersion] = super().get_queryset(request)
         return queryset.prefetch_related("deployments")
+
+    @admin.display(description="model version", ordering="model__name")
+    def name(self, version: ModelVersion) -> str:
+        return str(version)
 
     @admin.display(ordering="model__family")
     def family(self, version: ModelVersion) -> str:
@@ -75,23 +163,49 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="active in")
     def answers_for(self, version: ModelVersion) -> str:
-        return ", ".join(each.name for each in version.deployments.all()) or "—"
+        return ", ".join(each.name for each in version.deployments.all()) or NOTHING
+
+    @admin.display(description="card")
+    def readable_card(self, version: ModelVersion) -> SafeString | str:
+        return readable(version.card)
 
 
-class ActivationInline(admin.TabularInline):
+class ActivationColumns:
+    requested = when("requested_at", "requested")
+    finished = when("finished_at", "finished")
+
+    @admin.display(description="state", ordering="state")
+    def shown_state(self, activation: Activation) -> SafeString:
+        return badge(activation.state, activation.get_state_display())
+
+    @admin.display(ordering="state")
+    def outcome(self, activation: Activation) -> SafeString:
+        return told(self.shown_state(activation), activation.reason)
+
+    @admin.display(description="to version", ordering="to_version")
+    def change(self, activation: Activation) -> SafeString | str:
+        if activation.from_version is None:
+            return str(activation.to_version)
+        return format_html(
+            '{}<div class="aside">from {}</div>',
+            activation.to_version,
+            activation.from_version,
+        )
+
+
+class ActivationInline(ActivationColumns, admin.TabularInline):
     model = Activation
     verbose_name_plural = "what was activated, and what came of it"
     fields = readonly_fields = (
-        "requested_at",
+        "outcome",
+        "change",
+        "requested",
         "requested_by",
-        "from_version",
-        "to_version",
-        "state",
-        "reason",
-        "finished_at",
+        "finished",
     )
     extra = 0
     can_delete = False
+    empty_value_display = NOTHING
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Activation]:
         queryset: QuerySet[Activation] = super().get_queryset(request)
@@ -140,19 +254,18 @@ class DeploymentAdmin(admin.ModelAdmin):
     ) -> ModelChoiceField | None:
         # The name of each choice is its model's and its own.
         options["queryset"] = ModelVersion.objects.select_related("model")
+        options["empty_label"] = None
         return super().formfield_for_foreignkey(db_field, request, **options)
 
     @admin.display(description="last activation")
-    def last_activation(self, deployment: Any) -> str:
+    def last_activation(self, deployment: Any) -> SafeString | str:
         if deployment.last_state is None:
-            return "—"
-        state = Activation.State(deployment.last_state).label
-        outcome = f"{deployment.last_model} {deployment.last_version}: {state}"
-        return (
-            f"{outcome} ({deployment.last_reason})"
-            if deployment.last_reason
-            else outcome
+            return NOTHING
+        last_state = badge(
+            deployment.last_state, Activation.State(deployment.last_state).label
         )
+        version = f"{deployment.last_model} {deployment.last_version}"
+        return told(format_html("{} {}", last_state, version), deployment.last_reason)
 
     def save_model(
         self,
@@ -169,18 +282,32 @@ class DeploymentAdmin(admin.ModelAdmin):
                 f"The workers are loading {obj.active_version}; live sessions change "
                 "over by themselves. Reload this page to see what came of it.",
             )
+        else:
+            messages.info(
+                request, f"Nothing was changed: {obj.active_version} is active already."
+            )
+
+    def message_user(
+        self,
+        request: HttpRequest,
+        message: Any,
+        level: int | str = messages.INFO,
+        extra_tags: str = "",
+        fail_silently: bool = False,
+    ) -> None:
+        """Drop "was changed successfully": `save_model` says what saving has done."""
+        if level != messages.SUCCESS:
+            super().message_user(request, message, level, extra_tags, fail_silently)
 
 
 @admin.register(Activation)
-class ActivationAdmin(ReadOnlyAdmin):
+class ActivationAdmin(ActivationColumns, ReadOnlyAdmin):
     list_display = (
-        "requested_at",
-        "deployment",
-        "from_version",
-        "to_version",
-        "state",
-        "reason",
+        "requested",
+        "outcome",
+        "change",
         "requested_by",
+        "deployment",
     )
     list_select_related = (
         "deployment",
@@ -190,3 +317,14 @@ class ActivationAdmin(ReadOnlyAdmin):
     )
     list_filter = ("state", "deployment")
     date_hierarchy = "requested_at"
+    fields = (
+        "deployment",
+        "shown_state",
+        "reason",
+        "to_version",
+        "from_version",
+        "requested_by",
+        "requested",
+        "finished",
+    )
+    readonly_fields = ("shown_state", "requested", "finished")

@@ -1,3 +1,5 @@
+"""Which WebSocket path leads to which consumer."""
+
 from __future__ import annotations
 
 from django.urls import path

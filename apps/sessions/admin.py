@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.inference.admin import ReadOnlyAdmin
+from apps.inference.admin import NOTHING, ReadOnlyAdmin, badge, when
 from apps.sessions.models import CameraSession, Run
 
 LEDGER = (
@@ -22,18 +24,53 @@ LEDGER = (
 )
 
 
-class RunInline(admin.TabularInline):
+def duration(span: timedelta) -> str:
+    """In the two units that matter: "8 s", "3 min 12 s", "2 h 4 min"."""
+    minutes, seconds = divmod(max(0, round(span.total_seconds())), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+class RunColumns:
+    started = when("started_at", "started")
+    ended = when("ended_at", "ended")
+
+    @admin.display(description="results/s")
+    def rate(self, run: Run) -> str:
+        rate = run.results_per_second
+        return NOTHING if rate is None else f"{rate:.1f}"
+
+    @admin.display(description="age p50 / p95")
+    def age(self, run: Run) -> str:
+        age = run.latency.get("age")
+        return f"{age['p50']:.0f} / {age['p95']:.0f} ms" if age else NOTHING
+
+    def lasted(self, run: Run) -> str:
+        return duration(run.ended_at - run.started_at) if run.ended_at else "running"
+
+    @admin.display(description="hot dog", ordering="hot_dog_seconds")
+    def hot_dog(self, run: Run) -> str:
+        return f"{run.hot_dog_seconds:.1f} s"
+
+
+class RunInline(RunColumns, admin.TabularInline):
     model = Run
     fields = readonly_fields = (
         "model_version",
-        "started_at",
-        "ended_at",
+        "rate",
+        "age",
+        "started",
+        "lasted",
         "received",
         "inferred",
-        "hot_dog_seconds",
+        "dropped",
+        "hot_dog",
     )
     extra = 0
     can_delete = False
+    empty_value_display = NOTHING
     show_change_link = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
@@ -47,36 +84,65 @@ class RunInline(admin.TabularInline):
 @admin.register(CameraSession)
 class CameraSessionAdmin(ReadOnlyAdmin):
     list_display = (
-        "__str__",
-        "status",
-        "sentence",
-        "deployment",
+        "short_id",
+        "state",
+        "why",
+        "opened",
+        "ended",
         "user",
-        "opened_at",
-        "live_at",
-        "ended_at",
+        "deployment",
     )
     list_select_related = ("deployment", "user")
     list_filter = ("status", "deployment")
     search_fields = ("id", "client")
     date_hierarchy = "opened_at"
     inlines = (RunInline,)
+    fields = (
+        "state",
+        "why",
+        "deployment",
+        "user",
+        "client",
+        "opened",
+        "first_live",
+        "last_seen",
+        "ended",
+    )
+    readonly_fields = ("state", "why", "opened", "first_live", "last_seen", "ended")
+    opened = when("opened_at", "opened")
+    first_live = when("live_at", "first live")
+    last_seen = when("last_seen_at", "last seen")
+    ended = when("ended_at", "ended")
+
+    @admin.display(description="session")
+    def short_id(self, session: CameraSession) -> str:
+        return str(session)
+
+    @admin.display(description="status", ordering="status")
+    def state(self, session: CameraSession) -> SafeString:
+        return badge(session.status, session.get_status_display())
+
+    @admin.display(ordering="sentence")
+    def why(self, session: CameraSession) -> str:
+        """The sentence, where it says more than the status."""
+        said = session.sentence.rstrip(".").casefold()
+        is_told = said == session.get_status_display().casefold()
+        return NOTHING if is_told else session.sentence or NOTHING
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnlyAdmin):
+class RunAdmin(RunColumns, ReadOnlyAdmin):
     list_display = (
-        "session",
-        "model_version",
-        "started_at",
-        "ended_at",
+        "started",
         "rate",
         "age",
+        "model_version",
         "received",
         "inferred",
         "dropped",
-        "hot_dog_seconds",
-        "worker",
+        "lasted",
+        "hot_dog",
+        "session",
     )
     list_select_related = ("session", "model_version__model")
     list_filter = ("model_version__model", "engine")
@@ -84,32 +150,30 @@ class RunAdmin(ReadOnlyAdmin):
     date_hierarchy = "started_at"
     fieldsets = (
         (None, {"fields": ("session", "model_version", "engine", "worker")}),
-        ("When", {"fields": ("started_at", "ended_at", "rate")}),
+        ("When", {"fields": ("started", "ended", "lasted", "rate")}),
         ("Where every frame went", {"fields": (*LEDGER, "pending")}),
-        ("What was seen", {"fields": ("hot_dog_seconds", "label_counts")}),
+        ("What was seen", {"fields": ("hot_dog", "label_counts")}),
         ("How long it took", {"fields": ("latency_table",)}),
     )
-    readonly_fields = ("rate", "label_counts", "latency_table")
-
-    @admin.display(description="results/s")
-    def rate(self, run: Run) -> str:
-        rate = run.results_per_second
-        return "—" if rate is None else f"{rate:.1f}"
-
-    @admin.display(description="age p50 / p95")
-    def age(self, run: Run) -> str:
-        age = run.latency.get("age")
-        return f"{age['p50']:.0f} / {age['p95']:.0f} ms" if age else "—"
+    readonly_fields = (
+        "started",
+        "ended",
+        "lasted",
+        "rate",
+        "hot_dog",
+        "label_counts",
+        "latency_table",
+    )
 
     @admin.display(description="results by label")
     def label_counts(self, run: Run) -> SafeString | str:
         counts = sorted(run.labels.items(), key=lambda entry: -entry[1])
-        return format_html_join("", "<div>{}: {}</div>", counts) or "—"
+        return format_html_join("", "<div>{}: {}</div>", counts) or NOTHING
 
     @admin.display(description="milliseconds by stage")
     def latency_table(self, run: Run) -> SafeString | str:
         if not run.latency:
-            return "—"
+            return NOTHING
         rows = format_html_join(
             "",
             "<tr><th scope='row'>{}</th><td>{}</td><td>{}</td></tr>",

@@ -1,3 +1,5 @@
+"""Where the session page is."""
+
 from __future__ import annotations
 
 from django.urls import path

@@ -17,6 +17,8 @@ import pytest
 from playwright.sync_api import Page
 
 from apps.inference.starter.clips import FRAMES_PER_SECOND
+from apps.inference.starter.composition import BoxXYXY
+from bench.figures import iou
 from bench.processes import Process, wait_until
 from bench.product import Product
 from bench.records import deploy
@@ -61,7 +63,7 @@ class Shown:
 
     index: int
     at_ms: float
-    hot_dogs: list[list[float]]
+    hot_dogs: list[BoxXYXY]
     verdict: str
 
 
@@ -107,7 +109,7 @@ def test_boxes_and_verdict_follow_what_is_in_front_of_the_camera(
         each
         for each in with_hot_dog
         if any(
-            _iou(box, _on_page(truth["frames"][each.index], picture)) >= 0.5
+            iou(box, _on_page(truth["frames"][each.index], picture)) >= 0.5
             for box in each.hot_dogs
         )
     ]
@@ -151,7 +153,9 @@ def _shown(page: Page) -> list[Shown]:
                     index=int(markers[0]["label"].removeprefix(MARKER)),
                     at_ms=each["at_ms"],
                     hot_dogs=[
-                        box["box"] for box in each["boxes"] if box["label"] == "hot dog"
+                        _corners(box["box"])
+                        for box in each["boxes"]
+                        if box["label"] == "hot dog"
                     ],
                     verdict=each["verdict"],
                 )
@@ -179,19 +183,15 @@ def _settled(in_view: list[str], index: int) -> str | None:
     return "hot-dog" if before == {"yes"} else "not-hot-dog"
 
 
-def _on_page(frame: dict[str, Any], picture: dict[str, float]) -> list[float]:
+def _on_page(frame: dict[str, Any], picture: dict[str, float]) -> BoxXYXY:
     """The truth's hot dog in page coordinates."""
     x1, y1, x2, y2 = next(
         thing["box"] for thing in frame["objects"] if thing["label"] == "hot dog"
     )
     scale, left, top = picture["scale"], picture["left"], picture["top"]
-    return [x1 * scale + left, y1 * scale + top, x2 * scale + left, y2 * scale + top]
+    return x1 * scale + left, y1 * scale + top, x2 * scale + left, y2 * scale + top
 
 
-def _iou(a: list[float], b: list[float]) -> float:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
-    return width * height / (areas - width * height)
+def _corners(box: list[float]) -> BoxXYXY:
+    x1, y1, x2, y2 = box
+    return x1, y1, x2, y2

@@ -28,6 +28,7 @@ from apps.inference.starter.scenes import FOODS, UPRIGHT
 
 # Chromium plays an MJPEG file at this rate whatever it holds.
 FRAMES_PER_SECOND = 30
+SMALLEST_SIDE, LARGEST_SIDE = 64, 4096
 _PASSAGE_SHARE = 0.15
 _NOISE_SIGMA = 2.5
 _JPEG_QUALITY = 92
@@ -66,6 +67,16 @@ class ClipFrame:
     partly: tuple[str, ...]
 
 
+def check_size(width: int, height: int) -> None:
+    """Raises: ValueError, where no clip of that size can be drawn and written."""
+    for name, side in (("width", width), ("height", height)):
+        if side % 2 or not SMALLEST_SIDE <= side <= LARGEST_SIDE:
+            raise ValueError(
+                f"The {name} must be an even number of pixels from {SMALLEST_SIDE} to "
+                f"{LARGEST_SIDE}, not {side}."
+            )
+
+
 def render_clip(
     segments: Sequence[Segment],
     *,
@@ -76,8 +87,9 @@ def render_clip(
 ) -> Iterator[ClipFrame]:
     """Render frame after frame, or each `every`th, the same for the same seed.
 
-    `size` is (width, height).
+    `size` is (width, height), as `check_size` wants it.
     """
+    check_size(*size)
     rng = Random(seed)
     backdrop = _backdrop(rng, *size)
     index = 0

@@ -44,7 +44,7 @@ def cutlery(rng: Random, easel: Easel) -> None:
     easel.ground(mix(steel, (20, 20, 30), 0.5))
     dark, bright = mix(steel, (20, 20, 30), 0.4), mix(steel, (255, 255, 255), 0.55)
     kind = rng.choice(("fork", "knife", "spoon"))
-    easel.tube(moved(bow(0.56), 0.2), 0.024, steel, gloss=0.6)
+    easel.tube(moved(bow(0.68), 0.14), 0.024, steel, gloss=0.6)
     if kind == "fork":
         easel.fill(rectangle(-0.3, -0.055, -0.2, 0.055), steel)
         for y in (-0.045, -0.015, 0.015, 0.045):

@@ -18,7 +18,7 @@ from torch.nn import functional
 _LARGEST_RATIO = 4.0
 # Fine levels see more cells and so more easy background than coarse ones.
 _LEVEL_WEIGHTS = (4.0, 1.0, 0.4)
-_BOX_GAIN, _OBJECTNESS_GAIN, _LABEL_GAIN = 1.0, 4.0, 5.0
+_BOX_GAIN, _OBJECTNESS_GAIN, _LABEL_GAIN = 1.0, 4.0, 2.5
 
 
 class _Matches(NamedTuple):

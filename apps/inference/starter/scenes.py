@@ -114,7 +114,7 @@ def _decoy(rng: Random) -> Cast:
 
 def _choose(rng: Random) -> list[Cast]:
     """Which objects a detector scene shows; a sixth of the scenes has no food."""
-    cast: list[Cast] = [_extra(rng) for _ in range(rng.choice((0, 0, 1, 1, 2)))]
+    cast: list[Cast] = [_extra(rng) for _ in range(rng.choice((0, 1, 1, 2, 2)))]
     if rng.random() < 0.16:
         return cast
     count = rng.choice((1, 1, 1, 2, 2, 3))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
+from django.contrib.staticfiles import finders
 from django.db import connection
 from django.db.models import Model
 from django.test import Client
@@ -15,6 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.inference.admin import moment
 from apps.inference.models import (
     Activation,
     Deployment,
@@ -23,6 +28,7 @@ from apps.inference.models import (
 )
 from apps.inference.services import activate, confirm_activation, roll_back
 from apps.sessions import services
+from apps.sessions.admin import duration
 from apps.sessions.models import CameraSession, Run
 from tests.unit.sessions.test_services import FIGURES
 
@@ -231,7 +237,9 @@ def test_choosing_another_version_asks_the_workers_to_switch(
     assert (activation.from_version, activation.to_version) == (before, version)
     assert activation.requested_by == admin_user
     assert activation.state == Activation.State.REQUESTED
-    assert f"The workers are loading {version}" in response.content.decode()
+    content = response.content.decode()
+    assert f"The workers are loading {version}" in content
+    assert "successfully" not in content
 
 
 def test_saving_without_a_change_asks_for_nothing(
@@ -240,9 +248,11 @@ def test_saving_without_a_change_asks_for_nothing(
     response = admin_client.post(
         page_of(deployment), form(deployment.active_version), follow=True
     )
-    assert response.status_code == 200
+    content = response.content.decode()
     assert not Activation.objects.exists()
-    assert "are loading" not in response.content.decode()
+    assert f"Nothing was changed: {deployment.active_version} is active" in content
+    assert "are loading" not in content
+    assert "successfully" not in content
 
 
 def test_what_came_of_it_is_on_the_page(
@@ -255,8 +265,136 @@ def test_what_came_of_it_is_on_the_page(
     roll_back(deployment.pk, version.pk, "The <head> is missing.")
     for page in (page_of(deployment), list_page(Deployment), list_page(Activation)):
         content = admin_client.get(page).content.decode()
-        assert "rolled back" in content
+        assert "Rolled back" in content
         assert "The &lt;head&gt; is missing." in content
+
+
+@pytest.mark.usefixtures("grow")
+@pytest.mark.parametrize("model", MODELS)
+def test_times_have_seconds_and_the_page_says_of_which_zone(
+    admin_client: Client, model: type[Model]
+):
+    row = model._default_manager.first()
+    for page in (list_page(model), page_of(row)):
+        content = admin_client.get(page).content.decode()
+        assert "Times are in UTC" in content
+        assert not re.search(r"\d [ap]\.m\.|midnight|noon", content)
+
+
+def test_the_two_ends_of_a_short_run_can_be_told_apart(
+    admin_client: Client, deployment: Deployment
+):
+    started = datetime(2020, 11, 25, 2, 7, 51, tzinfo=UTC)
+    session = services.open_session(deployment=deployment.name, user=None, client="")
+    run_id = services.start_run(session.pk, deployment.active_version_id, started)
+    services.finish_run(run_id, FIGURES, ended_at=started + timedelta(seconds=8))
+
+    content = admin_client.get(page_of(Run.objects.get())).content.decode()
+    listed = admin_client.get(list_page(Run)).content.decode()
+
+    assert ">25 Nov 2020 02:07:51</time>" in content
+    assert ">25 Nov 2020 02:07:59</time>" in content
+    assert ">25 Nov 2020 02:07:51</time>" in listed
+    assert ">8 s</td>" in listed
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (90_060, "25 h 1 min")],
+)
+def test_a_duration_is_told_in_the_units_that_matter(seconds: float, words: str):
+    assert duration(timedelta(seconds=seconds)) == words
+
+
+def test_a_time_of_this_year_is_told_without_it():
+    now = timezone.now()
+    assert moment(now).endswith(f">{now.day} {now:%b %H:%M:%S}</time>")
+
+
+def test_a_live_session_is_not_live_because_it_is_live(
+    admin_client: Client, deployment: Deployment
+):
+    session = services.open_session(deployment=deployment.name, user=None, client="")
+    services.change_status(session.pk, CameraSession.Status.LIVE, "Live.")
+    for page in (list_page(CameraSession), page_of(session)):
+        assert "Live." not in admin_client.get(page).content.decode()
+
+    services.close_session(session.pk, sentence="The page was closed.")
+    for page in (list_page(CameraSession), page_of(session)):
+        assert "The page was closed." in admin_client.get(page).content.decode()
+
+
+def test_a_card_is_read_as_keys_and_values(
+    admin_client: Client, deployment: Deployment
+):
+    version = deployment.active_version
+    version.card = {
+        "batch_size": 16,
+        "labels": ["hot dog", "<b>cup</b>"],
+        "parameters": 1772035,
+        "figures": {"ap50": {"hot dog": 0.9642}, "<i>": True},
+        "notes": None,
+    }
+    version.save()
+
+    content = admin_client.get(page_of(version)).content.decode()
+
+    assert "<dt>Batch size</dt><dd>16</dd>" in content
+    assert "<dd>hot dog, &lt;b&gt;cup&lt;/b&gt;</dd>" in content
+    assert "<dd>1,772,035</dd>" in content
+    assert "<dt>Hot dog</dt><dd>0.9642</dd>" in content
+    assert "<dt>&lt;i&gt;</dt><dd>yes</dd>" in content
+    assert "<dt>Notes</dt><dd>—</dd>" in content
+
+
+def test_a_deployment_can_choose_between_versions_and_nothing_else(
+    admin_client: Client, deployment: Deployment
+):
+    content = admin_client.get(page_of(deployment)).content.decode()
+
+    assert str(deployment.active_version) in content
+    assert "---------" not in content
+
+
+@pytest.mark.usefixtures("grow")
+def test_an_activation_tells_its_outcome_before_its_times(admin_client: Client):
+    content = admin_client.get(page_of(Activation.objects.first())).content.decode()
+    fields = re.findall(r"form-row field-(\w+)", content)
+
+    for earlier, later in pairwise(["shown_state", "reason", "requested", "finished"]):
+        assert fields.index(earlier) < fields.index(later)
+
+
+@pytest.mark.parametrize(
+    ("model", "first"),
+    [
+        (Activation, ["requested", "outcome", "change", "requested_by"]),
+        (CameraSession, ["short_id", "state", "why", "opened", "ended"]),
+        (Run, ["started", "rate", "age", "model_version", "received"]),
+    ],
+)
+def test_what_one_comes_for_is_in_the_first_columns(
+    admin_client: Client, grow: Grow, model: type[Model], first: list[str]
+):
+    content = admin_client.get(list_page(model)).content.decode()
+    assert re.findall(r"column-(\w+)", content)[: len(first)] == first
+
+
+def test_every_page_has_the_icon_and_our_styles(
+    admin_client: Client, client: Client, deployment: Deployment
+):
+    login = client.get(reverse("admin:login")).content.decode()
+    for content in (
+        login,
+        admin_client.get(reverse("admin:index")).content.decode(),
+        admin_client.get(list_page(Deployment)).content.decode(),
+        admin_client.get(page_of(deployment)).content.decode(),
+    ):
+        for address in ("img/hot-dog.svg", "css/admin.css"):
+            assert f'href="/static/{address}"' in content
+            assert finders.find(address)
+        assert "<style" not in content
+        assert " style=" not in content
 
 
 def test_a_run_shows_its_ledger_and_its_percentiles(

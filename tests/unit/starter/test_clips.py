@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -10,11 +11,12 @@ import av
 import cv2
 import numpy as np
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, load_command_class
 
 from apps.inference.hotdog import HOT_DOG
 from apps.inference.starter.camera import compress
 from apps.inference.starter.clips import (
+    SMALLEST_SIDE,
     ClipFrame,
     Segment,
     render_clip,
@@ -184,6 +186,63 @@ def test_the_command_writes_a_clip(tmp_path, capsys):
     assert str(path) in capsys.readouterr().out
 
 
-def test_the_command_refuses_other_formats(tmp_path):
-    with pytest.raises(CommandError, match=r"\.mjpeg or \.y4m"):
-        call_command("render_clip", tmp_path / "clip.mp4")
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("clip.mp4", {}, r"\.mjpeg or \.y4m"),
+        ("nowhere/clip.mjpeg", {}, "There is no folder .*nowhere"),
+        ("clip.mjpeg", {"width": 0}, "The width must be an even number .* not 0"),
+        ("clip.y4m", {"width": 66, "height": 67}, "The height must be .* not 67"),
+        ("clip.y4m", {"width": 100_000, "height": 100_000}, "to 4096, not 100000"),
+    ],
+)
+def test_the_command_refuses_in_a_sentence_what_it_cant_write(
+    tmp_path, monkeypatch, capsys, name, options, sentence
+):
+    terminal(monkeypatch)
+    with pytest.raises(CommandError, match=sentence):
+        call_command("render_clip", tmp_path / name, **options)
+
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().err == ""
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the progress bar believe that somebody looks at it."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+
+
+@pytest.mark.parametrize("somebody_looks", [True, False])
+def test_only_a_terminal_sees_a_bar(tmp_path, monkeypatch, capsys, somebody_looks):
+    if somebody_looks:
+        terminal(monkeypatch)
+    clips = {"blink": (Segment(None, 0.1),)}
+    monkeypatch.setattr("apps.inference.management.commands.render_clip.CLIPS", clips)
+
+    call_command("render_clip", tmp_path / "clip.y4m", clip="blink")
+
+    assert bool(capsys.readouterr().err) is somebody_looks
+
+
+def test_the_smallest_clip_can_be_drawn():
+    (frame,) = render_clip(
+        (Segment(HOT_DOG, 1),), size=(SMALLEST_SIDE, SMALLEST_SIDE), every=30
+    )
+    assert frame.scene.image.shape == (SMALLEST_SIDE, SMALLEST_SIDE, 3)
+
+
+def test_the_command_tells_its_clips_and_what_it_writes(capsys):
+    with pytest.raises(SystemExit):
+        run_from_argv("render_clip", "--help")
+
+    told = " ".join(capsys.readouterr().out.split())
+    assert ".json file of the same name" in told
+    assert "nothing (nothing: 8 s)" in told
+    assert "default: tour" in told
+    assert "default: 640" in told
+
+
+def run_from_argv(name: str, *arguments: str) -> None:
+    load_command_class("apps.inference", name).run_from_argv(
+        ["manage.py", name, *arguments]
+    )

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, load_command_class
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -181,6 +182,34 @@ def test_ctrl_c_means_what_it_meant_once_the_command_is_over(line_command):
     call_command("train_starter", "detector", "--steps=1")
 
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("somebody_looks", [True, False])
+def test_only_a_terminal_sees_a_bar(line_command, monkeypatch, capsys, somebody_looks):
+    if somebody_looks:
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    call_command("train_starter", "detector", "--steps=1")
+
+    assert bool(capsys.readouterr().err) is somebody_looks
+
+
+@pytest.mark.parametrize("steps", [0, -3])
+def test_less_than_a_step_trains_nothing_and_replaces_nothing(line_command, steps):
+    with pytest.raises(CommandError, match=f"no training in {steps} steps"):
+        call_command("train_starter", "detector", f"--steps={steps}")
+
+    assert list(line_command.iterdir()) == []
+
+
+def test_help_tells_how_long_it_takes_and_what_is_replaced(capsys):
+    with pytest.raises(SystemExit):
+        load_command_class("apps.inference", "train_starter").run_from_argv(
+            ["manage.py", "train_starter", "--help"]
+        )
+
+    told = " ".join(capsys.readouterr().out.split())
+    assert "default: 5000 for detector, 4500 for classifier" in told
+    assert "Without --output the model in the tree is replaced" in told
 
 
 def test_resume_without_a_checkpoint_says_so(line_command):

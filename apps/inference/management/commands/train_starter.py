@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 from argparse import ArgumentParser
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,9 @@ from tqdm import tqdm
 from apps.inference.starter.classifier import ClassifierTask
 from apps.inference.starter.detector import DetectorTask
 from apps.inference.starter.publishing import publish
-from apps.inference.starter.training import Task, Trainer
+from apps.inference.starter.training import Trainer
 
-_TASKS: dict[str, Callable[[int], Task]] = {
+_TASKS: dict[str, type[DetectorTask] | type[ClassifierTask]] = {
     "detector": DetectorTask,
     "classifier": ClassifierTask,
 }
@@ -32,20 +31,36 @@ _STEPS_PER_CHECKPOINT = 100
 
 
 class Command(BaseCommand):
-    help = "Train a starter model from nothing; Ctrl-C stops, --resume goes on."
+    help = (
+        "Train a starter model from nothing. Ctrl-C stops, --resume goes on. Without "
+        "--output the model in the tree is replaced."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("model", choices=_TASKS)
-        parser.add_argument("--steps", type=int, help="how long; the default is enough")
-        parser.add_argument("--seed", type=int, default=0)
+        enough = ", ".join(f"{task.steps} for {name}" for name, task in _TASKS.items())
+        parser.add_argument(
+            "--steps", type=int, help=f"how long to train (default: {enough})"
+        )
+        parser.add_argument(
+            "--seed",
+            type=int,
+            default=0,
+            help="decides the first weights and the scenes (default: %(default)s)",
+        )
         parser.add_argument(
             "--resume", action="store_true", help="go on where the last run stopped"
         )
         parser.add_argument(
-            "--output", type=Path, help="where the model goes, if not into the tree"
+            "--output",
+            type=Path,
+            help="the folder that the model goes to (default: the model's own in "
+            f"{_MODELS}, which it replaces)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["steps"] is not None and options["steps"] < 1:
+            raise CommandError(f"There is no training in {options['steps']} steps.")
         # A core is left to draw scenes: threads that share it wait for each other.
         torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
         task = _TASKS[options["model"]](options["seed"])
@@ -77,7 +92,9 @@ class Command(BaseCommand):
         stopping = []
         before = signal.signal(signal.SIGINT, lambda *_: stopping.append(True))
         try:
-            with tqdm(total=trainer.steps, initial=trainer.step, unit="step") as bar:
+            with tqdm(
+                total=trainer.steps, initial=trainer.step, unit="step", disable=None
+            ) as bar:
                 smooth = None
                 for loss in trainer.run():
                     smooth = loss if smooth is None else 0.97 * smooth + 0.03 * loss
