@@ -32,7 +32,7 @@ class Count:
         """What huggingface_hub takes for a progress bar; it shows nothing."""
         add = self.add
 
-        class Bar(tqdm[Any]):
+        class Bar(tqdm):  # type: ignore[type-arg]
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 super().__init__(*args, **{**kwargs, "disable": True})
 

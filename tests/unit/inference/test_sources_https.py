@@ -382,7 +382,7 @@ def test_a_host_that_falls_silent_is_left(site, fetch, kept, monkeypatch):
 
 
 @pytest.fixture
-def certificate(tmp_path) -> Path:
+def certificate(tmp_path: Path) -> Path:
     """A certificate of 127.0.0.1, with its key, that nobody trusts yet."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])

@@ -43,7 +43,7 @@ FILES = {
     "onnx/model.json": b"{}",
     "fp16/model.safetensors": WEIGHTS,
 }
-WANTED = {name for name in list(FILES)[:5]}
+WANTED = set(list(FILES)[:5])
 
 
 class Hub:
@@ -89,7 +89,7 @@ class Hub:
 
 
 @pytest.fixture
-def cache(tmp_path) -> Path:
+def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
@@ -97,6 +97,9 @@ def cache(tmp_path) -> Path:
 def played(cache, monkeypatch) -> Iterator[Hub]:
     with serving() as site:
         monkeypatch.setattr(constants, "ENDPOINT", site.url)
+        # Made of the endpoint when the library was imported.
+        files = site.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         yield Hub(site)
@@ -161,8 +164,8 @@ def test_progress_comes_to_its_end_without_a_download(played, fetch):
 
 @pytest.mark.parametrize("revision", ["v1.0", "refs/pr/3", COMMIT])
 def test_a_revision_is_resolved(played, fetch, revision):
-    played.publish(NEWER, FILES)
     played.publish(COMMIT, FILES, revision.replace("/", "%2F"))
+    played.publish(NEWER, FILES)
     assert fetch(f"hub:owner/name@{revision}").origin == f"hub:owner/name@{COMMIT}"
 
 
@@ -242,7 +245,8 @@ def test_half_a_copy_is_not_taken_offline(fetch, offline):
 
 
 def test_a_name_that_does_not_exist_is_told(played, fetch):
-    played.refuse("/api/models/owner/name", 401, "", "Invalid username or password.")
+    message = "Invalid username or password."
+    played.refuse("/api/models/owner/name", 401, "RepoNotFound", message)
     with pytest.raises(
         SourceMissingError, match=r"127\.0\.0\.1 has no model owner/name, or it is priv"
     ):
@@ -306,10 +310,9 @@ def test_a_hub_that_says_nothing_is_left(played, fetch, monkeypatch):
         fetch()
 
 
-@pytest.mark.parametrize("answer", [b"<html>Sign in</html>", b'{"sha": "../.."}'])
-def test_an_answer_that_is_no_hub_s_is_told(played, fetch, answer):
-    played.site.pages["/api/models/owner/name"] = Page(answer)
-    with pytest.raises((SourceUnreachableError, SourceContentError)):
+def test_a_page_in_place_of_the_hub_is_told(played, fetch):
+    played.site.pages["/api/models/owner/name"] = Page(b"<html>Sign in</html>")
+    with pytest.raises(SourceUnreachableError, match="can't be reached, or stopped"):
         fetch()
 
 
