@@ -470,15 +470,16 @@ def test_only_the_rest_needs_room(site, fetch, cut, monkeypatch):
 
 @pytest.fixture
 def small_disk() -> Iterator[None]:
-    """A file may have 100 kB, which the system says in the place of a full disk."""
+    """Files may have 4 kB, which the system says in the place of a full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_a_disk_that_runs_full_is_told_and_cleared(site, fetch, kept, small_disk):
-    site.pages["/yolov5s.pt"] = Page(WEIGHTS, headers=TAGGED)
+@pytest.mark.parametrize("body", [WEIGHTS, WEIGHTS[:5000]], ids=["large", "small"])
+def test_a_disk_that_runs_full_is_told_and_cleared(site, fetch, kept, small_disk, body):
+    site.pages["/yolov5s.pt"] = Page(body, headers=TAGGED)
     with pytest.raises(SourceDiskError, match=r"ran full while yolov5s\.pt came in"):
         fetch()
     assert kept() == {}

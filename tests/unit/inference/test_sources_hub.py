@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download
 
 from apps.inference import sources
 from apps.inference.exceptions import (
@@ -331,6 +331,22 @@ def test_a_connection_that_is_lost_for_good_is_told(played, fetch, cache, monkey
         fetch()
     page.cut_after = None
     assert (fetch().path / "model.safetensors").read_bytes() == WEIGHTS
+    assert not list(cache.rglob("*.incomplete"))
+
+
+def test_a_store_behind_the_hub_that_is_away_is_told(played, fetch, cache, monkeypatch):
+    """The hub keeps large files elsewhere, and hf_xet takes minutes to give that up."""
+
+    def give_up(**arguments):
+        raise RuntimeError("Task error: File reconstruction error: CAS Client Error")
+
+    monkeypatch.setattr(file_download, "xet_get", give_up)
+    path = f"/owner/name/resolve/{COMMIT}/model.safetensors"
+    played.site.pages[path].headers.update(
+        {"X-Xet-Hash": "a" * 64, "X-Xet-Refresh-Route": f"{played.site.url}/xet"}
+    )
+    with pytest.raises(SourceUnreachableError, match="can't be reached, or stopped"):
+        fetch()
     assert not list(cache.rglob("*.incomplete"))
 
 
