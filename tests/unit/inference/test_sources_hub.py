@@ -320,6 +320,7 @@ def test_a_commit_that_is_none_is_not_believed(played, fetch):
     played.publish("../../outside", FILES)
     with pytest.raises(SourceUnreachableError):
         fetch()
+    assert len(played.site.requests) == 1
 
 
 def test_a_connection_that_is_lost_for_good_is_told(played, fetch, cache, monkeypatch):
