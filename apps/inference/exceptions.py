@@ -5,6 +5,14 @@ InferenceError
 ├── DuplicateError             the same weights are registered already
 ├── VerificationError          a version answers, but not as it must
 ├── NotVerifiedError           a version is asked to answer that nobody has verified
+├── SourceError                a model's files can't be had
+│   ├── SourceTextError        the text names no source, or the checksum is none
+│   ├── SourceMissingError     nothing is there by that name
+│   ├── SourceRefusedError     it is there, but not for us
+│   ├── SourceUnreachableError no answer, or half of one: trying again may help
+│   ├── SourceContentError     what is there is no model that we take
+│   ├── SourceChecksumError    the weights aren't those that the checksum is of
+│   └── SourceDiskError        the disk has no room or no right for the download
 └── WeightsError               a model version that can't be trusted or read
     ├── MissingFileError       a file isn't in its folder
     ├── ChecksumError          the weights aren't those that were registered
@@ -38,6 +46,38 @@ class VerificationError(InferenceError):
 
 
 class NotVerifiedError(InferenceError):
+    pass
+
+
+class SourceError(InferenceError):
+    pass
+
+
+class SourceTextError(SourceError):
+    pass
+
+
+class SourceMissingError(SourceError):
+    pass
+
+
+class SourceRefusedError(SourceError):
+    pass
+
+
+class SourceUnreachableError(SourceError):
+    pass
+
+
+class SourceContentError(SourceError):
+    pass
+
+
+class SourceChecksumError(SourceError):
+    pass
+
+
+class SourceDiskError(SourceError):
     pass
 
 
