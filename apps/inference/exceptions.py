@@ -6,6 +6,7 @@ InferenceError
     ├── MissingFileError       a file isn't in its folder
     ├── ChecksumError          the weights aren't those that were registered
     ├── CorruptWeightsError    the weights can't be read as safetensors
+    ├── NotFiniteError         the weights hold NaN or infinite numbers
     ├── ConfigError            a configuration isn't JSON or lacks a right field
     └── ArchitectureError      the weights belong to another network
         └── LabelsError        the weights answer for more or fewer labels than named
@@ -35,6 +36,10 @@ class ChecksumError(WeightsError):
 
 
 class CorruptWeightsError(WeightsError):
+    pass
+
+
+class NotFiniteError(WeightsError):
     pass
 
 
