@@ -203,6 +203,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 PREDICTOR_FAMILIES = {
     "yolov5": "apps.inference.predictors.yolov5",
     "classifier": "apps.inference.predictors.classifier",
+    "transformers-detector": "apps.inference.predictors.transformers_detector",
 }
 # A frame older than this when a worker takes it is dropped as expired.
 AGE_BUDGET_MS = integer("AGE_BUDGET_MS", 1000, 50, 60_000)
