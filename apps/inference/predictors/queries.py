@@ -32,6 +32,7 @@ class Decoding:
                 last is for no object where there is such a label.
             score_threshold: in 0..1.
         """
+        answer = answer.float()  # half precision is too coarse for pixels
         if self.has_no_object:
             chosen = best_of_each(answer)
         else:

@@ -121,7 +121,7 @@ def test_what_would_look_elsewhere_is_refused(detector, network_calls, changes):
     (detector / "foreign.py").write_text("raise SystemExit('this ran')")
     change_config(detector, **changes)
     with pytest.raises(
-        ConfigError, match=r"(timm|auto_map|quantization|transformers_)"
+        ConfigError, match=r"(comes from .* timm|auto_map|quantization|transformers_)"
     ):
         transformers_detector.load(detector, device=CPU)
     assert network_calls == []

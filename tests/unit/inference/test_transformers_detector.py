@@ -177,6 +177,14 @@ def test_numbers_that_are_none_are_no_detections():
         assert len(kept.scores) == 0
 
 
+def test_an_answer_in_half_precision_is_decoded_in_single():
+    answer = torch.tensor([[[0.7501, 0.5, 0.3, 0.2, 3.0, -3.0]]])
+    [exact] = Decoding().select(answer, 0.5)
+    [rounded] = Decoding().select(answer.half(), 0.5)
+    assert rounded.boxes.dtype == torch.float32
+    torch.testing.assert_close(rounded.boxes, exact.boxes, atol=1 / 2000, rtol=0)
+
+
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 def test_boxes_are_those_of_the_upright_frame_clipped_to_it(rotation):
     certain, never = 20.0, -20.0
