@@ -244,6 +244,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 PREDICTOR_FAMILIES = {
     "yolov5": "apps.inference.predictors.yolov5",
     "classifier": "apps.inference.predictors.classifier",
+    "transformers-detector": "apps.inference.predictors.transformers_detector",
 }
 # Where the files of added models lie; nodes that don't share a disk copy it.
 MODELS_DIR = Path(env.str("MODELS_DIR", default="") or VAR_DIR / "models").resolve()

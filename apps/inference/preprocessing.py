@@ -6,17 +6,17 @@ network. Images are uint8 RGB [H, W, 3]; a size is (width, height).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
+from apps.inference.resampling import BICUBIC, scale
 from apps.inference.types import Frame
 
 Image = NDArray[np.uint8]
@@ -91,11 +91,7 @@ def letterbox(image: Image, size: tuple[int, int]) -> tuple[Image, Letterbox]:
 
 
 def resize_center_crop(
-    image: Image,
-    side: int,
-    *,
-    crop_fraction: float,
-    interpolation: Literal["bilinear", "bicubic"] = "bicubic",
+    image: Image, side: int, *, crop_fraction: float, resample: int = BICUBIC
 ) -> Image:
     """Scale the shortest edge to `side / crop_fraction`, cut the middle square out.
 
@@ -104,15 +100,27 @@ def resize_center_crop(
     height, width = image.shape[:2]
     shortest = int(side / crop_fraction)
     longest = int(shortest * max(width, height) / min(width, height))
-    resized = functional.interpolate(
-        torch.from_numpy(image).permute(2, 0, 1)[None],
-        size=(shortest, longest) if height <= width else (longest, shortest),
-        mode=interpolation,
-        antialias=True,
-    )[0]
-    top, left = ((length - side) // 2 for length in resized.shape[1:])
-    crop = resized[:, top : top + side, left : left + side]
-    return _image(crop.permute(1, 2, 0).numpy())
+    size = (longest, shortest) if height <= width else (shortest, longest)
+    return center_crop(scale(image, size, resample), (side, side))
+
+
+def center_crop(image: Image, size: tuple[int, int]) -> Image:
+    """The middle of the image, on black where it is smaller than `size`."""
+    (height, width), (wanted_width, wanted_height) = image.shape[:2], size
+    top, left = (height - wanted_height) // 2, (width - wanted_width) // 2
+    if top >= 0 and left >= 0:
+        return image[top : top + wanted_height, left : left + wanted_width]
+    # transformers rounds the middle of what is missing up, and so do we.
+    black = np.zeros(
+        (max(height, wanted_height), max(width, wanted_width), 3), np.uint8
+    )
+    above, before = (
+        math.ceil((length - inner) / 2)
+        for length, inner in zip(black.shape, (height, width), strict=False)
+    )
+    black[above : above + height, before : before + width] = image
+    top, left = top + above, left + before
+    return black[top : top + wanted_height, left : left + wanted_width]
 
 
 def featurize(

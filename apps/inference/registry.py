@@ -36,7 +36,7 @@ def register_version(
         WeightsError: the directory holds no weights, or a card that can't be read.
     """
     path = Path(settings.BASE_DIR) / directory
-    sha256 = weights.sha256_of(path / weights.WEIGHTS_NAME)
+    sha256 = weights.checksum(path)
     has_card = (path / weights.CARD_NAME).exists()
     card = weights.read_config(path, weights.CARD_NAME) if has_card else {}
     model, _ = RegisteredModel.objects.update_or_create(
@@ -130,7 +130,7 @@ def _follow_new_weights(deployment: Deployment) -> None:
         ModelVersion.objects.filter(
             model=active.model,
             directory=active.directory,
-            sha256=weights.sha256_of(active.path / weights.WEIGHTS_NAME),
+            sha256=weights.checksum(active.path),
         )
         .exclude(pk=active.pk)
         .first()
