@@ -34,7 +34,7 @@ class WebServer(Server):  # type: ignore[misc]
         up to a second: the HTTP request that it began as.
         """
         for port in self._ports:
-            port.stopListening()
+            port.stopListening()  # type: ignore[no-untyped-call]
         return Deferred.fromFuture(asyncio.ensure_future(self._end_applications()))
 
     async def _end_applications(self) -> None:

@@ -70,9 +70,7 @@ def test_the_page_runs_nothing_but_its_own_files(client: Client):
 
     assert page.inline == []
     assert page.foreign == []
-    assert page.data == {
-        "page-config": {"websocket_path": "/ws/session/"}
-    }
+    assert page.data == {"page-config": {"websocket_path": "/ws/session/"}}
     rules = policy(response)
     assert rules["default-src"] == {"'self'"}
     assert rules["object-src"] == {"'none'"}
