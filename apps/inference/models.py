@@ -117,7 +117,7 @@ class Activation(models.Model):
     class State(models.TextChoices):
         REQUESTED = "requested"
         SWITCHED = "switched"
-        ROLLED_BACK = "rolled_back", "rolled back"
+        ROLLED_BACK = "rolled_back", "Rolled back"
         FAILED = "failed"
 
     deployment = models.ForeignKey(
@@ -148,4 +148,4 @@ class Activation(models.Model):
         get_latest_by = ["requested_at", "id"]
 
     def __str__(self) -> str:
-        return f"{self.deployment}: {self.to_version} ({self.state})"
+        return f"{self.deployment}: {self.to_version} ({self.get_state_display()})"
