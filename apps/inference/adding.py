@@ -121,7 +121,7 @@ def _staging(version: ModelVersion) -> Iterator[Path]:
 
 def _register(version: ModelVersion, staging: Path, origin: str, licence: str) -> None:
     """Give the files their place and the version its name: both by their checksum."""
-    sha256 = weights.sha256_of(staging / weights.WEIGHTS_NAME)
+    sha256 = weights.checksum(staging)
     name, family = sha256[:8], family_of(staging)
     model = version.model
     if model.family not in {"", family}:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import ForeignKey, OuterRef, QuerySet, Subquery
 from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest
@@ -16,7 +17,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from apps.inference import services
+from apps.inference import client, services
+from apps.inference.forms import AddVersionForm
 from apps.inference.models import (
     Activation,
     Deployment,
@@ -25,6 +27,8 @@ from apps.inference.models import (
 )
 
 NOTHING = "—"
+AGPL = "AGPL-3.0"
+State = ModelVersion.State
 Column = Callable[[Any, Any], SafeString | str]
 
 
@@ -129,21 +133,107 @@ class RegisteredModelAdmin(ReadOnlyAdmin):
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(ReadOnlyAdmin):
-    list_display = ("name", "answers_for", "family", "short_checksum", "registered")
+    """Adding one asks for it; the jobs bring it in and verify it."""
+
+    form = AddVersionForm
+    list_display = ("name", "outcome", "answers_for", "family", "licence", "registered")
     list_select_related = ("model",)
-    list_filter = ("model__family", "model")
-    search_fields = ("model__name", "version", "sha256")
+    list_filter = ("state", "model__family", "model")
+    search_fields = ("model__name", "version", "sha256", "source")
     fields = (
         "model",
         "version",
+        "outcome",
         "answers_for",
+        "family",
+        "licence",
+        "source",
+        "added_by",
         "registered",
+        "verified",
+        "figures",
         "directory",
         "sha256",
         "readable_card",
     )
-    readonly_fields = ("answers_for", "registered", "readable_card")
+    readonly_fields = fields
     registered = when("created_at", "registered")
+    verified = when("verified_at", "verified")
+    actions = ("verify_anew",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def get_fields(
+        self, request: HttpRequest, obj: ModelVersion | None = None
+    ) -> Sequence[str]:
+        return self.fields if obj else AddVersionForm.Meta.fields
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: ModelVersion | None = None
+    ) -> Sequence[str]:
+        return self.readonly_fields if obj else ()
+
+    def get_form(
+        self, request: HttpRequest, obj: ModelVersion | None = None, **options: Any
+    ) -> type[AddVersionForm]:
+        return AddVersionForm
+
+    def save_model(
+        self, request: HttpRequest, obj: ModelVersion, form: ModelForm, change: bool
+    ) -> None:
+        ModelVersion.objects.filter(pk=obj.pk).update(added_by=request.user)
+        transaction.on_commit(lambda: client.ask_for(client.BRING_IN_TASK, obj.pk))
+
+    @admin.action(description="Verify anew", permissions=["add"])
+    def verify_anew(
+        self, request: HttpRequest, queryset: QuerySet[ModelVersion]
+    ) -> None:
+        for version in queryset.exclude(sha256=""):
+            client.ask_for(client.VERIFY_TASK, version.pk)
+        messages.info(request, "The jobs verify them. Reload to see what came of it.")
+
+    @admin.display(description="state", ordering="state")
+    def outcome(self, version: ModelVersion) -> SafeString:
+        shown = badge(version.state, version.get_state_display())
+        under_way = version.state in {State.ADDING, State.VERIFYING}
+        step = f"{version.progress:.0%} {version.step}" if under_way else ""
+        return told(shown, version.reason or step)
+
+    @admin.display(description="licence")
+    def licence(self, version: ModelVersion) -> SafeString | str:
+        licence = version.card.get("licence") or "unknown"
+        if licence != AGPL:
+            return str(licence)
+        return told(
+            badge("warning", AGPL),
+            "Its makers hold that software which uses it must be open under it too.",
+        )
+
+    @admin.display(description="figures")
+    def figures(self, version: ModelVersion) -> SafeString | str:
+        """The batch curve of every engine, the chosen one marked."""
+        rows = [
+            (
+                f"{engine['engine']} ✓"
+                if engine["engine"] == version.engine
+                else engine["engine"],
+                batch["size"],
+                f"{batch['batch_ms']:.1f} ms",
+                f"{1000 * batch['size'] / batch['batch_ms']:.1f}",
+            )
+            for engine in version.verification.get("engines", ())
+            for batch in engine["batches"]
+        ]
+        if not rows:
+            return NOTHING
+        return format_html(
+            "<table><thead><tr><th>Engine</th><th>Batch</th><th>Takes</th>"
+            "<th>Pictures/s</th></tr></thead><tbody>{}</tbody></table>",
+            format_html_join(
+                "", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", rows
+            ),
+        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
         queryset: QuerySet[ModelVersion] = super().get_queryset(request)
@@ -156,10 +246,6 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     @admin.display(ordering="model__family")
     def family(self, version: ModelVersion) -> str:
         return version.model.family
-
-    @admin.display(description="SHA-256")
-    def short_checksum(self, version: ModelVersion) -> str:
-        return version.sha256[:12]
 
     @admin.display(description="active in")
     def answers_for(self, version: ModelVersion) -> str:
@@ -253,7 +339,9 @@ class DeploymentAdmin(admin.ModelAdmin):
         self, db_field: ForeignKey, request: HttpRequest, **options: Any
     ) -> ModelChoiceField | None:
         # The name of each choice is its model's and its own.
-        options["queryset"] = ModelVersion.objects.select_related("model")
+        options["queryset"] = ModelVersion.objects.select_related("model").filter(
+            state=State.VERIFIED
+        )
         options["empty_label"] = None
         return super().formfield_for_foreignkey(db_field, request, **options)
 

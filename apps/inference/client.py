@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 QUEUE = "gpu"
 DRAIN_TASK = "apps.inference.tasks.drain"
 BRING_IN_TASK = "apps.inference.tasks.bring_in"
+VERIFY_TASK = "apps.inference.tasks.verify"
 
 
 def ring() -> None:
@@ -33,6 +34,11 @@ def ring() -> None:
     except OperationalError as error:
         # The bell's flag expires within a second and the next frame rings again.
         logger.warning("The doorbell could not be rung: %s", error)
+
+
+def ask_for(job: str, version_id: int) -> None:
+    """Have a job done to a model version, on the queue of the jobs."""
+    current_app.send_task(job, args=[version_id])
 
 
 class InferenceClient:

@@ -56,9 +56,7 @@ class ModelVersion(models.Model):
     directory = models.CharField(max_length=500, blank=True)
     sha256 = models.CharField("SHA-256 of the weights", max_length=64, blank=True)
     card = models.JSONField(default=dict, blank=True)
-    state = models.CharField(
-        max_length=20, choices=State.choices, default=State.ADDING
-    )
+    state = models.CharField(max_length=20, choices=State.choices, default=State.ADDING)
     progress = models.FloatField(default=0)
     step = models.CharField(max_length=200, blank=True)
     reason = models.TextField(blank=True)

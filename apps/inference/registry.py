@@ -29,8 +29,9 @@ def register_version(
 ) -> ModelVersion:
     """Register the weights in `directory` (relative to the checkout, or absolute).
 
-    They come with this repository, whose tests have verified them. Registering the same weights again changes nothing; other weights in the same place
-    become a new version, named after their checksum unless told otherwise.
+    They come with this repository, whose tests have verified them. Registering the same
+    weights again changes nothing; other weights in the same place become a new version,
+    named after their checksum unless told otherwise.
 
     Raises:
         WeightsError: the directory holds no weights, or a card that can't be read.
@@ -73,6 +74,7 @@ def request_version(
         name: of the model, which may be registered already.
         source: as `sources.parse` reads it.
         sha256: what the file's checksum must be, if anybody knows.
+        added_by: who wants it.
 
     Raises:
         InferenceError: the name or the source can't be used.

@@ -6,7 +6,6 @@ are for the queue of that name.
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import sys
 import time
@@ -16,8 +15,6 @@ from django.conf import settings
 
 from apps.inference import client, registry, worker
 from apps.inference.answering import answer
-
-logger = logging.getLogger(__name__)
 
 SLICE_S = 1.0
 
@@ -37,9 +34,19 @@ def drain() -> None:
 
 @shared_task(name=client.BRING_IN_TASK)
 def bring_in(version_id: int) -> None:
-    """Fetch and verify a version in a process of its own: torch's memory goes with it,
-    and what kills it kills nothing else."""
-    command = [sys.executable, "manage.py", "models", "bring-in", str(version_id)]
+    _have_done("bring-in", version_id)
+
+
+@shared_task(name=client.VERIFY_TASK)
+def verify(version_id: int) -> None:
+    _have_done("verify-again", version_id)
+
+
+def _have_done(what: str, version_id: int) -> None:
+    """In a process of its own: torch's memory goes with it, and what kills it kills
+    nothing else.
+    """
+    command = [sys.executable, "manage.py", "models", what, str(version_id)]
     done = subprocess.run(command, cwd=settings.BASE_DIR, check=False)
     if done.returncode < 0:
-        registry.fail_version(version_id, "The process that added it died; is memory short?")
+        registry.fail_version(version_id, "The process died; is memory short?")

@@ -17,6 +17,7 @@ def convert(path: Path, directory: Path) -> str:
     Args:
         path: a folder as transformers saves a model (or one of our own), or a file of
             YOLOv5's.
+        directory: where they go.
 
     Returns:
         The licence that the format implies, empty where it implies none.

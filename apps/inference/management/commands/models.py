@@ -45,9 +45,9 @@ class Command(BaseCommand):
                 parser_of_one.add_argument(
                     "--json", type=Path, metavar="PATH", help="write the figures there"
                 )
-        # What a job does; see tasks.py.
-        bring_in = what.add_parser("bring-in")
-        bring_in.add_argument("pk", type=int)
+        # What jobs do; see tasks.py.
+        for name in ("bring-in", "verify-again"):
+            what.add_parser(name).add_argument("pk", type=int)
 
     def handle(self, *args: Any, what: str, **options: Any) -> None:
         act = getattr(self, f"_{what.replace('-', '_')}")
@@ -65,7 +65,10 @@ class Command(BaseCommand):
         self._say_outcome(version)
 
     def _bring_in(self, options: dict[str, Any]) -> None:
-        adding.bring_in(ModelVersion.objects.select_related("model").get(**options))
+        adding.bring_in(_of_number(options["pk"]))
+
+    def _verify_again(self, options: dict[str, Any]) -> None:
+        adding.verify(_of_number(options["pk"]))
 
     def _list(self, options: dict[str, Any]) -> None:
         for version in ModelVersion.objects.select_related("model"):
@@ -125,15 +128,21 @@ class Command(BaseCommand):
                 )
 
 
-class _bar(tqdm):  # type: ignore[type-arg]  # noqa: N801
+class _bar(tqdm):  # type: ignore[type-arg]
     """A bar in percent, with what is being done beside it; none without a terminal."""
 
     def __init__(self) -> None:
-        super().__init__(total=100, disable=None, bar_format="{desc} {percentage:.0f} %")
+        super().__init__(
+            total=100, disable=None, bar_format="{desc} {percentage:.0f} %"
+        )
 
     def tell(self, share: float, step: str) -> None:
         self.set_description_str(step)
         self.update(100 * share - self.n)
+
+
+def _of_number(pk: int) -> ModelVersion:
+    return ModelVersion.objects.select_related("model").get(pk=pk)
 
 
 def _find(name: str) -> ModelVersion:
