@@ -2,6 +2,7 @@
 
 InferenceError
 ├── NoModelError               a deployment has no loaded model that could answer
+├── EngineError                an engine can't run here, or can't run this network
 └── WeightsError               a model version that can't be trusted or read
     ├── MissingFileError       a file isn't in its folder
     ├── ChecksumError          the weights aren't those that were registered
@@ -19,6 +20,10 @@ class InferenceError(Exception):
 
 
 class NoModelError(InferenceError):
+    pass
+
+
+class EngineError(InferenceError):
     pass
 
 

@@ -18,15 +18,17 @@ from transformers import AutoModelForImageClassification
 from transformers.utils.logging import disable_progress_bar
 
 from apps.inference import weights
-from apps.inference.engines.torch import best_device, optimise
+from apps.inference.engines.choice import compile_module
 from apps.inference.exceptions import ConfigError
 from apps.inference.predictors.fields import Fields, is_positive
 from apps.inference.predictors.stopwatch import Stopwatch
 from apps.inference.preprocessing import (
+    Featurize,
     Image,
-    featurize,
+    blank,
     i420_to_rgb,
     resize_center_crop,
+    stack,
     upright,
 )
 from apps.inference.types import Classification, Frame, Prediction
@@ -86,11 +88,11 @@ class Recipe:
         )
 
 
-def load(directory: Path, *, device: torch.device | None = None) -> ClassifierPredictor:
-    """Build the version in a directory, on CUDA where there is one unless told.
+def load(directory: Path, *, engine: str | None = None) -> ClassifierPredictor:
+    """Build the version in a directory on the engine of that name, or the likely best.
 
     Raises:
-        WeightsError: with a sentence for the operator.
+        WeightsError, EngineError: with a sentence for the operator.
     """
     config = Fields(weights.CONFIG_NAME, weights.read_config(directory))
     config.take("model_type", f"one of {', '.join(ARCHITECTURES)}", _is_supported)
@@ -100,7 +102,7 @@ def load(directory: Path, *, device: torch.device | None = None) -> ClassifierPr
     )
     network = _pretrained(directory)
     names = [labels[str(number)] for number in range(len(labels))]
-    return ClassifierPredictor(_Logits(network), names, recipe, device or best_device())
+    return ClassifierPredictor(_Logits(network), names, recipe, engine)
 
 
 class ClassifierPredictor:
@@ -111,25 +113,24 @@ class ClassifierPredictor:
         network: nn.Module,
         labels: Sequence[str],
         recipe: Recipe,
-        device: torch.device,
+        engine: str | None = None,
     ) -> None:
         self._labels = labels
         self._recipe = recipe
-        self._engine = optimise(network, device)
+        self._engine = compile_module(
+            nn.Sequential(Featurize(recipe.mean, recipe.std), network),
+            stack([blank((recipe.side, recipe.side))]),
+            engine,
+        )
         self.engine = self._engine.name
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
         if not frames:
             return []
         stopwatch = Stopwatch()
-        features = featurize(
-            [self._recipe.prepare(frame) for frame in frames],
-            device=self._engine.device,
-            mean=self._recipe.mean,
-            std=self._recipe.std,
-        )
+        images = stack([self._recipe.prepare(frame) for frame in frames])
         stopwatch.lap()
-        logits = self._engine(features)
+        logits = self._engine(images)
         stopwatch.lap()
         classifications = self._best(logits)
         stopwatch.lap()
@@ -137,7 +138,7 @@ class ClassifierPredictor:
         return [Prediction(timings, classifications=best) for best in classifications]
 
     def _best(self, logits: Tensor) -> list[tuple[Classification, ...]]:
-        top = logits.softmax(dim=1).topk(min(BEST, len(self._labels)))
+        top = logits.float().softmax(dim=1).topk(min(BEST, len(self._labels)))
         return [
             tuple(
                 Classification(self._labels[label], score)

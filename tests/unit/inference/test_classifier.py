@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from apps.inference import weights
+from apps.inference.engines import TORCH_CPU
 from apps.inference.exceptions import (
     ArchitectureError,
     ConfigError,
@@ -25,8 +26,6 @@ from apps.inference.types import Box, Frame
 
 from .pictures import BLUE, GREEN, RED, frame_of, noise, plain, with_rectangle
 from .versions import FOODS, RECIPE, write_classifier, write_json
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +86,7 @@ def test_answers_as_transformers_does(version):
     network = AutoModelForImageClassification.from_pretrained(version).eval()
     with torch.inference_mode():
         expected = network(oracle(version, frame)).logits.softmax(1)[0]
-    [prediction] = classifier.load(version, device=CPU).predict([frame])
+    [prediction] = classifier.load(version, engine=TORCH_CPU).predict([frame])
     scores = {best.label: best.score for best in prediction.classifications}
     assert scores == pytest.approx(
         {label: expected[FOODS.index(label)].item() for label in scores}, abs=0.01
@@ -96,7 +95,9 @@ def test_answers_as_transformers_does(version):
 
 @pytest.mark.parametrize("architecture", classifier.ARCHITECTURES)
 def test_gives_the_five_likeliest_labels_best_first(tmp_path, architecture):
-    predictor = classifier.load(write_classifier(tmp_path, architecture), device=CPU)
+    predictor = classifier.load(
+        write_classifier(tmp_path, architecture), engine=TORCH_CPU
+    )
     assert predictor.engine == "torch-cpu"
     [prediction] = predictor.predict([frame_of(noise(160, 120))])
     scores = [best.score for best in prediction.classifications]
@@ -116,7 +117,7 @@ class MeanColour(nn.Module):
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 def test_sees_colours_and_the_middle_of_the_upright_frame(rotation):
     predictor = ClassifierPredictor(
-        MeanColour(), ["red", "green", "blue"], read_recipe(), CPU
+        MeanColour(), ["red", "green", "blue"], read_recipe(), TORCH_CPU
     )
     middle = with_rectangle(plain(320, 120, colour=BLUE), Box(100, 0, 220, 120), GREEN)
     frames = [
@@ -130,7 +131,7 @@ def test_sees_colours_and_the_middle_of_the_upright_frame(rotation):
 
 
 def test_a_batch_is_its_frames_one_by_one(version):
-    predictor = classifier.load(version, device=CPU)
+    predictor = classifier.load(version, engine=TORCH_CPU)
     frames = [frame_of(noise(160, 120, seed), rotation=90 * seed) for seed in range(3)]
     for frame, prediction in zip(frames, predictor.predict(frames), strict=True):
         [single] = predictor.predict([frame])
@@ -147,21 +148,21 @@ def test_a_batch_is_its_frames_one_by_one(version):
 def test_a_missing_file_is_named(version, name):
     (version / name).unlink()
     with pytest.raises(MissingFileError, match=f"no file {name}"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 def test_weights_cut_short_are_refused(version):
     path = version / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CorruptWeightsError):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 def test_a_pickle_is_no_substitute_for_safetensors(version):
     (version / "model.safetensors").unlink()
     torch.save({}, version / "pytorch_model.bin")
     with pytest.raises(MissingFileError):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 def change_config(version, **changes: object) -> None:
@@ -173,7 +174,7 @@ def change_config(version, **changes: object) -> None:
 def test_labels_that_the_weights_do_not_know_are_refused(version):
     change_config(version, id2label={"0": "hot dog", "1": "pizza"})
     with pytest.raises(LabelsError, match=r"as many labels .* know: 6, not 2"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_labels_that_the_weights_do_not_know_are_refused(version):
 def test_weights_of_another_network_are_refused(version, change):
     change_config(version, **change)
     with pytest.raises(ArchitectureError, match="first "):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 @pytest.mark.parametrize(
@@ -198,14 +199,14 @@ def test_weights_of_another_network_are_refused(version, change):
 def test_a_wrong_field_is_named(version, field, value):
     change_config(version, **{field: value})
     with pytest.raises(ConfigError, match=f"The field {field} in config.json"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 @pytest.mark.parametrize("field", ["model_type", "id2label"])
 def test_a_missing_field_is_named(version, field):
     change_config(version, **{field: ...})
     with pytest.raises(ConfigError, match=f"config.json lacks the field {field}"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 @pytest.mark.parametrize(
@@ -248,12 +249,12 @@ def test_reads_what_transformers_saves(version):
 def test_a_network_that_cannot_be_built_is_refused(version, change):
     change_config(version, **change)
     with pytest.raises(ConfigError, match="a network that transformers can't build"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 def test_a_kernel_is_never_fetched(version):
     change_config(version, attn_implementation="someone/kernel")
-    assert classifier.load(version, device=CPU).engine == "torch-cpu"
+    assert classifier.load(version, engine=TORCH_CPU).engine == "torch-cpu"
 
 
 def test_foreign_code_is_never_run(version):
@@ -265,4 +266,4 @@ def test_foreign_code_is_never_run(version):
             "AutoModelForImageClassification": "foreign.Network",
         },
     )
-    assert classifier.load(version, device=CPU).engine == "torch-cpu"
+    assert classifier.load(version, engine=TORCH_CPU).engine == "torch-cpu"
