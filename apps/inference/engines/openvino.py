@@ -39,9 +39,7 @@ class OpenVINOEngine:
         if count not in self._requests:
             self._requests[count] = self._compiled.create_infer_request()
         request = self._requests[count]
-        request.infer(
-            [batch.contiguous().numpy()], share_inputs=True, share_outputs=True
-        )
+        request.infer([batch.numpy()], share_inputs=True, share_outputs=True)
         return torch.from_numpy(request.get_output_tensor(0).data)
 
 
@@ -83,6 +81,10 @@ def _convert(module: nn.Module, example: Tensor) -> Model:
             module, example, strict=False, check_trace=False
         )
         model = _openvino().convert_model(traced, example_input=example)
+    # torch keeps a class for each layer it has ever traced, 14 MB for a small YOLOv5.
+    # They are of no use to the models that torch.jit.load brings, which have their own.
+    del traced
+    torch._C._jit_clear_class_registry()
     model.reshape([-1, *example.shape[1:]])
     return model
 

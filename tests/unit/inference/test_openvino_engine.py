@@ -129,6 +129,38 @@ def test_lets_go_of_the_network_at_once_and_of_itself_when_let_go():
     assert [of() for of in gone] == [None, None]
 
 
+LOADED_AGAIN_AND_AGAIN = """
+import ctypes, gc, sys
+import torch
+from pathlib import Path
+from apps.inference.engines import OPENVINO, choice
+from apps.inference.predictors.yolov5 import YOLOv5
+
+def held():
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0])
+
+example = torch.rand(1, 3, 64, 64)
+for number in range(7):
+    choice.compile_module(YOLOv5(), example, OPENVINO)
+    if number == 1:
+        before = held()
+print((held() - before) / 1024 / 5)
+"""
+
+
+def test_networks_that_are_let_go_leave_next_to_nothing_behind():
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED_AGAIN_AND_AGAIN],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout) < 6  # MB each; it was 14
+
+
 ALONE = """
 import json, logging, socket, sys, threading
 asked = []
