@@ -6,6 +6,7 @@ predictions.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,7 +77,8 @@ def compile_module(
     for name in _UNMEASURED[:-1]:
         if name in available:
             try:
-                return _compile(module, example, name)
+                # A copy: who gives up halfway leaves the module half changed.
+                return _compile(copy.deepcopy(module), example, name)
             except EngineError as error:
                 logger.warning("Another engine is taken: %s", error, exc_info=True)
     return _compile(module, example, _UNMEASURED[-1])

@@ -77,12 +77,17 @@ def test_what_openvino_cannot_run_is_run_by_torch_and_logged(monkeypatch, caplog
 
 def test_a_gpu_comes_first_and_one_that_fails_is_left_to_itself(monkeypatch, caplog):
     def build(module: nn.Module, example: Tensor) -> None:
+        module.half()
         raise RuntimeError("CUDA error: out of memory")
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(cuda, "CudaGraphEngine", build)
+    network = nn.Conv2d(3, 2, 1)
+    expected = network(EXAMPLE).detach()
     assert TORCH_CUDA in available_engines()
-    assert compile_module(nn.Conv2d(3, 2, 1), EXAMPLE).name == OPENVINO
+    engine = compile_module(network, EXAMPLE)
+    assert engine.name == OPENVINO
+    torch.testing.assert_close(engine(EXAMPLE), expected, rtol=0.02, atol=0.02)
     assert "The engine torch-cuda can't run this network." in caplog.text
 
 
