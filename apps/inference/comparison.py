@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from apps.inference.boxes import box_iou
@@ -117,8 +116,3 @@ def _compare_boxes(reference: Candidates, other: Candidates) -> Agreement:
         largest_score_difference=float(differences.gather(1, match).max()),
         same_top_1=None,
     )
-
-
-def probabilities(logits: Tensor) -> list[Candidates]:
-    """A classifier's logits [B, labels] as candidates."""
-    return [Candidates(scores) for scores in torch.softmax(logits, dim=1)[:, None]]

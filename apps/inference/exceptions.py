@@ -2,6 +2,7 @@
 
 InferenceError
 ├── NoModelError               a deployment has no loaded model that could answer
+├── EngineError                an engine can't run here, or can't run this network
 ├── DuplicateError             the same weights are registered already
 ├── VerificationError          a version answers, but not as it must
 ├── NotVerifiedError           a version is asked to answer that nobody has verified
@@ -34,6 +35,10 @@ class InferenceError(Exception):
 
 
 class NoModelError(InferenceError):
+    pass
+
+
+class EngineError(InferenceError):
     pass
 
 

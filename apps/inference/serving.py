@@ -21,6 +21,7 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections, connection
 
 from apps.inference import services, weights
+from apps.inference.engines import TENSORRT, TORCH_CUDA
 from apps.inference.exceptions import InferenceError, NoModelError
 from apps.inference.models import Deployment, ModelVersion
 from apps.inference.types import Frame, Prediction, Predictor
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 FOLLOW_INTERVAL_S = 1.0
 # A small CPU gains nothing from a batch and only waits longer for it; a GPU does.
-BATCH_SIZES = {"torch-cuda": 8}
+BATCH_SIZES = {TORCH_CUDA: 8, TENSORRT: 8}
 WORKER_NAME = f"{platform.node()}:{os.getpid()}"
 
 
@@ -65,9 +66,12 @@ def load_version(version: ModelVersion) -> LoadedVersion:
         raise InferenceError(f"No predictor knows the model family {family!r}.")
     weights.verify(version.path, version.sha256)
     module = importlib.import_module(settings.PREDICTOR_FAMILIES[family])
-    predictor = cast(Predictor, module.load(version.path))
-    for count in {1, BATCH_SIZES.get(predictor.engine, 1)}:
+    predictor = cast(Predictor, module.load(version.path, engine=settings.ENGINE))
+    # Engines prepare themselves for each batch size, at most for each power of two.
+    count = BATCH_SIZES.get(predictor.engine, 1)
+    while count:
         predictor.predict([_grey_frame()] * count)
+        count //= 2
     return LoadedVersion(
         version_id=version.pk,
         name=version.model.name,

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from transformers import AutoModelForImageClassification
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as MODEL_TYPES,
 )
 
-from apps.inference.engines.torch import best_device, optimise
-from apps.inference.predictors.pretrained import load_pretrained, refuse_unanswering
+from apps.inference.comparison import Candidates
+from apps.inference.predictors.compiled import CompiledNetwork, refuse_unanswering
+from apps.inference.predictors.pretrained import load_pretrained
 from apps.inference.predictors.recipe import Recipe
 from apps.inference.predictors.stopwatch import Stopwatch
 from apps.inference.types import Classification, Frame, Prediction
@@ -29,11 +29,11 @@ BEST = 5
 EXCLUSIVE, INDEPENDENT = "single_label_classification", "multi_label_classification"
 
 
-def load(directory: Path, *, device: torch.device | None = None) -> ClassifierPredictor:
-    """Build the version in a directory, on CUDA where there is one unless told.
+def load(directory: Path, *, engine: str | None = None) -> ClassifierPredictor:
+    """Build the version in a directory on the engine of that name, or the likely best.
 
     Raises:
-        WeightsError: with a sentence for the operator.
+        WeightsError, EngineError: with a sentence for the operator.
     """
     version = load_pretrained(
         directory,
@@ -48,7 +48,7 @@ def load(directory: Path, *, device: torch.device | None = None) -> ClassifierPr
         network,
         version.labels,
         version.recipe,
-        device or best_device(),
+        engine,
         are_exclusive=problem == EXCLUSIVE and len(version.labels) > 1,
     )
 
@@ -64,38 +64,38 @@ class ClassifierPredictor:
         network: nn.Module,
         labels: Sequence[str],
         recipe: Recipe,
-        device: torch.device,
+        engine: str | None = None,
         *,
         are_exclusive: bool = True,
     ) -> None:
         self._labels = labels
         self._recipe = recipe
         self._are_exclusive = are_exclusive
-        self._engine = optimise(network, device)
-        self.engine = self._engine.name
+        self._network = CompiledNetwork(network, recipe, engine)
+        self.engine = self._network.engine
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
         if not frames:
             return []
         stopwatch = Stopwatch()
-        batches = self._recipe.featurize(frames, self._engine.device)
+        batches = self._recipe.batches(frames)
         stopwatch.lap()
-        answers = [(numbers, self._engine(features)) for numbers, features in batches]
+        logits = self._network.answer(batches)
         stopwatch.lap()
-        best = {
-            number: classifications
-            for numbers, logits in answers
-            for number, classifications in zip(numbers, self._best(logits), strict=True)
-        }
+        best = self._best(self._scores(logits))
         stopwatch.lap()
         timings = stopwatch.timings(len(frames))
-        return [
-            Prediction(timings, classifications=best[number])
-            for number in range(len(frames))
-        ]
+        return [Prediction(timings, classifications=each) for each in best]
 
-    def _best(self, logits: Tensor) -> list[tuple[Classification, ...]]:
-        scores = logits.softmax(dim=1) if self._are_exclusive else logits.sigmoid()
+    def examine(self, frames: Sequence[Frame]) -> list[Candidates]:
+        """The scores of all labels, for whoever compares engines."""
+        scores = self._scores(self._network.answer(self._recipe.batches(frames)))
+        return [Candidates(each[None]) for each in scores.cpu()]
+
+    def _scores(self, logits: Tensor) -> Tensor:
+        return logits.softmax(dim=1) if self._are_exclusive else logits.sigmoid()
+
+    def _best(self, scores: Tensor) -> list[tuple[Classification, ...]]:
         top = scores.topk(min(BEST, len(self._labels)))
         return [
             tuple(

@@ -19,10 +19,9 @@ from transformers import AutoConfig
 from transformers.utils.logging import disable_progress_bar
 
 from apps.inference import weights
-from apps.inference.exceptions import ArchitectureError, ConfigError
+from apps.inference.exceptions import ConfigError
 from apps.inference.predictors.fields import Fields
-from apps.inference.predictors.recipe import RECIPE_NAME, Recipe, read_recipe
-from apps.inference.types import Frame
+from apps.inference.predictors.recipe import Recipe, read_recipe
 
 # Counts of batches seen in training, which no answer depends on: some published weights
 # have them where the network doesn't, or the other way round.
@@ -76,27 +75,6 @@ def load_pretrained(
         model_type=model_type,
         config=config,
     )
-
-
-@torch.inference_mode()
-def refuse_unanswering(network: nn.Module, recipe: Recipe) -> None:
-    """Show the network grey frames of two shapes, as its recipe prepares them.
-
-    What a recipe and a network say of sizes is never compared by anyone else.
-
-    Raises:
-        ArchitectureError: it can't answer one.
-    """
-    landscape, portrait = (_grey_frame(*size) for size in ((640, 480), (480, 640)))
-    for _, features in recipe.featurize([landscape, portrait]):
-        try:
-            network.eval()(features[:1])
-        except Exception as error:  # as many kinds as there are networks
-            height, width = features.shape[2:]
-            raise ArchitectureError(
-                f"The network can't answer a picture of {width} x {height} pixels, as"
-                f" {RECIPE_NAME} prepares it."
-            ) from error
 
 
 def _build(directory: Path, auto_model: Any, labels_count: int) -> nn.Module:
@@ -214,14 +192,4 @@ def _are_labels(value: Any) -> bool:
         and value.keys() == {str(number) for number in range(len(value))}
         and len(value) > 0
         and all(isinstance(label, str) and label for label in value.values())
-    )
-
-
-def _grey_frame(width: int, height: int) -> Frame:
-    return Frame(
-        session_id="probe",
-        seq=0,
-        width=width,
-        height=height,
-        pixels=b"\x80" * (width * height * 3 // 2),
     )

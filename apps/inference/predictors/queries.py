@@ -24,6 +24,13 @@ class Decoding:
     has_no_object: bool = False
     best: int | None = None
 
+    def scores(self, answer: Tensor) -> Tensor:
+        """Each query's score for each label, [B, queries, labels]."""
+        logits = answer[..., 4:]
+        if self.has_no_object:
+            return logits.softmax(dim=-1)[..., :-1]
+        return logits.sigmoid()
+
     def select(self, answer: Tensor, score_threshold: float) -> list[Kept]:
         """Of each picture, the boxes `xyxy` that score more than the threshold.
 
@@ -33,10 +40,11 @@ class Decoding:
             score_threshold: in 0..1.
         """
         answer = answer.float()  # half precision is too coarse for pixels
+        corners, scores = cxcywh_to_xyxy(answer[..., :4]), self.scores(answer)
         if self.has_no_object:
-            chosen = best_of_each(answer)
+            chosen = best_of_each(corners, scores)
         else:
-            chosen = best_of_all(answer, self.best or answer.shape[1])
+            chosen = best_of_all(corners, scores, self.best or answer.shape[1])
         boxes, scores, labels = (part.cpu() for part in chosen)
         return [
             Kept(*(part[image][kept] for part in (boxes, scores, labels)))
@@ -44,35 +52,33 @@ class Decoding:
         ]
 
 
-def best_of_all(answer: Tensor, best: int) -> tuple[Tensor, ...]:
+def best_of_all(boxes: Tensor, scores: Tensor, best: int) -> tuple[Tensor, ...]:
     """The likeliest of all queries and labels, where labels are independent.
 
     Args:
-        answer: [B, queries, 4 + labels], boxes and logits.
+        boxes: `xyxy` [B, queries, 4].
+        scores: [B, queries, labels].
         best: how many at most.
 
     Returns:
         Boxes `xyxy` [B, K, 4], scores [B, K] and labels [B, K], best first.
     """
-    scores = answer[..., 4:].sigmoid()
     labels_count = scores.shape[2]
     flat = scores.flatten(1)
     top = flat.topk(min(best, flat.shape[1]))
     queries = (top.indices // labels_count)[..., None].expand(-1, -1, 4)
-    boxes = cxcywh_to_xyxy(answer[..., :4]).gather(1, queries)
-    return boxes, top.values, top.indices % labels_count
+    return boxes.gather(1, queries), top.values, top.indices % labels_count
 
 
-def best_of_each(answer: Tensor) -> tuple[Tensor, ...]:
-    """Each query's likeliest label, where the last logit is for no object at all.
+def best_of_each(boxes: Tensor, scores: Tensor) -> tuple[Tensor, ...]:
+    """Each query's likeliest label, where they exclude each other.
 
     Takes and returns what `best_of_all` does.
     """
-    scores, labels = answer[..., 4:].softmax(dim=-1)[..., :-1].max(dim=-1)
-    order = scores.argsort(dim=1, descending=True)
-    boxes = cxcywh_to_xyxy(answer[..., :4])
+    best, labels = scores.max(dim=-1)
+    order = best.argsort(dim=1, descending=True)
     return (
         boxes.gather(1, order[..., None].expand(-1, -1, 4)),
-        scores.gather(1, order),
+        best.gather(1, order),
         labels.gather(1, order),
     )

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 
 from apps.inference import weights
@@ -26,14 +25,15 @@ from apps.inference.predictors.scaling import (
     LARGEST_SIDE,
     Scaling,
     Size,
+    Stretch,
     is_side,
     read_scaling,
 )
 from apps.inference.preprocessing import (
     Image,
     center_crop,
-    featurize,
     i420_to_rgb,
+    stack,
     upright,
 )
 from apps.inference.resampling import HAMMING, NEAREST, scale
@@ -110,10 +110,13 @@ class Recipe:
             image = center_crop(image, self.crop)
         return image[..., ::-1] if self.is_bgr else image
 
-    def featurize(
-        self, frames: Sequence[Frame], device: torch.device | None = None
-    ) -> list[tuple[list[int], Tensor]]:
-        """The frames' features, one batch for each size that they come out at.
+    @property
+    def is_resizable(self) -> bool:
+        """Whether pictures come out at sizes that depend on their shapes."""
+        return self.crop is None and not isinstance(self.scaling, Stretch)
+
+    def batches(self, frames: Sequence[Frame]) -> list[tuple[list[int], Tensor]]:
+        """The frames' pictures, uint8 [B, H, W, 3], one batch for each size.
 
         Padding them to one size would let a frame's answer depend on its neighbours.
         With each batch goes which frames are in it.
@@ -123,15 +126,7 @@ class Recipe:
         for number, image in enumerate(images):
             batches.setdefault(image.shape, []).append(number)
         return [
-            (
-                numbers,
-                featurize(
-                    [images[number] for number in numbers],
-                    device=device,
-                    mean=self.mean,
-                    std=self.std,
-                ),
-            )
+            (numbers, stack([images[number] for number in numbers]))
             for numbers in batches.values()
         ]
 

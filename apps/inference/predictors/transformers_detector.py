@@ -14,13 +14,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForObjectDetection
 
-from apps.inference.boxes import Kept
-from apps.inference.engines.torch import best_device, optimise
-from apps.inference.predictors.pretrained import (
-    Pretrained,
-    load_pretrained,
-    refuse_unanswering,
-)
+from apps.inference.boxes import Kept, cxcywh_to_xyxy
+from apps.inference.comparison import Candidates
+from apps.inference.predictors.compiled import CompiledNetwork, refuse_unanswering
+from apps.inference.predictors.pretrained import Pretrained, load_pretrained
 from apps.inference.predictors.queries import Decoding
 from apps.inference.predictors.stopwatch import Stopwatch
 from apps.inference.types import Box, Detection, Frame, Prediction
@@ -43,11 +40,11 @@ DECODINGS = {
 }
 
 
-def load(directory: Path, *, device: torch.device | None = None) -> DetectorPredictor:
-    """Build the version in a directory, on CUDA where there is one unless told.
+def load(directory: Path, *, engine: str | None = None) -> DetectorPredictor:
+    """Build the version in a directory on the engine of that name, or the likely best.
 
     Raises:
-        WeightsError: with a sentence for the operator.
+        WeightsError, EngineError: with a sentence for the operator.
     """
     version = load_pretrained(
         directory,
@@ -60,9 +57,7 @@ def load(directory: Path, *, device: torch.device | None = None) -> DetectorPred
     )
     network = _BoxesAndLogits(version.network)
     refuse_unanswering(network, version.recipe)
-    return DetectorPredictor(
-        network, version, device or best_device(), score_threshold=threshold
-    )
+    return DetectorPredictor(network, version, engine, score_threshold=threshold)
 
 
 class DetectorPredictor:
@@ -72,7 +67,7 @@ class DetectorPredictor:
         self,
         network: nn.Module,
         version: Pretrained,
-        device: torch.device,
+        engine: str | None = None,
         *,
         score_threshold: float = SCORE_THRESHOLD,
     ) -> None:
@@ -80,30 +75,35 @@ class DetectorPredictor:
         self._recipe = version.recipe
         self._decoding = DECODINGS[version.model_type]
         self._score_threshold = score_threshold
-        self._engine = optimise(network, device)
-        self.engine = self._engine.name
+        self._network = CompiledNetwork(network, version.recipe, engine)
+        self.engine = self._network.engine
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
         if not frames:
             return []
         stopwatch = Stopwatch()
-        batches = self._recipe.featurize(frames, self._engine.device)
+        batches = self._recipe.batches(frames)
         stopwatch.lap()
-        answers = [(numbers, self._engine(features)) for numbers, features in batches]
+        answer = self._network.answer(batches)
         stopwatch.lap()
-        select = self._decoding.select
-        found = {
-            number: self._detections(kept, frames[number])
-            for numbers, answer in answers
-            for number, kept in zip(
-                numbers, select(answer, self._score_threshold), strict=True
-            )
-        }
+        selected = self._decoding.select(answer, self._score_threshold)
+        found = [
+            self._detections(kept, frame)
+            for kept, frame in zip(selected, frames, strict=True)
+        ]
         stopwatch.lap()
         timings = stopwatch.timings(len(frames))
+        return [Prediction(timings, detections=each) for each in found]
+
+    def examine(self, frames: Sequence[Frame]) -> list[Candidates]:
+        """All queries, for whoever compares engines; boxes in upright frame pixels."""
+        answer = self._network.answer(self._recipe.batches(frames)).cpu()
+        boxes = cxcywh_to_xyxy(answer[..., :4])
         return [
-            Prediction(timings, detections=found[number])
-            for number in range(len(frames))
+            Candidates(scores, corners * corners.new_tensor(frame.upright_size * 2))
+            for scores, corners, frame in zip(
+                self._decoding.scores(answer), boxes, frames, strict=True
+            )
         ]
 
     def _detections(self, kept: Kept, frame: Frame) -> tuple[Detection, ...]:

@@ -148,7 +148,7 @@ class Detect(nn.Module):
         raw = [self._by_anchor(c(x)) for c, x in zip(self.m, levels, strict=True)]
         if self.training:
             return raw
-        decoded = map(self._decode, raw, self.anchors, STRIDES)
+        decoded = map(self._decode, raw, self.anchors.unbind(), STRIDES)
         return torch.cat([boxes.flatten(1, 3) for boxes in decoded], dim=1)
 
     def _by_anchor(self, x: Tensor) -> Tensor:
@@ -158,7 +158,11 @@ class Detect(nn.Module):
         return x.permute(0, 1, 3, 4, 2).contiguous()
 
     def _decode(self, raw: Tensor, anchors: Tensor, stride: int) -> Tensor:
-        """Raw maps to (cx, cy, w, h) in input pixels, objectness and label scores."""
+        """Raw maps to (cx, cy, w, h) in input pixels, objectness and label scores.
+
+        Never in half precision, which can't place a box to less than half a pixel.
+        """
+        raw = raw.to(torch.promote_types(raw.dtype, torch.float32))
         height, width = raw.shape[2:4]
         rows, columns = torch.meshgrid(
             torch.arange(height, device=raw.device, dtype=raw.dtype),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from apps.inference import weights
+from apps.inference.engines import TORCH_CPU
 from apps.inference.exceptions import (
     ArchitectureError,
     ConfigError,
@@ -27,8 +28,6 @@ from apps.inference.types import Box, Frame
 from .pictures import BLUE, GREEN, RED, frame_of, noise, plain, with_rectangle
 from .transformers_versions import CLASSIFIERS, write_transformers_classifier
 from .versions import FOODS, RECIPE, write_classifier, write_json
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +69,7 @@ def test_answers_as_transformers_does(tmp_path, model_type):
     if recipe["image_processor_type"] == "ConvNextImageProcessor":
         recipe["size"] = {"shortest_edge": side}
     write_transformers_classifier(tmp_path, model_type, recipe)
-    predictor = classifier.load(tmp_path, device=CPU)
+    predictor = classifier.load(tmp_path, engine=TORCH_CPU)
     frames = [frame_of(noise(*size), rotation=90) for size in ((320, 240), (180, 320))]
     for frame, prediction in zip(frames, predictor.predict(frames), strict=True):
         expected = oracle(tmp_path, frame)
@@ -88,7 +87,7 @@ def test_answers_as_transformers_does(tmp_path, model_type):
 def test_labels_that_are_independent_each_have_a_score_of_their_own(version):
     change_config(version, problem_type="multi_label_classification")
     frame = frame_of(noise(320, 240))
-    [prediction] = classifier.load(version, device=CPU).predict([frame])
+    [prediction] = classifier.load(version, engine=TORCH_CPU).predict([frame])
     network = AutoModelForImageClassification.from_pretrained(version).eval()
     image = i420_to_rgb(frame)
     with torch.inference_mode():
@@ -109,7 +108,7 @@ class MeanColour(nn.Module):
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 def test_sees_colours_and_the_middle_of_the_upright_frame(rotation):
     predictor = ClassifierPredictor(
-        MeanColour(), ["red", "green", "blue"], Recipe.read(RECIPE), CPU
+        MeanColour(), ["red", "green", "blue"], Recipe.read(RECIPE), TORCH_CPU
     )
     middle = with_rectangle(plain(320, 120, colour=BLUE), Box(100, 0, 220, 120), GREEN)
     frames = [
@@ -123,7 +122,7 @@ def test_sees_colours_and_the_middle_of_the_upright_frame(rotation):
 
 
 def test_a_batch_is_its_frames_one_by_one(version):
-    predictor = classifier.load(version, device=CPU)
+    predictor = classifier.load(version, engine=TORCH_CPU)
     frames = [frame_of(noise(160, 120, seed), rotation=90 * seed) for seed in range(3)]
     for frame, prediction in zip(frames, predictor.predict(frames), strict=True):
         [single] = predictor.predict([frame])
@@ -140,21 +139,21 @@ def test_a_batch_is_its_frames_one_by_one(version):
 def test_a_missing_file_is_named(version, name):
     (version / name).unlink()
     with pytest.raises(MissingFileError, match=f"no file {name}"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 def test_weights_cut_short_are_refused(version):
     path = version / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CorruptWeightsError):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 def test_a_pickle_is_no_substitute_for_safetensors(version):
     (version / "model.safetensors").unlink()
     torch.save({}, version / "pytorch_model.bin")
     with pytest.raises(MissingFileError):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 def change_config(version, **changes: object) -> None:
@@ -166,7 +165,7 @@ def change_config(version, **changes: object) -> None:
 def test_labels_that_the_weights_do_not_know_are_refused(version):
     change_config(version, id2label={"0": "hot dog", "1": "pizza"})
     with pytest.raises(LabelsError, match=r"as many labels .* know: 6, not 2"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +174,7 @@ def test_labels_that_the_weights_do_not_know_are_refused(version):
 def test_weights_of_another_network_are_refused(version, change):
     change_config(version, **change)
     with pytest.raises(ArchitectureError, match="first "):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 @pytest.mark.parametrize(
@@ -193,14 +192,14 @@ def test_weights_of_another_network_are_refused(version, change):
 def test_a_wrong_field_is_named(version, field, value):
     change_config(version, **{field: value})
     with pytest.raises(ConfigError, match=f"The field {field} in config.json"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 @pytest.mark.parametrize("field", ["model_type", "id2label"])
 def test_a_missing_field_is_named(version, field):
     change_config(version, **{field: ...})
     with pytest.raises(ConfigError, match=f"config.json lacks the field {field}"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 @pytest.mark.parametrize(
@@ -217,9 +216,9 @@ def test_a_missing_field_is_named(version, field):
 def test_a_network_that_cannot_be_built_is_refused(version, change):
     change_config(version, **change)
     with pytest.raises(ConfigError, match="a network that transformers can't build"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 def test_a_kernel_is_never_fetched(version):
     change_config(version, attn_implementation="someone/kernel")
-    assert classifier.load(version, device=CPU).engine == "torch-cpu"
+    assert classifier.load(version, engine=TORCH_CPU).engine == "torch-cpu"

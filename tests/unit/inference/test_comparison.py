@@ -11,7 +11,6 @@ from apps.inference.comparison import (
     Candidates,
     are_finite,
     compare,
-    probabilities,
 )
 
 BOUNDS = Bounds()
@@ -25,6 +24,10 @@ def boxes() -> Candidates:
     sides = torch.rand(200, 2, generator=chance) * 60 + 20
     scores = torch.rand(200, 3, generator=chance)
     return Candidates(scores, torch.cat((corners, corners + sides), dim=1))
+
+
+def of_logits(logits: list[float]) -> Candidates:
+    return Candidates(torch.tensor([logits]).softmax(dim=1))
 
 
 def moved(candidates: Candidates, by: float) -> Candidates:
@@ -82,14 +85,14 @@ def test_the_worst_picture_counts(boxes: Candidates):
     ],
 )
 def test_a_classifiers_answer(other: list[float], agrees: bool):
-    (reference,) = probabilities(torch.tensor([[2.0, 1.0, 0.0]]))
-    (answer,) = probabilities(torch.tensor([other]))
+    reference = of_logits([2.0, 1.0, 0.0])
+    answer = of_logits(other)
     assert keeps(reference, answer) is agrees
 
 
 def test_labels_that_score_the_same_may_change_places():
-    (reference,) = probabilities(torch.tensor([[1.0, 1.0 + 1e-4, 0.0]]))
-    (answer,) = probabilities(torch.tensor([[1.0 + 1e-4, 1.0, 0.0]]))
+    reference = of_logits([1.0, 1.0 + 1e-4, 0.0])
+    answer = of_logits([1.0 + 1e-4, 1.0, 0.0])
     assert compare([reference], [answer], BOUNDS).same_top_1
 
 

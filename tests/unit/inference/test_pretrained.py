@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageClassification
 
 from apps.inference import weights
+from apps.inference.engines import TORCH_CPU
 from apps.inference.exceptions import (
     ArchitectureError,
     ConfigError,
@@ -28,7 +29,6 @@ from .transformers_versions import (
 )
 from .versions import write_json
 
-CPU = torch.device("cpu")
 VIT_RECIPE = {
     "image_processor_type": "ViTImageProcessor",
     "size": {"height": 32, "width": 32},
@@ -96,7 +96,7 @@ def test_loading_reaches_for_no_network(version, detector, network_calls):
         (transformers_detector, detector),
     ):
         change_config(directory, _name_or_path="someone/model")
-        assert len(family.load(directory, device=CPU).predict([frame])) == 1
+        assert len(family.load(directory, engine=TORCH_CPU).predict([frame])) == 1
     assert network_calls == []
 
 
@@ -123,21 +123,23 @@ def test_what_would_look_elsewhere_is_refused(detector, network_calls, changes):
     with pytest.raises(
         ConfigError, match=r"(comes from .* timm|auto_map|quantization|transformers_)"
     ):
-        transformers_detector.load(detector, device=CPU)
+        transformers_detector.load(detector, engine=TORCH_CPU)
     assert network_calls == []
 
 
 def test_a_backbone_of_transformers_is_built_without_a_name(detector, network_calls):
     change_config(detector, backbone_config=..., use_timm_backbone=False)
     with pytest.raises(ArchitectureError):
-        transformers_detector.load(detector, device=CPU)  # the default is a larger one
+        transformers_detector.load(
+            detector, engine=TORCH_CPU
+        )  # the default is a larger one
     assert network_calls == []
 
 
 def test_an_adapter_is_refused(version, network_calls):
     write_json(version / "adapter_config.json", {"base_model_name_or_path": "a/b"})
     with pytest.raises(ConfigError, match="makes this an adapter"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
     assert network_calls == []
 
 
@@ -147,14 +149,14 @@ def test_a_kernel_is_never_fetched(detector, network_calls, where):
     if where == "backbone":
         kernel = {"backbone_config": {**DETECTORS["detr"]["backbone_config"], **kernel}}
     change_config(detector, **kernel)
-    assert transformers_detector.load(detector, device=CPU).engine == "torch-cpu"
+    assert transformers_detector.load(detector, engine=TORCH_CPU).engine == "torch-cpu"
     assert network_calls == []
 
 
 def test_a_package_that_is_not_there_is_named(version):
     change_config(version, model_type="dinat")
     with pytest.raises(ConfigError, match="needs the package natten"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 def in_parts(version: Any) -> None:
@@ -165,10 +167,10 @@ def in_parts(version: Any) -> None:
 
 def test_weights_in_parts_answer_as_in_one(version):
     frame = frame_of(noise(64, 48))
-    [before] = classifier.load(version, device=CPU).predict([frame])
+    [before] = classifier.load(version, engine=TORCH_CPU).predict([frame])
     in_parts(version)
     assert len(list(version.glob("model-*.safetensors"))) > 1
-    [after] = classifier.load(version, device=CPU).predict([frame])
+    [after] = classifier.load(version, engine=TORCH_CPU).predict([frame])
     assert after.classifications == before.classifications
 
 
@@ -177,7 +179,7 @@ def test_a_missing_part_is_named(version):
     part = min(version.glob("model-*.safetensors"))
     part.unlink()
     with pytest.raises(MissingFileError, match=f"no file {part.name}"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 def test_a_part_cut_short_is_named(version):
@@ -185,7 +187,7 @@ def test_a_part_cut_short_is_named(version):
     part = min(version.glob("model-*.safetensors"))
     part.write_bytes(part.read_bytes()[:-1])
     with pytest.raises(CorruptWeightsError, match=part.name):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +201,7 @@ def test_a_part_cut_short_is_named(version):
 def test_weights_that_do_not_fit_are_refused(version, changes, named):
     change_weights(version, **changes)
     with pytest.raises(ArchitectureError, match=f"size: 1, first {named}"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 def test_counts_of_batches_may_be_there_or_not(tmp_path):
@@ -210,14 +212,14 @@ def test_counts_of_batches_may_be_there_or_not(tmp_path):
         tmp_path,
         **{counters[0]: None, "resnet.more.num_batches_tracked": torch.tensor(3)},
     )
-    assert classifier.load(tmp_path, device=CPU).engine == "torch-cpu"
+    assert classifier.load(tmp_path, engine=TORCH_CPU).engine == "torch-cpu"
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused(version, number):
     change_weights(version, **{"classifier.bias": torch.full((6,), number)})
     with pytest.raises(NotFiniteError, match=r"first in classifier\.bias"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 def test_a_recipe_of_another_size_than_the_network_takes_is_refused(version):
@@ -226,7 +228,7 @@ def test_a_recipe_of_another_size_than_the_network_takes_is_refused(version):
         {**VIT_RECIPE, "size": {"height": 48, "width": 40}},
     )
     with pytest.raises(ArchitectureError, match="can't answer a picture of 40 x 48"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)
 
 
 def test_a_recipe_that_fits_frames_of_one_shape_only_is_refused(version):
@@ -235,4 +237,4 @@ def test_a_recipe_that_fits_frames_of_one_shape_only_is_refused(version):
         {**VIT_RECIPE, "size": {"shortest_edge": 32}},
     )
     with pytest.raises(ArchitectureError, match="can't answer a picture of 42 x 32"):
-        classifier.load(version, device=CPU)
+        classifier.load(version, engine=TORCH_CPU)

@@ -17,7 +17,7 @@ from apps.inference.predictors.processors import (
     PROCESSORS,
 )
 from apps.inference.predictors.recipe import Recipe
-from apps.inference.preprocessing import i420_to_rgb, upright
+from apps.inference.preprocessing import Featurize, i420_to_rgb, upright
 from apps.inference.types import Frame
 
 from .pictures import frame_of, noise
@@ -199,8 +199,9 @@ def test_prepares_pictures_as_transformers_does(
     write_json(tmp_path / "preprocessor_config.json", said)
     recipe = Recipe.read(said)
     frame = frame_of(noise(width, height), rotation=rotation)
-    [(numbers, ours)] = recipe.featurize([frame])
+    [(numbers, pictures)] = recipe.batches([frame])
     assert numbers == [0]
+    ours = Featurize(recipe.mean, recipe.std)(pictures)
     theirs = oracle(tmp_path, frame)
     assert ours.shape == theirs.shape
     # In levels of eight bits: neither a shifted pixel nor another filter would pass.
@@ -237,11 +238,11 @@ def test_of_a_narrow_picture_something_is_left(name):
 def test_frames_of_several_shapes_are_batches_of_their_own():
     recipe = Recipe.read(RECIPES["yolos"])
     frames = [frame_of(noise(*size)) for size in ((64, 48), (48, 64), (128, 96))]
-    batches = recipe.featurize(frames)
+    batches = recipe.batches(frames)
     assert [numbers for numbers, _ in batches] == [[0, 2], [1]]
-    for numbers, features in batches:
-        for number, row in zip(numbers, features, strict=True):
-            [(_, alone)] = recipe.featurize([frames[number]])
+    for numbers, pictures in batches:
+        for number, row in zip(numbers, pictures, strict=True):
+            [(_, alone)] = recipe.batches([frames[number]])
             assert torch.equal(row, alone[0])
 
 

@@ -14,6 +14,7 @@ import torch
 
 from apps.inference.conversion import torch_pickle
 from apps.inference.conversion.yolov5_checkpoint import convert
+from apps.inference.engines import TORCH_CPU
 from apps.inference.exceptions import (
     CorruptWeightsError,
     ForeignFileError,
@@ -23,8 +24,6 @@ from apps.inference.exceptions import (
 from apps.inference.predictors import yolov5
 
 from .official import LABELS, checkpoint, official, official_class, refused, save, tiny
-
-CPU = torch.device("cpu")
 
 
 class Calls:
@@ -75,7 +74,7 @@ def test_an_official_name_runs_nothing(path, target):
     network.extra = Calls(official_class("utils.loss.Run"), "rm")  # type: ignore[assignment]
     save(path, checkpoint(network))
     convert(path, target)
-    yolov5.load(target, device=CPU)
+    yolov5.load(target, engine=TORCH_CPU)
 
 
 def test_a_refused_name_is_shown_readably(path, target):

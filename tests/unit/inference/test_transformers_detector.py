@@ -16,6 +16,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.models.yolos.modeling_yolos import YolosObjectDetectionOutput
 
 from apps.inference import weights
+from apps.inference.engines import OPENVINO_F32, TORCH_CPU
 from apps.inference.exceptions import ConfigError, LabelsError
 from apps.inference.predictors import transformers_detector
 from apps.inference.predictors.families import DETECTOR_TYPES
@@ -33,8 +34,6 @@ from apps.inference.types import Detection, Frame
 from .pictures import frame_of, noise
 from .transformers_versions import DETECTORS, write_transformers_detector
 from .versions import FOODS, write_json
-
-CPU = torch.device("cpu")
 
 STRETCHED = {
     "image_processor_type": "RTDetrImageProcessor",
@@ -104,7 +103,7 @@ def oracle(directory: Path, frame: Frame) -> list[tuple[str, float, list[float]]
 def test_finds_what_transformers_finds(tmp_path, model_type):
     write_transformers_detector(tmp_path, model_type, recipe_of(model_type))
     change_config(tmp_path, score_threshold=SCORE_THRESHOLD)
-    predictor = transformers_detector.load(tmp_path, device=CPU)
+    predictor = transformers_detector.load(tmp_path, engine=TORCH_CPU)
     frames = [frame_of(noise(*size), rotation=90) for size in ((320, 240), (180, 320))]
     for frame, prediction in zip(frames, predictor.predict(frames), strict=True):
         assert prediction.classifications == ()
@@ -202,7 +201,7 @@ def test_boxes_are_those_of_the_upright_frame_clipped_to_it(rotation):
     predictor = DetectorPredictor(
         Given(answer),
         Pretrained(nn.Identity(), ["hot dog", "pizza"], recipe, "rt_detr", None),  # type: ignore[arg-type]
-        CPU,
+        TORCH_CPU,
     )
     [prediction] = predictor.predict([frame_of(noise(200, 100), rotation=rotation)])
     assert [
@@ -216,7 +215,7 @@ def test_boxes_are_those_of_the_upright_frame_clipped_to_it(rotation):
 def test_a_batch_is_its_frames_one_by_one_whatever_their_shapes(tmp_path, model_type):
     write_transformers_detector(tmp_path, model_type, recipe_of(model_type))
     change_config(tmp_path, score_threshold=SCORE_THRESHOLD)
-    predictor = transformers_detector.load(tmp_path, device=CPU)
+    predictor = transformers_detector.load(tmp_path, engine=TORCH_CPU)
     assert predictor.engine == "torch-cpu"
     frames = [
         frame_of(noise(*size, seed), rotation=90 * seed)
@@ -235,11 +234,11 @@ def test_a_batch_is_its_frames_one_by_one_whatever_their_shapes(tmp_path, model_
 
 def test_the_threshold_is_a_half_unless_the_configuration_says_another(version):
     frame = frame_of(noise(320, 240))
-    [before] = transformers_detector.load(version, device=CPU).predict([frame])
+    [before] = transformers_detector.load(version, engine=TORCH_CPU).predict([frame])
     config = weights.read_config(version)
     del config["score_threshold"]
     write_json(version / "config.json", config)
-    [after] = transformers_detector.load(version, device=CPU).predict([frame])
+    [after] = transformers_detector.load(version, engine=TORCH_CPU).predict([frame])
     assert after.detections == tuple(
         found for found in before.detections if found.score > 0.5
     )
@@ -250,13 +249,13 @@ def test_the_threshold_is_a_half_unless_the_configuration_says_another(version):
 def test_a_wrong_threshold_is_named(version, value):
     change_config(version, score_threshold=value)
     with pytest.raises(ConfigError, match=r"field score_threshold in config\.json"):
-        transformers_detector.load(version, device=CPU)
+        transformers_detector.load(version, engine=TORCH_CPU)
 
 
 def test_a_classifier_is_no_detector(version):
     change_config(version, model_type="vit")
     with pytest.raises(ConfigError, match="detects objects: conditional_detr, d_fine"):
-        transformers_detector.load(version, device=CPU)
+        transformers_detector.load(version, engine=TORCH_CPU)
 
 
 @pytest.mark.parametrize("model_type", ["rt_detr", "yolos"])
@@ -264,7 +263,7 @@ def test_labels_that_the_weights_do_not_know_are_refused(tmp_path, model_type):
     write_transformers_detector(tmp_path, model_type, recipe_of(model_type))
     change_config(tmp_path, id2label={"0": "hot dog", "1": "pizza"})
     with pytest.raises(LabelsError, match=r"as many labels .* know: 6, not 2"):
-        transformers_detector.load(tmp_path, device=CPU)
+        transformers_detector.load(tmp_path, engine=TORCH_CPU)
 
 
 def test_the_types_are_known_to_transformers_and_to_the_families():
@@ -276,8 +275,23 @@ def test_the_types_are_known_to_transformers_and_to_the_families():
 @pytest.mark.parametrize("model_type", ["rt_detr", "yolos"])
 def test_can_be_traced_for_other_engines(tmp_path, model_type):
     write_transformers_detector(tmp_path, model_type, recipe_of(model_type))
-    predictor = transformers_detector.load(tmp_path, device=CPU)
-    [(_, features)] = predictor._recipe.featurize([frame_of(noise(160, 120))])
-    network = predictor._engine._module
-    program = torch.export.export(network, (features,))
-    torch.testing.assert_close(program.module()(features), network(features))
+    predictor = transformers_detector.load(tmp_path, engine=TORCH_CPU)
+    [(_, pictures)] = predictor._recipe.batches([frame_of(noise(160, 120))])
+    network = predictor._network._engine._module
+    program = torch.export.export(network, (pictures,))
+    torch.testing.assert_close(program.module()(pictures), network(pictures))
+
+
+# What torch traces of it keeps the shape of the first picture; verification sees it.
+@pytest.mark.parametrize("model_type", sorted(DETECTORS.keys() - {"deformable_detr"}))
+def test_openvino_answers_pictures_of_every_shape_as_torch_does(tmp_path, model_type):
+    write_transformers_detector(tmp_path, model_type, recipe_of(model_type))
+    frames = [frame_of(noise(*size)) for size in ((160, 120), (120, 160), (240, 120))]
+    reference, other = (
+        transformers_detector.load(tmp_path, engine=engine).examine(frames)
+        for engine in (TORCH_CPU, OPENVINO_F32)
+    )
+    assert len(reference) == len(frames)
+    for mine, theirs in zip(reference, other, strict=True):
+        torch.testing.assert_close(mine.scores, theirs.scores, atol=1e-3, rtol=0)
+        torch.testing.assert_close(mine.boxes, theirs.boxes, atol=0.1, rtol=0)

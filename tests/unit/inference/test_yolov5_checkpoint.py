@@ -15,6 +15,7 @@ from torch import nn
 
 from apps.inference.conversion import yolov5_checkpoint
 from apps.inference.conversion.yolov5_checkpoint import convert
+from apps.inference.engines import TORCH_CPU
 from apps.inference.exceptions import (
     ArchitectureError,
     ConfigError,
@@ -30,7 +31,6 @@ from .official import LABELS, checkpoint, official, official_class, refused, sav
 from .pictures import frame_of, noise
 
 FIXTURES = sorted((Path(__file__).parents[3] / "../shared/fixtures").glob("*.pt"))
-CPU = torch.device("cpu")
 
 
 def config_in(directory: Path) -> dict[str, Any]:
@@ -102,7 +102,9 @@ def test_every_size_comes_over_whole(depth, width, path, target):
 def test_a_converted_version_predicts(path, target):
     save(path, checkpoint(official(lively(tiny()), LABELS)))
     convert(path, target, input_size=(128, 96))
-    [prediction] = yolov5.load(target, device=CPU).predict([frame_of(noise(160, 120))])
+    [prediction] = yolov5.load(target, engine=TORCH_CPU).predict(
+        [frame_of(noise(160, 120))]
+    )
     assert {found.label for found in prediction.detections} <= set(LABELS)
 
 
@@ -129,7 +131,7 @@ def test_labels_come_from_the_file(names, labels, path, target):
     save(path, checkpoint(official(tiny(), names)))
     convert(path, target)
     assert config_in(target)["labels"] == labels
-    yolov5.load(target, device=CPU)
+    yolov5.load(target, engine=TORCH_CPU)
 
 
 def test_the_average_is_preferred(path, target):
@@ -158,7 +160,7 @@ def test_a_network_alone_will_do(path, target):
 def test_multiples_are_found_where_the_file_lies(depth, width, yaml, path, target):
     save(path, checkpoint(official(tiny(depth, width), LABELS, yaml=yaml)))
     convert(path, target)
-    yolov5.load(target, device=CPU)
+    yolov5.load(target, engine=TORCH_CPU)
 
 
 def test_multiples_are_those_that_the_file_says_where_they_fit(path, target):
@@ -167,7 +169,7 @@ def test_multiples_are_those_that_the_file_says_where_they_fit(path, target):
     convert(path, target)
     config = config_in(target)
     assert (config["depth_multiple"], config["width_multiple"]) == (0.35, 0.124)
-    yolov5.load(target, device=CPU)
+    yolov5.load(target, engine=TORCH_CPU)
 
 
 def test_single_precision_stays_and_noncontiguous_tensors_are_straightened(
@@ -188,7 +190,7 @@ def test_anchors_are_stored_in_pixels(path, target):
     save(path, checkpoint(official(network, LABELS)))
     convert(path, target)
     assert config_in(target)["anchors"] == anchors
-    yolov5.load(target, device=CPU)
+    yolov5.load(target, engine=TORCH_CPU)
 
 
 def test_the_input_size_may_be_chosen(path, target):
@@ -224,7 +226,7 @@ def test_what_training_leaves_in_a_checkpoint_does_no_harm(path, target):
     }
     save(path, checkpoint(network, **rest))
     convert(path, target)
-    yolov5.load(target, device=CPU)
+    yolov5.load(target, engine=TORCH_CPU)
 
 
 def test_training_on_several_cards_makes_no_difference(path, target):
@@ -232,7 +234,7 @@ def test_training_on_several_cards_makes_no_difference(path, target):
     save(path, checkpoint(network))
     assert b"SyncBatchNorm" in path.read_bytes()
     convert(path, target)
-    yolov5.load(target, device=CPU)
+    yolov5.load(target, engine=TORCH_CPU)
 
 
 def test_no_code_of_the_file_is_imported(path, target):
