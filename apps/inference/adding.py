@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from apps.inference import conversion, registry, sources, verification, weights
+from apps.inference import asking, conversion, sources, verification, weights
 from apps.inference.exceptions import DuplicateError, InferenceError
 from apps.inference.models import ModelVersion, RegisteredModel
 from apps.inference.predictors.families import family_of
@@ -34,7 +34,7 @@ def bring_in(version: ModelVersion, told: Told = lambda share, step: None) -> No
     """Turn what was asked for into a verified version.
 
     Args:
-        version: as `registry.request_version` made it; updated in place.
+        version: as `asking.request_version` made it; updated in place.
         told: how far it is (0..1), and what is being done.
 
     Raises:
@@ -48,7 +48,7 @@ def bring_in(version: ModelVersion, told: Told = lambda share, step: None) -> No
             sha256=version.expected_sha256 or None,
             progress=progress.fetching,
         )
-        with _staging(version) as staging:
+        with _staging(version) as staging, _passing(fetched.path):
             progress.at(_FETCHED, "Reading the files.")
             licence = conversion.convert(fetched.path, staging)
             _register(version, staging, fetched.origin, licence or fetched.licence)
@@ -104,7 +104,7 @@ def _failures_written(version: ModelVersion) -> Iterator[None]:
 
 
 def _fail(version: ModelVersion, reason: str) -> None:
-    registry.fail_version(version.pk, reason)
+    asking.fail_version(version.pk, reason)
     version.refresh_from_db()
 
 
@@ -117,6 +117,18 @@ def _staging(version: ModelVersion) -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _passing(path: Path) -> Iterator[None]:
+    """Remove what was only fetched to be read, but never what is somebody's own."""
+    try:
+        yield
+    finally:
+        for name in ("downloads", "uploads"):
+            place = Path(settings.MODELS_DIR) / name
+            if path.is_relative_to(place):
+                shutil.rmtree(place / path.relative_to(place).parts[0])
 
 
 def _register(version: ModelVersion, staging: Path, origin: str, licence: str) -> None:
@@ -156,7 +168,10 @@ def _verify(version: ModelVersion, told: Told) -> None:
     version.state, version.reason = State.VERIFYING, ""
     version.save(update_fields=["state", "reason"])
     outcome = verification.verify(
-        version.path, settings.PREDICTOR_FAMILIES[version.model.family], told
+        version.path,
+        settings.PREDICTOR_FAMILIES[version.model.family],
+        verification.engines_to_try(settings.ENGINE),
+        told,
     )
     figures: dict[str, Any] = outcome.as_json()
     version.state, version.verification = State.VERIFIED, figures

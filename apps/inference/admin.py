@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -166,16 +166,20 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
     def get_fields(
         self, request: HttpRequest, obj: ModelVersion | None = None
-    ) -> Sequence[str]:
+    ) -> tuple[str, ...]:
         return self.fields if obj else AddVersionForm.Meta.fields
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: ModelVersion | None = None
-    ) -> Sequence[str]:
+    ) -> tuple[str, ...]:
         return self.readonly_fields if obj else ()
 
     def get_form(
-        self, request: HttpRequest, obj: ModelVersion | None = None, **options: Any
+        self,
+        request: HttpRequest,
+        obj: ModelVersion | None = None,
+        change: bool = False,
+        **options: Any,
     ) -> type[AddVersionForm]:
         return AddVersionForm
 

@@ -10,7 +10,7 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from apps.inference import registry
+from apps.inference import asking
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion
 
@@ -45,12 +45,12 @@ class AddVersionForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
     def _post_clean(self) -> None:
-        """The version is checked and made by `registry`, not field by field."""
+        """The version is checked and made by `asking`, not field by field."""
         if self.errors:
             return
         source = self.cleaned_data["source"] or f"file:{self._store()}"
         try:
-            self.instance = registry.request_version(
+            self.instance = asking.request_version(
                 self.cleaned_data["name"],
                 source,
                 sha256=self.cleaned_data["expected_sha256"],

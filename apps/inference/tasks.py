@@ -13,7 +13,7 @@ import time
 from celery import shared_task
 from django.conf import settings
 
-from apps.inference import client, registry, worker
+from apps.inference import asking, client, worker
 from apps.inference.answering import answer
 
 SLICE_S = 1.0
@@ -49,4 +49,4 @@ def _have_done(what: str, version_id: int) -> None:
     command = [sys.executable, "manage.py", "models", what, str(version_id)]
     done = subprocess.run(command, cwd=settings.BASE_DIR, check=False)
     if done.returncode < 0:
-        registry.fail_version(version_id, "The process died; is memory short?")
+        asking.fail_version(version_id, "The process died; is memory short?")

@@ -105,14 +105,14 @@ def test_a_graph_is_recorded_once_a_power_of_two_and_replayed():
     assert isinstance(engine, CudaGraphEngine)
     batch = pictures(8, 128, 96)
     single = [engine(picture[None]).clone() for picture in batch]
-    graphs: dict[int, object] = {}
+    graphs: dict[torch.Size, object] = {}
     for count in (8, 3, 1, 4, 7, 8, 2):
         torch.testing.assert_close(
             engine(batch[:count]), torch.cat(single[:count]), rtol=1e-2, atol=0.5
         )
-        for places, recording in engine._recordings.items():
-            assert graphs.setdefault(places, recording) is recording
-    assert sorted(engine._recordings) == [1, 2, 4, 8]
+        for shape, recording in engine._recordings.items():
+            assert graphs.setdefault(shape, recording) is recording
+    assert sorted(shape[0] for shape in engine._recordings) == [1, 2, 4, 8]
 
 
 def test_memory_comes_back_when_an_engine_is_let_go():

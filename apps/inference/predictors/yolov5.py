@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from apps.inference import weights
 from apps.inference.boxes import Kept, cxcywh_to_xyxy, non_max_suppression
 from apps.inference.comparison import Candidates
 from apps.inference.engines.choice import compile_module
+from apps.inference.engines.torch import CPU
 from apps.inference.predictors.fields import Fields
 from apps.inference.predictors.stopwatch import Stopwatch
 from apps.inference.predictors.yolov5_config import YOLOv5Config
@@ -95,13 +97,10 @@ class YOLOv5Predictor:
 
     def examine(self, frames: Sequence[Frame]) -> list[Candidates]:
         """All boxes, for whoever compares engines."""
-        answer = self._engine(stack([self._fit(frame)[0] for frame in frames]))
-        boxes, objectness, scores = (
-            answer.float().cpu().split((4, 1, answer.shape[-1] - 5), -1)
-        )
+        answers = self._engine(stack([self._fit(frame)[0] for frame in frames]))
         return [
-            Candidates(*each)
-            for each in zip(objectness * scores, cxcywh_to_xyxy(boxes), strict=True)
+            Candidates(each[:, 4:5] * each[:, 5:], cxcywh_to_xyxy(each[:, :4]))
+            for each in answers.to(CPU, torch.float32, copy=True)
         ]
 
     def _fit(self, frame: Frame) -> tuple[Image, Letterbox]:

@@ -346,12 +346,42 @@ def test_every_batch_size_that_an_engine_prepares_for_is_warmed_up(
     ("engine", "size"),
     [("scripted", 1), (TORCH_CPU, 1), (OPENVINO, 1), (TORCH_CUDA, 8), (TENSORRT, 8)],
 )
-def test_only_a_gpu_takes_several_frames_at_once(
-    host: ModelHost, engine: str, size: int
+def test_only_a_gpu_takes_several_frames_at_once_where_nobody_has_measured(
+    engine: str, size: int
 ):
-    loaded, _ = host.predict(DEFAULT_DEPLOYMENT, [FRAME])
-    loaded.predictor.engine = engine
-    assert host.batch_size == size
+    assert serving.batch_size_for(ModelVersion(), engine) == size
+
+
+def test_a_version_answers_as_its_verification_chose(db: None, tmp_path: Path):
+    version = register_version(
+        name="boxes", family="yolov5", directory=write_yolov5(tmp_path)
+    )
+    version.engine, version.batch_size = OPENVINO_F32, 2
+    loaded = serving.load_version(version)
+    assert (loaded.predictor.engine, loaded.batch_size) == (OPENVINO_F32, 2)
+    assert serving.batch_size_for(version, TORCH_CPU) == 1
+
+
+def test_a_version_verified_on_a_richer_machine_takes_what_there_is(
+    db: None, tmp_path: Path
+):
+    version = register_version(
+        name="boxes", family="yolov5", directory=write_yolov5(tmp_path)
+    )
+    version.engine, version.batch_size = TENSORRT, 64
+    loaded = serving.load_version(version)
+    assert (loaded.predictor.engine, loaded.batch_size) == (OPENVINO, 1)
+
+
+def test_a_host_takes_as_many_frames_as_its_version_wants(
+    deployment: Deployment,
+):
+    ModelVersion.objects.filter(pk=deployment.active_version_id).update(
+        engine="scripted", batch_size=4
+    )
+    host = ModelHost()
+    host.follow()
+    assert host.batch_size == 4
 
 
 def test_a_host_without_a_model_takes_one_frame_to_say_so():

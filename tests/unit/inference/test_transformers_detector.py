@@ -17,6 +17,7 @@ from transformers.models.yolos.modeling_yolos import YolosObjectDetectionOutput
 
 from apps.inference import weights
 from apps.inference.engines import OPENVINO_F32, TORCH_CPU
+from apps.inference.engines.torch import TorchEngine
 from apps.inference.exceptions import ConfigError, LabelsError
 from apps.inference.predictors import transformers_detector
 from apps.inference.predictors.families import DETECTOR_TYPES
@@ -277,7 +278,9 @@ def test_can_be_traced_for_other_engines(tmp_path, model_type):
     write_transformers_detector(tmp_path, model_type, recipe_of(model_type))
     predictor = transformers_detector.load(tmp_path, engine=TORCH_CPU)
     [(_, pictures)] = predictor._recipe.batches([frame_of(noise(160, 120))])
-    network = predictor._network._engine._module
+    engine = predictor._network._engine
+    assert isinstance(engine, TorchEngine)
+    network = engine._module
     program = torch.export.export(network, (pictures,))
     torch.testing.assert_close(program.module()(pictures), network(pictures))
 

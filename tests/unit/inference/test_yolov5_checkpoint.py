@@ -230,7 +230,8 @@ def test_what_training_leaves_in_a_checkpoint_does_no_harm(path, target):
 
 
 def test_training_on_several_cards_makes_no_difference(path, target):
-    network = nn.SyncBatchNorm.convert_sync_batchnorm(official(tiny(), LABELS))
+    convert_all: Any = nn.SyncBatchNorm.convert_sync_batchnorm
+    network = convert_all(official(tiny(), LABELS))
     save(path, checkpoint(network))
     assert b"SyncBatchNorm" in path.read_bytes()
     convert(path, target)

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from apps.inference import adding, registry, verification
+from apps.inference import adding, asking, verification
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion
 
@@ -57,7 +57,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _add(self, options: dict[str, Any]) -> None:
-        version = registry.request_version(
+        version = asking.request_version(
             options["name"], options["source"], sha256=options["sha256"]
         )
         with _bar() as bar:
@@ -95,7 +95,12 @@ class Command(BaseCommand):
         version = _find(options["name"])
         family = settings.PREDICTOR_FAMILIES[version.model.family]
         with _bar() as bar:
-            measured = verification.verify(version.path, family, bar.tell)
+            measured = verification.verify(
+                version.path,
+                family,
+                verification.engines_to_try(settings.ENGINE),
+                bar.tell,
+            )
         figures = {"model": str(version), "sha256": version.sha256}
         figures |= measured.as_json()
         self._write_figures(figures)
