@@ -51,8 +51,10 @@ def bring_in(version: ModelVersion, told: Told = lambda share, step: None) -> No
         with _staging(version) as staging, _passing(fetched.path):
             progress.at(_FETCHED, "Reading the files.")
             licence = conversion.convert(fetched.path, staging)
+            name = version.version
             _register(version, staging, fetched.origin, licence or fetched.licence)
-        _verify(version, progress.rest_from(_REGISTERED))
+        with _taken_back(version, name):
+            _verify(version, progress.rest_from(_REGISTERED))
 
 
 def verify(version: ModelVersion, told: Told = lambda share, step: None) -> None:
@@ -135,6 +137,8 @@ def _register(version: ModelVersion, staging: Path, origin: str, licence: str) -
     """Give the files their place and the version its name: both by their checksum."""
     sha256 = weights.checksum(staging)
     name, family = sha256[:8], family_of(staging)
+    has_card = (staging / weights.CARD_NAME).exists()
+    card = weights.read_config(staging, weights.CARD_NAME) if has_card else {}
     model = version.model
     if model.family not in {"", family}:
         raise InferenceError(
@@ -153,8 +157,20 @@ def _register(version: ModelVersion, staging: Path, origin: str, licence: str) -
         version.version, version.sha256 = name, sha256
         version.directory = _portable(directory)
         version.source = origin
-        version.card = {"licence": licence}
+        version.card = {**card, "licence": licence or card.get("licence", "")}
         version.save()
+
+
+@contextmanager
+def _taken_back(version: ModelVersion, name: str) -> Iterator[None]:
+    """Undo `_register` where the weights turn out to be no good, for good ones to come."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(version.path, ignore_errors=True)
+        version.version, version.sha256, version.directory = name, "", ""
+        version.save(update_fields=["version", "sha256", "directory"])
+        raise
 
 
 def _portable(directory: Path) -> str:

@@ -60,3 +60,11 @@ def fail_version(version_id: int, reason: str) -> None:
     ModelVersion.objects.filter(pk=version_id).update(
         state=ModelVersion.State.FAILED, reason=reason
     )
+
+
+def fail_unfinished(version_id: int, reason: str) -> None:
+    """The same, unless it has been marked already by whoever knows better."""
+    under_way = {ModelVersion.State.ADDING, ModelVersion.State.VERIFYING}
+    ModelVersion.objects.filter(pk=version_id, state__in=under_way).update(
+        state=ModelVersion.State.FAILED, reason=reason
+    )

@@ -46,7 +46,14 @@ def _have_done(what: str, version_id: int) -> None:
     """In a process of its own: torch's memory goes with it, and what kills it kills
     nothing else.
     """
-    command = [sys.executable, "manage.py", "models", what, str(version_id)]
-    done = subprocess.run(command, cwd=settings.BASE_DIR, check=False)
+    done = subprocess.run(command(what, version_id), cwd=settings.BASE_DIR, check=False)
     if done.returncode < 0:
         asking.fail_version(version_id, "The process died; is memory short?")
+    elif done.returncode:
+        asking.fail_unfinished(
+            version_id, "The process stopped early; the log says why."
+        )
+
+
+def command(what: str, version_id: int) -> list[str]:
+    return [sys.executable, "manage.py", "models", what, str(version_id)]

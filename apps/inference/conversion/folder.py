@@ -10,6 +10,8 @@ from apps.inference.predictors.recipe import RECIPE_NAME
 
 EXPECTED = f"{weights.CONFIG_NAME} and {weights.WEIGHTS_NAME}"
 
+_KEPT = (weights.CONFIG_NAME, weights.INDEX_NAME, weights.CARD_NAME, RECIPE_NAME)
+
 
 def convert(folder: Path, directory: Path) -> None:
     """Copy what a version consists of, and nothing else that lies there.
@@ -20,6 +22,6 @@ def convert(folder: Path, directory: Path) -> None:
     weights.read_config(folder)
     for path in weights.weight_files(folder):
         shutil.copyfile(path, directory / path.name)
-    for name in (weights.CONFIG_NAME, weights.INDEX_NAME, RECIPE_NAME):
+    for name in _KEPT:
         if (folder / name).exists():
             shutil.copyfile(folder / name, directory / name)

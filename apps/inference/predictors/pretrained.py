@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 from transformers import AutoConfig
-from transformers.utils.logging import disable_progress_bar
+from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from apps.inference import weights
 from apps.inference.exceptions import ConfigError
@@ -78,8 +78,9 @@ def load_pretrained(
 
 
 def _build(directory: Path, auto_model: Any, labels_count: int) -> nn.Module:
-    # A worker's log is no terminal.
+    # A worker's log is no terminal, and what counts is refused below, in our words.
     disable_progress_bar()  # type: ignore[no-untyped-call]
+    set_verbosity_error()  # type: ignore[no-untyped-call]
     with _in_our_words():
         config = AutoConfig.from_pretrained(
             directory, local_files_only=True, trust_remote_code=False

@@ -86,13 +86,13 @@ class Command(BaseCommand):
             self._write_figures(version.verification)
 
     def _verify(self, options: dict[str, Any]) -> None:
-        version = _find(options["name"])
+        version = _with_files(_find(options["name"]))
         with _bar() as bar:
             adding.verify(version, bar.tell)
         self._say_outcome(version)
 
     def _bench(self, options: dict[str, Any]) -> None:
-        version = _find(options["name"])
+        version = _with_files(_find(options["name"]))
         family = settings.PREDICTOR_FAMILIES[version.model.family]
         with _bar() as bar:
             measured = verification.verify(
@@ -160,3 +160,9 @@ def _find(name: str) -> ModelVersion:
     if newest is None:
         raise InferenceError(f"No model is called {name}; `models list` shows all.")
     return newest
+
+
+def _with_files(version: ModelVersion) -> ModelVersion:
+    if not version.sha256:
+        raise InferenceError(f"{version} has no files yet.")
+    return version
