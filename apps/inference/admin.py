@@ -10,14 +10,16 @@ from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import ForeignKey, OuterRef, QuerySet, Subquery
 from django.forms import ModelChoiceField, ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from apps.inference import client, services
+from apps.inference import asking, client, services
+from apps.inference.exceptions import InferenceError
 from apps.inference.forms import AddVersionForm
 from apps.inference.models import (
     Activation,
@@ -105,12 +107,16 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 class VersionInline(admin.TabularInline):
     model = ModelVersion
-    fields = readonly_fields = ("version", "registered", "directory", "sha256")
+    fields = readonly_fields = ("version", "shown_state", "registered", "sha256")
     extra = 0
     can_delete = False
     empty_value_display = NOTHING
     show_change_link = True
     registered = when("created_at", "registered")
+
+    @admin.display(description="state")
+    def shown_state(self, version: ModelVersion) -> SafeString:
+        return badge(version.state, version.get_state_display())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
         queryset: QuerySet[ModelVersion] = super().get_queryset(request)
@@ -187,15 +193,39 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, obj: ModelVersion, form: ModelForm, change: bool
     ) -> None:
         ModelVersion.objects.filter(pk=obj.pk).update(added_by=request.user)
-        transaction.on_commit(lambda: client.ask_for(client.BRING_IN_TASK, obj.pk))
+        transaction.on_commit(lambda: self._have_brought_in(request, obj))
+
+    def _have_brought_in(self, request: HttpRequest, version: ModelVersion) -> None:
+        try:
+            client.ask_for(client.BRING_IN_TASK, version.pk)
+        except InferenceError as error:
+            asking.fail_version(version.pk, str(error))
+            messages.error(request, str(error))
+        else:
+            messages.info(
+                request, "The jobs bring it in. Reload this page to see how far it is."
+            )
+
+    def response_add(
+        self, request: HttpRequest, obj: ModelVersion, post_url_continue: Any = None
+    ) -> HttpResponse:
+        """To the version's own page, which says how far it is."""
+        return redirect("admin:inference_modelversion_change", obj.pk)
 
     @admin.action(description="Verify anew", permissions=["add"])
     def verify_anew(
         self, request: HttpRequest, queryset: QuerySet[ModelVersion]
     ) -> None:
-        for version in queryset.exclude(sha256=""):
-            client.ask_for(client.VERIFY_TASK, version.pk)
-        messages.info(request, "The jobs verify them. Reload to see what came of it.")
+        """Those that have files; how far each is, its state says."""
+        try:
+            for version in queryset.exclude(sha256=""):
+                client.ask_for(client.VERIFY_TASK, version.pk)
+        except InferenceError as error:
+            messages.error(request, str(error))
+        else:
+            messages.info(
+                request, "The jobs verify them. Reload to see what came of it."
+            )
 
     @admin.display(description="state", ordering="state")
     def outcome(self, version: ModelVersion) -> SafeString:
@@ -216,27 +246,18 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="figures")
     def figures(self, version: ModelVersion) -> SafeString | str:
-        """The batch curve of every engine, the chosen one marked."""
-        rows = [
-            (
-                f"{engine['engine']} ✓"
-                if engine["engine"] == version.engine
-                else engine["engine"],
-                batch["size"],
-                f"{batch['batch_ms']:.1f} ms",
-                f"{1000 * batch['size'] / batch['batch_ms']:.1f}",
-            )
-            for engine in version.verification.get("engines", ())
-            for batch in engine["batches"]
-        ]
-        if not rows:
+        """The batch curve of every engine, the chosen one marked, or its refusal."""
+        engines = version.verification.get("engines", ())
+        if not engines:
             return NOTHING
+        rows = format_html_join(
+            "", "{}", ((_rows(engine, version.engine),) for engine in engines)
+        )
         return format_html(
-            "<table><thead><tr><th>Engine</th><th>Batch</th><th>Takes</th>"
-            "<th>Pictures/s</th></tr></thead><tbody>{}</tbody></table>",
-            format_html_join(
-                "", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", rows
-            ),
+            '<div class="figures"><table><thead><tr><th>Engine</th><th>Batch</th>'
+            "<th>Takes</th><th>Pictures/s</th></tr></thead>"
+            "<tbody>{}</tbody></table></div>",
+            rows,
         )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
@@ -258,6 +279,27 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     @admin.display(description="card")
     def readable_card(self, version: ModelVersion) -> SafeString | str:
         return readable(version.card)
+
+
+def _rows(engine: dict[str, Any], chosen: str) -> SafeString:
+    name = f"{engine['engine']} ✓" if engine["engine"] == chosen else engine["engine"]
+    if engine["reason"]:
+        return format_html(
+            '<tr><td>{}</td><td colspan="3">{}</td></tr>', name, engine["reason"]
+        )
+    return format_html_join(
+        "",
+        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+        (
+            (
+                name,
+                batch["size"],
+                f"{batch['batch_ms']:.1f} ms",
+                f"{1000 * batch['size'] / batch['batch_ms']:.1f}",
+            )
+            for batch in engine["batches"]
+        ),
+    )
 
 
 class ActivationColumns:

@@ -23,6 +23,7 @@ class AddVersionForm(forms.ModelForm):  # type: ignore[type-arg]
     )
     source = forms.CharField(
         required=False,
+        max_length=1000,
         help_text="hub:OWNER/NAME, https://…, or file:PATH on the machine of the jobs.",
     )
     upload = forms.FileField(
@@ -31,6 +32,7 @@ class AddVersionForm(forms.ModelForm):  # type: ignore[type-arg]
     expected_sha256 = forms.CharField(
         label="SHA-256",
         required=False,
+        max_length=64,
         help_text="What the checksum of the file must be, if you know it.",
     )
 
