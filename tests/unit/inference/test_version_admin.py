@@ -11,7 +11,6 @@ from celery import current_app
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -23,8 +22,9 @@ from apps.inference.models import Deployment, ModelVersion, RegisteredModel
 State = ModelVersion.State
 ADD = "admin:inference_modelversion_add"
 LIST = "admin:inference_modelversion_changelist"
-Post = Callable[..., HttpResponse]
-pytestmark = pytest.mark.django_db
+Post = Callable[..., Any]
+# What is asked of the jobs waits for the commit.
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -40,23 +40,17 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[int]]]:
 
 
 @pytest.fixture
-def post(
-    settings: Settings,
-    tmp_path: Path,
-    django_capture_on_commit_callbacks: Any,
-    admin_client: Client,
-) -> Post:
+def post(settings: Settings, tmp_path: Path, admin_client: Client) -> Post:
     settings.MODELS_DIR = tmp_path
 
-    def send(**fields: Any) -> HttpResponse:
-        with django_capture_on_commit_callbacks(execute=True):
-            return admin_client.post(reverse(ADD), fields)
+    def send(**fields: Any) -> Any:
+        return admin_client.post(reverse(ADD), fields)
 
     return send
 
 
-def content(response: HttpResponse) -> str:
-    return response.content.decode()
+def content(response: Any) -> str:
+    return str(response.content.decode())
 
 
 def page(version: ModelVersion) -> str:
@@ -142,15 +136,13 @@ def test_without_a_queue_the_version_says_so(
 def test_only_who_may_add_adds(
     client: Client,
     jobs: list[tuple[str, list[int]]],
-    django_capture_on_commit_callbacks: Any,
     permissions: list[str],
     may: bool,
 ):
     user = User.objects.create_user("operator", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client.force_login(user)
-    with django_capture_on_commit_callbacks(execute=True):
-        client.post(reverse(ADD), {"name": "mine", "source": "hub:some/thing"})
+    client.post(reverse(ADD), {"name": "mine", "source": "hub:some/thing"})
     assert ModelVersion.objects.exists() is may
     assert bool(jobs) is may
     listed = content(client.get(reverse(LIST)))
