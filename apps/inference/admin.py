@@ -30,6 +30,7 @@ from apps.inference.models import (
 
 NOTHING = "—"
 AGPL = "AGPL-3.0"
+_FIGURES = '<td class="figure">{}</td>' * 3 + "</tr>"
 State = ModelVersion.State
 Column = Callable[[Any, Any], SafeString | str]
 
@@ -142,7 +143,14 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     """Adding one asks for it; the jobs bring it in and verify it."""
 
     form = AddVersionForm
-    list_display = ("name", "outcome", "answers_for", "family", "licence", "registered")
+    list_display = (
+        "name",
+        "outcome",
+        "answers_for",
+        "family",
+        "short_licence",
+        "registered",
+    )
     list_select_related = ("model",)
     list_filter = ("state", "model__family", "model")
     search_fields = ("model__name", "version", "sha256", "source")
@@ -169,6 +177,13 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """With one button: whatever is saved, its own page comes next."""
+        others = ("show_save_and_add_another", "show_save_and_continue")
+        return super().add_view(request, form_url, dict.fromkeys(others, False))
 
     def get_fields(
         self, request: HttpRequest, obj: ModelVersion | None = None
@@ -235,12 +250,18 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         return told(shown, version.reason or step)
 
     @admin.display(description="licence")
-    def licence(self, version: ModelVersion) -> SafeString | str:
+    def short_licence(self, version: ModelVersion) -> SafeString | str:
         licence = version.card.get("licence") or "unknown"
-        if licence != AGPL:
-            return str(licence)
-        return told(
-            badge("warning", AGPL),
+        return badge("warning", AGPL) if licence == AGPL else str(licence)
+
+    @admin.display(description="licence")
+    def licence(self, version: ModelVersion) -> SafeString | str:
+        shown = self.short_licence(version)
+        if version.card.get("licence") != AGPL:
+            return shown
+        return format_html(
+            '{}<div class="aside">{}</div>',
+            shown,
             "Its makers hold that software which uses it must be open under it too.",
         )
 
@@ -282,23 +303,30 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
 
 def _rows(engine: dict[str, Any], chosen: str) -> SafeString:
+    """An engine's curve, or why it was refused, beside what it was loaded for."""
     name = f"{engine['engine']} ✓" if engine["engine"] == chosen else engine["engine"]
     if engine["reason"]:
         return format_html(
             '<tr><td>{}</td><td colspan="3">{}</td></tr>', name, engine["reason"]
         )
-    return format_html_join(
-        "",
-        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+    curve = [
         (
-            (
-                name,
-                batch["size"],
-                f"{batch['batch_ms']:.1f} ms",
-                f"{1000 * batch['size'] / batch['batch_ms']:.1f}",
-            )
-            for batch in engine["batches"]
-        ),
+            batch["size"],
+            f"{batch['batch_ms']:.1f} ms",
+            f"{1000 * batch['size'] / batch['batch_ms']:.1f}",
+        )
+        for batch in engine["batches"]
+    ]
+    cells = [format_html(_FIGURES, *row) for row in curve]
+    loaded = f"loads in {engine['load_s']:.1f} s, {engine['memory_mb']:.0f} MB"
+    first = format_html(
+        '<td rowspan="{}">{}<div class="aside">{}</div></td>',
+        len(curve),
+        name,
+        loaded,
+    )
+    return format_html(
+        "<tr>{}{}", first, format_html_join("<tr>", "{}", ((cell,) for cell in cells))
     )
 
 

@@ -188,13 +188,26 @@ def test_the_page_shows_every_engine_and_why_one_was_refused(
     version.card = {"licence": "AGPL-3.0"}
     version.verification = {
         "engines": [
-            {"engine": "openvino", "reason": "", "batches": [batch]},
+            {
+                "engine": "openvino",
+                "reason": "",
+                "load_s": 2.34,
+                "memory_mb": 56.7,
+                "batches": [batch],
+            },
             {"engine": "torch-cuda", "reason": "It differs.", "batches": []},
         ]
     }
     version.save()
     shown = content(admin_client.get(page(version)))
-    for words in ("openvino ✓", "8.0 ms", "250.0", "It differs.", "must be open"):
+    for words in (
+        "openvino ✓",
+        "loads in 2.3 s, 57 MB",
+        "8.0 ms",
+        "250.0",
+        "It differs.",
+        "must be open",
+    ):
         assert words in shown
 
 
