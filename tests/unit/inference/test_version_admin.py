@@ -183,7 +183,10 @@ def test_the_page_shows_every_engine_and_why_one_was_refused(
     admin_client: Client, scripted_version: Callable[..., ModelVersion]
 ):
     version = scripted_version()
-    batch = {"size": 2, "batch_ms": 8.0, "forward_ms": 6.0}
+    batches = [
+        {"size": 1, "batch_ms": 5.0, "forward_ms": 3.0},
+        {"size": 2, "batch_ms": 8.0, "forward_ms": 6.0},
+    ]
     version.engine = "openvino"
     version.card = {"licence": "AGPL-3.0"}
     version.verification = {
@@ -193,7 +196,7 @@ def test_the_page_shows_every_engine_and_why_one_was_refused(
                 "reason": "",
                 "load_s": 2.34,
                 "memory_mb": 56.7,
-                "batches": [batch],
+                "batches": batches,
             },
             {"engine": "torch-cuda", "reason": "It differs.", "batches": []},
         ]
@@ -209,6 +212,7 @@ def test_the_page_shows_every_engine_and_why_one_was_refused(
         "must be open",
     ):
         assert words in shown
+    assert "&lt;tr" not in shown
 
 
 def test_what_is_not_verified_cannot_be_chosen(

@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.inference.admin import moment
+from apps.inference.columns import moment
 from apps.inference.models import (
     Activation,
     Deployment,
