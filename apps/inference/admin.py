@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import ForeignKey, OuterRef, QuerySet, Subquery
+from django.db.models import ForeignKey, OuterRef, Q, QuerySet, Subquery
 from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from apps.inference import services
 from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, told, when
+from apps.inference.exceptions import NotVerifiedError
 from apps.inference.models import (
     Activation,
     Deployment,
@@ -145,9 +146,11 @@ class DeploymentAdmin(admin.ModelAdmin):
     def formfield_for_foreignkey(
         self, db_field: ForeignKey, request: HttpRequest, **options: Any
     ) -> ModelChoiceField | None:
-        # The name of each choice is its model's and its own.
-        options["queryset"] = ModelVersion.objects.select_related("model").filter(
-            state=State.VERIFIED
+        # The name of each choice is its model's and its own. What is active is one even
+        # while it is verified anew: nobody shall switch by merely saving.
+        can_answer = Q(state=State.VERIFIED) | Q(deployments__isnull=False)
+        options["queryset"] = (
+            ModelVersion.objects.select_related("model").filter(can_answer).distinct()
         )
         options["empty_label"] = None
         return super().formfield_for_foreignkey(db_field, request, **options)
@@ -171,7 +174,12 @@ class DeploymentAdmin(admin.ModelAdmin):
     ) -> None:
         before = Deployment.objects.get(pk=obj.pk)
         user = request.user if request.user.is_authenticated else None
-        if services.activate(before, obj.active_version, user):
+        try:
+            activation = services.activate(before, obj.active_version, user)
+        except NotVerifiedError as error:
+            messages.error(request, str(error))
+            return
+        if activation:
             messages.info(
                 request,
                 f"The workers are loading {obj.active_version}; live sessions change "
