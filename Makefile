@@ -1,6 +1,6 @@
 # Everything that is typed to run, check and test the Emporium.
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test unit integration e2e bench clean
+.PHONY: help setup run check test unit integration e2e gpu bench clean
 
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 WITH_CHROMIUM = CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM
@@ -39,6 +39,9 @@ unit integration: setup ## Only these tests
 
 e2e: setup ## Only the tests in a browser
 	@$(WITH_CHROMIUM) && $(IN_VENV) pytest tests/e2e
+
+gpu: setup ## Only the tests that need an NVIDIA GPU, which `make test` leaves out
+	@$(IN_VENV) pytest tests/gpu
 
 bench: setup ## Measure rate, age and cost; JSON=- prints the JSON alone
 	@$(IN_VENV) python -m bench

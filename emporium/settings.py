@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.inference.engines import AUTO, ENGINES
 from emporium.redis_server import default_port, read_env_file
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -240,11 +241,21 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 
 # --- The Emporium --------------------------------------------------------------------
 
-# A model family is a module with `load(directory) -> Predictor`.
+# A model family is a module with `load(directory, *, engine) -> Predictor`.
 PREDICTOR_FAMILIES = {
     "yolov5": "apps.inference.predictors.yolov5",
     "classifier": "apps.inference.predictors.classifier",
+    "transformers-detector": "apps.inference.predictors.transformers_detector",
 }
+# Where the files of added models lie; nodes that don't share a disk copy it.
+MODELS_DIR = Path(env.str("MODELS_DIR", default="") or VAR_DIR / "models").resolve()
+# What runs the networks: the likely fastest on this machine, unless one is named.
+ENGINE = env.str("EMPORIUM_ENGINE", default=AUTO)
+if ENGINE not in {AUTO, *ENGINES}:
+    raise ImproperlyConfigured(
+        f"EMPORIUM_ENGINE must be {AUTO}, {', '.join(ENGINES[:-1])} or {ENGINES[-1]},"
+        f" not {ENGINE!r}."
+    )
 # A frame older than this when a worker takes it is dropped as expired.
 AGE_BUDGET_MS = integer("AGE_BUDGET_MS", 1000, 50, 60_000)
 # Larger pictures are scaled down, still as I420, before they leave the web process.

@@ -32,8 +32,8 @@ class MarkedPredictor:
         ]
 
 
-def load(directory: Path) -> MarkedPredictor:
-    return MarkedPredictor(yolov5.load(directory))
+def load(directory: Path, *, engine: str | None = None) -> MarkedPredictor:
+    return MarkedPredictor(yolov5.load(directory, engine=engine))
 
 
 def _marker_of(frame: Frame) -> tuple[Detection, ...]:

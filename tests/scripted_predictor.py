@@ -40,7 +40,7 @@ class ScriptedPredictor:
         ]
 
 
-def load(directory: Path) -> ScriptedPredictor:
+def load(directory: Path, *, engine: str | None = None) -> ScriptedPredictor:
     config = weights.read_config(directory)
     if sentence := config.get("fail_on_load"):
         raise InferenceError(sentence)

@@ -2,111 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import ForeignKey, OuterRef, QuerySet, Subquery
+from django.db.models import ForeignKey, OuterRef, Q, QuerySet, Subquery
 from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.dateformat import format as format_date
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
 
 from apps.inference import services
+from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, told, when
+from apps.inference.exceptions import NotVerifiedError
 from apps.inference.models import (
     Activation,
     Deployment,
     ModelVersion,
     RegisteredModel,
 )
+from apps.inference.version_admin import ModelVersionAdmin
 
-NOTHING = "—"
-Column = Callable[[Any, Any], SafeString | str]
+__all__ = [
+    "ActivationAdmin",
+    "DeploymentAdmin",
+    "ModelVersionAdmin",
+    "RegisteredModelAdmin",
+]
 
-
-def moment(at: datetime | None) -> SafeString | str:
-    """A time to the second, in TIME_ZONE, which every page names once."""
-    if at is None:
-        return NOTHING
-    here = timezone.localtime(at)
-    this_year = here.year == timezone.localtime().year
-    words = format_date(here, "j M H:i:s" if this_year else "j M Y H:i:s")
-    return format_html('<time datetime="{}">{}</time>', here.isoformat(), words)
-
-
-def when(name: str, description: str) -> Column:
-    """The column or field that shows a row's time of this name."""
-
-    @admin.display(description=description, ordering=name)
-    def show(admin: Any, row: Any) -> SafeString | str:
-        return moment(getattr(row, name))
-
-    return show
-
-
-def badge(value: str, label: str) -> SafeString:
-    """A state by its label, with a colour for its value."""
-    return format_html('<span class="state state-{}">{}</span>', value, capfirst(label))
-
-
-def told(state: SafeString, reason: str) -> SafeString:
-    """A state, and under it why, where there is a reason."""
-    return (
-        format_html('{}<div class="aside">{}</div>', state, reason) if reason else state
-    )
-
-
-def readable(value: Any) -> SafeString | str:
-    """What JSON holds, as keys and values instead of brackets."""
-    if value in (None, "", [], {}):
-        return NOTHING
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return f"{value:,}"
-        case dict():
-            entries = format_html_join(
-                "",
-                "<dt>{}</dt><dd>{}</dd>",
-                (
-                    (capfirst(str(key).replace("_", " ")), readable(each))
-                    for key, each in value.items()
-                ),
-            )
-            return format_html('<dl class="readable">{}</dl>', entries)
-        case list():
-            return format_html_join(", ", "{}", ((readable(each),) for each in value))
-    return str(value)
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Rows that the system writes: to be seen, not to be made up."""
-
-    empty_value_display = NOTHING
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+State = ModelVersion.State
 
 
 class VersionInline(admin.TabularInline):
     model = ModelVersion
-    fields = readonly_fields = ("version", "registered", "directory", "sha256")
+    fields = readonly_fields = ("version", "shown_state", "registered", "sha256")
     extra = 0
     can_delete = False
     empty_value_display = NOTHING
     show_change_link = True
     registered = when("created_at", "registered")
+
+    @admin.display(description="state")
+    def shown_state(self, version: ModelVersion) -> SafeString:
+        return badge(version.state, version.get_state_display())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
         queryset: QuerySet[ModelVersion] = super().get_queryset(request)
@@ -125,49 +62,6 @@ class RegisteredModelAdmin(ReadOnlyAdmin):
     readonly_fields = ("registered",)
     registered = when("created_at", "registered")
     inlines = (VersionInline,)
-
-
-@admin.register(ModelVersion)
-class ModelVersionAdmin(ReadOnlyAdmin):
-    list_display = ("name", "answers_for", "family", "short_checksum", "registered")
-    list_select_related = ("model",)
-    list_filter = ("model__family", "model")
-    search_fields = ("model__name", "version", "sha256")
-    fields = (
-        "model",
-        "version",
-        "answers_for",
-        "registered",
-        "directory",
-        "sha256",
-        "readable_card",
-    )
-    readonly_fields = ("answers_for", "registered", "readable_card")
-    registered = when("created_at", "registered")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
-        queryset: QuerySet[ModelVersion] = super().get_queryset(request)
-        return queryset.prefetch_related("deployments")
-
-    @admin.display(description="model version", ordering="model__name")
-    def name(self, version: ModelVersion) -> str:
-        return str(version)
-
-    @admin.display(ordering="model__family")
-    def family(self, version: ModelVersion) -> str:
-        return version.model.family
-
-    @admin.display(description="SHA-256")
-    def short_checksum(self, version: ModelVersion) -> str:
-        return version.sha256[:12]
-
-    @admin.display(description="active in")
-    def answers_for(self, version: ModelVersion) -> str:
-        return ", ".join(each.name for each in version.deployments.all()) or NOTHING
-
-    @admin.display(description="card")
-    def readable_card(self, version: ModelVersion) -> SafeString | str:
-        return readable(version.card)
 
 
 class ActivationColumns:
@@ -252,8 +146,12 @@ class DeploymentAdmin(admin.ModelAdmin):
     def formfield_for_foreignkey(
         self, db_field: ForeignKey, request: HttpRequest, **options: Any
     ) -> ModelChoiceField | None:
-        # The name of each choice is its model's and its own.
-        options["queryset"] = ModelVersion.objects.select_related("model")
+        # The name of each choice is its model's and its own. What is active is one even
+        # while it is verified anew: nobody shall switch by merely saving.
+        can_answer = Q(state=State.VERIFIED) | Q(deployments__isnull=False)
+        options["queryset"] = (
+            ModelVersion.objects.select_related("model").filter(can_answer).distinct()
+        )
         options["empty_label"] = None
         return super().formfield_for_foreignkey(db_field, request, **options)
 
@@ -276,7 +174,12 @@ class DeploymentAdmin(admin.ModelAdmin):
     ) -> None:
         before = Deployment.objects.get(pk=obj.pk)
         user = request.user if request.user.is_authenticated else None
-        if services.activate(before, obj.active_version, user):
+        try:
+            activation = services.activate(before, obj.active_version, user)
+        except NotVerifiedError as error:
+            messages.error(request, str(error))
+            return
+        if activation:
             messages.info(
                 request,
                 f"The workers are loading {obj.active_version}; live sessions change "

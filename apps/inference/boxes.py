@@ -6,7 +6,7 @@ caller's affair.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,11 +33,15 @@ def cxcywh_to_xyxy(boxes: Tensor) -> Tensor:
 
 
 def box_iou(boxes: Tensor, others: Tensor) -> Tensor:
-    """Intersection over union of each with each: `xyxy` [N, 4] and [M, 4] to [N, M]."""
-    top_left = torch.maximum(boxes[:, None, :2], others[None, :, :2])
-    bottom_right = torch.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = (bottom_right - top_left).clamp(min=0).prod(dim=2)
-    union = _area(boxes)[:, None] + _area(others)[None, :] - shared
+    """Intersection over union of each with each.
+
+    `xyxy` [..., N, 4] and [..., M, 4] to [..., N, M].
+    """
+    boxes, others = boxes[..., :, None, :], others[..., None, :, :]
+    top_left = torch.maximum(boxes[..., :2], others[..., :2])
+    bottom_right = torch.minimum(boxes[..., 2:], others[..., 2:])
+    shared = (bottom_right - top_left).clamp(min=0).prod(dim=-1)
+    union = _area(boxes) + _area(others) - shared
     return shared / union.clamp(min=torch.finfo(union.dtype).tiny)
 
 
@@ -58,41 +62,105 @@ def non_max_suppression(
         iou_threshold: boxes that overlap a better one by more than this go.
         max_detections: how many an image may keep.
     """
-    # No score exceeds its objectness, so this loses nothing, and of the whole batch
-    # only the few likely boxes leave the device.
-    likely = predictions[..., 4] > score_threshold
-    images = likely.nonzero()[:, 0].cpu()
-    rows = predictions[likely].cpu()
-    return [
-        Kept(*(of_kept[:max_detections] for of_kept in kept))
-        for kept in (
-            _suppress(rows[images == image], score_threshold, iou_threshold)
-            for image in range(len(predictions))
+    if predictions.device.type != "cpu":
+        return suppress_together(
+            predictions,
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
+            max_detections=max_detections,
         )
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite boxes overlap nothing
+        return [
+            _suppress(rows, score_threshold, iou_threshold, max_detections)
+            for rows in predictions.detach().numpy()
+        ]
+
+
+def _suppress(
+    rows: NDArray[Any], score_threshold: float, iou_threshold: float, limit: int
+) -> Kept:
+    """One image on the CPU, in numpy: so little work that torch's threads cost more."""
+    # No score exceeds its objectness, so this loses nothing and leaves little to do.
+    rows = rows[rows[:, 4] > score_threshold]
+    labels = rows[:, 5:].argmax(axis=1)
+    scores = rows[:, 4] * rows[np.arange(len(rows)), 5 + labels]
+    order = (-scores).argsort(kind="stable")[:CANDIDATES]
+    order = order[scores[order] > score_threshold]
+    center, half = rows[order, :2], rows[order, 2:4] / 2
+    corners = np.concatenate((center - half, center + half), axis=1)
+
+    kept = _greedy(corners, labels[order], iou_threshold, limit)
+    return Kept(
+        torch.from_numpy(corners[kept]),
+        torch.from_numpy(scores[order[kept]]),
+        torch.from_numpy(labels[order[kept]]),
+    )
+
+
+def _greedy(
+    corners: NDArray[Any], labels: NDArray[np.int64], iou_threshold: float, limit: int
+) -> list[int]:
+    """Keep the best that waits, send away what it hides, until none waits."""
+    kept: list[int] = []
+    waiting = np.arange(len(corners))
+    areas = (corners[:, 2:] - corners[:, :2]).clip(min=0).prod(axis=1)
+    while waiting.size and len(kept) < limit:
+        best, waiting = waiting[0], waiting[1:]
+        kept.append(int(best))
+        top_left = np.maximum(corners[best, :2], corners[waiting, :2])
+        bottom_right = np.minimum(corners[best, 2:], corners[waiting, 2:])
+        shared = (bottom_right - top_left).clip(min=0).prod(axis=1)
+        union = areas[best] + areas[waiting] - shared
+        hidden = (shared > iou_threshold * union) & (labels[waiting] == labels[best])
+        waiting = waiting[~hidden]
+    return kept
+
+
+def suppress_together(
+    predictions: Tensor,
+    *,
+    score_threshold: float,
+    iou_threshold: float,
+    max_detections: int = 100,
+) -> list[Kept]:
+    """What `non_max_suppression` does, for a whole batch at once, where it lies.
+
+    For a GPU, which likes few large steps: only the boxes that are kept leave it.
+    """
+    label_scores, labels = predictions[..., 5:].max(dim=2)
+    scores = predictions[..., 4] * label_scores
+    scores = scores.where(scores > score_threshold, 0)
+    scores, order = scores.sort(dim=1, descending=True, stable=True)
+    count = min(CANDIDATES, int((scores > 0).sum(dim=1).max()))
+    scores, order = scores[:, :count], order[:, :count]
+    labels = labels.gather(1, order)
+    rows = predictions[..., :4].gather(1, order[..., None].expand(-1, -1, 4))
+    boxes = cxcywh_to_xyxy(rows)
+
+    same = labels[:, :, None] == labels[:, None, :]
+    hides = (same & (box_iou(boxes, boxes) > iou_threshold)).triu(diagonal=1)
+    kept = _unhidden(hides, scores > 0)
+    kept &= kept.cumsum(dim=1) <= max_detections
+    survivors = torch.cat((boxes, scores[..., None], labels[..., None]), dim=2)[kept]
+    counts = kept.sum(dim=1).tolist()
+    return [
+        Kept(found[:, :4], found[:, 4], found[:, 5].long())
+        for found in torch.split(survivors.cpu(), counts)
     ]
 
 
-def _suppress(rows: Tensor, score_threshold: float, iou_threshold: float) -> Kept:
-    label_scores, labels = rows[:, 5:].max(dim=1)
-    scores = rows[:, 4] * label_scores
-    order = scores.argsort(descending=True, stable=True)[:CANDIDATES]
-    order = order[scores[order] > score_threshold]
-    boxes, labels = cxcywh_to_xyxy(rows[order, :4]), labels[order]
+def _unhidden(hides: Tensor, present: Tensor) -> Tensor:
+    """Which boxes no kept box hides; `hides` [B, K, K] is true where row hides column.
 
-    same = labels[:, None] == labels[None, :]
-    hides = (same & (box_iou(boxes, boxes) > iou_threshold)).triu(diagonal=1)
-    kept = torch.from_numpy(_greedy(hides.numpy()))
-    return Kept(boxes[kept], scores[order][kept], labels[kept])
-
-
-def _greedy(hides: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which boxes no kept box hides; `hides` [K, K] is true where row hides column."""
-    kept = np.ones(len(hides), dtype=np.bool_)
-    for row, hidden in enumerate(hides):
-        if kept[row]:
-            kept &= ~hidden
+    A round settles at least the first box that is still unsettled, and as a rule nearly
+    all: what ends is what going through them one by one would say.
+    """
+    kept, before = present, None
+    while before is None or not torch.equal(kept, before):
+        before = kept
+        kept = present & ~(hides & kept[:, :, None]).any(dim=1)
     return kept
 
 
 def _area(boxes: Tensor) -> Tensor:
-    return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(dim=1)
+    return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(dim=-1)

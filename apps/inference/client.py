@@ -16,6 +16,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from apps.inference import presence
 from apps.inference.connections import async_redis
+from apps.inference.exceptions import InferenceError
 from apps.inference.mailbox import Offered, WebMailbox
 from apps.inference.types import Frame
 
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 QUEUE = "gpu"
 DRAIN_TASK = "apps.inference.tasks.drain"
+BRING_IN_TASK = "apps.inference.tasks.bring_in"
+VERIFY_TASK = "apps.inference.tasks.verify"
 
 
 def ring() -> None:
@@ -32,6 +35,20 @@ def ring() -> None:
     except OperationalError as error:
         # The bell's flag expires within a second and the next frame rings again.
         logger.warning("The doorbell could not be rung: %s", error)
+
+
+def ask_for(job: str, version_id: int) -> None:
+    """Have a job done to a model version, on the queue of the jobs.
+
+    Raises:
+        InferenceError: it could not be asked for.
+    """
+    try:
+        current_app.send_task(job, args=[version_id], retry=False)
+    except OperationalError as error:
+        raise InferenceError(
+            "The jobs could not be asked: Redis doesn't answer."
+        ) from error
 
 
 class InferenceClient:

@@ -2,10 +2,26 @@
 
 InferenceError
 ├── NoModelError               a deployment has no loaded model that could answer
+├── EngineError                an engine can't run here, or can't run this network
+├── DuplicateError             the same weights are registered already
+├── VerificationError          a version answers, but not as it must
+├── NotVerifiedError           a version is asked to answer that nobody has verified
+├── SourceError                a model's files can't be had
+│   ├── SourceTextError        the text names no source, or the checksum is none
+│   ├── SourceMissingError     nothing is there by that name
+│   ├── SourceRefusedError     it is there, but not for us
+│   ├── SourceUnreachableError no answer, or half of one: trying again may help
+│   ├── SourceContentError     what is there is no model that we take
+│   ├── SourceChecksumError    the weights aren't those that the checksum is of
+│   └── SourceDiskError        the disk has no room or no right for the download
 └── WeightsError               a model version that can't be trusted or read
     ├── MissingFileError       a file isn't in its folder
     ├── ChecksumError          the weights aren't those that were registered
-    ├── CorruptWeightsError    the weights can't be read as safetensors
+    ├── CorruptWeightsError    the weights are cut short, damaged or in no known format
+    ├── ForeignFileError       a file of another kind than the one asked for
+    ├── UntrustedPickleError   a pickle asks for more than the data of a network
+    ├── StorageError           the version's files can't be written
+    ├── NotFiniteError         a weight is NaN or infinite
     ├── ConfigError            a configuration isn't JSON or lacks a right field
     └── ArchitectureError      the weights belong to another network
         └── LabelsError        the weights answer for more or fewer labels than named
@@ -22,6 +38,54 @@ class NoModelError(InferenceError):
     pass
 
 
+class EngineError(InferenceError):
+    pass
+
+
+class DuplicateError(InferenceError):
+    pass
+
+
+class VerificationError(InferenceError):
+    pass
+
+
+class NotVerifiedError(InferenceError):
+    pass
+
+
+class SourceError(InferenceError):
+    pass
+
+
+class SourceTextError(SourceError):
+    pass
+
+
+class SourceMissingError(SourceError):
+    pass
+
+
+class SourceRefusedError(SourceError):
+    pass
+
+
+class SourceUnreachableError(SourceError):
+    pass
+
+
+class SourceContentError(SourceError):
+    pass
+
+
+class SourceChecksumError(SourceError):
+    pass
+
+
+class SourceDiskError(SourceError):
+    pass
+
+
 class WeightsError(InferenceError):
     pass
 
@@ -35,6 +99,22 @@ class ChecksumError(WeightsError):
 
 
 class CorruptWeightsError(WeightsError):
+    pass
+
+
+class ForeignFileError(WeightsError):
+    pass
+
+
+class UntrustedPickleError(WeightsError):
+    pass
+
+
+class StorageError(WeightsError):
+    pass
+
+
+class NotFiniteError(WeightsError):
     pass
 
 

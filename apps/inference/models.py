@@ -19,7 +19,8 @@ class RegisteredModel(models.Model):
     """A model by name; its versions are what can be run."""
 
     name = models.SlugField(max_length=80, unique=True)
-    family = models.CharField(max_length=40)
+    # Known once the first version's files have been read.
+    family = models.CharField(max_length=40, blank=True)
     description = models.TextField(blank=True)
     licence = models.CharField(max_length=80, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -36,15 +37,40 @@ class ModelVersion(models.Model):
     """A directory of weights that is trusted as long as its checksum holds.
 
     `directory` is absolute, or relative to the checkout so that every node finds it.
+    Only a verified version may answer; `reason` says why one failed. `engine` and
+    `batch_size` are what its verification chose, and `verification` all it measured.
     """
+
+    class State(models.TextChoices):
+        ADDING = "adding"
+        VERIFYING = "verifying"
+        VERIFIED = "verified"
+        FAILED = "failed"
 
     model = models.ForeignKey(
         RegisteredModel, on_delete=models.PROTECT, related_name="versions"
     )
     version = models.CharField(max_length=40)
-    directory = models.CharField(max_length=500)
-    sha256 = models.CharField("SHA-256 of the weights", max_length=64)
+    source = models.CharField(max_length=1000, blank=True)
+    expected_sha256 = models.CharField(max_length=64, blank=True)
+    directory = models.CharField(max_length=500, blank=True)
+    sha256 = models.CharField("SHA-256 of the weights", max_length=64, blank=True)
     card = models.JSONField(default=dict, blank=True)
+    state = models.CharField(max_length=20, choices=State.choices, default=State.ADDING)
+    progress = models.FloatField(default=0)
+    step = models.CharField(max_length=200, blank=True)
+    reason = models.TextField(blank=True)
+    engine = models.CharField(max_length=40, blank=True)
+    batch_size = models.PositiveSmallIntegerField(null=True, blank=True)
+    verification = models.JSONField(default=dict, blank=True)
+    verified_at = models.DateTimeField(null=True, blank=True)
+    added_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -89,7 +115,7 @@ class Activation(models.Model):
     class State(models.TextChoices):
         REQUESTED = "requested"
         SWITCHED = "switched"
-        ROLLED_BACK = "rolled_back", "rolled back"
+        ROLLED_BACK = "rolled_back", "Rolled back"
         FAILED = "failed"
 
     deployment = models.ForeignKey(
@@ -120,4 +146,4 @@ class Activation(models.Model):
         get_latest_by = ["requested_at", "id"]
 
     def __str__(self) -> str:
-        return f"{self.deployment}: {self.to_version} ({self.state})"
+        return f"{self.deployment}: {self.to_version} ({self.get_state_display()})"

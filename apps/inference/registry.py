@@ -24,14 +24,15 @@ def register_version(
 ) -> ModelVersion:
     """Register the weights in `directory` (relative to the checkout, or absolute).
 
-    Registering the same weights again changes nothing; other weights in the same place
-    become a new version, named after their checksum unless told otherwise.
+    They come with this repository, whose tests have verified them. Registering the same
+    weights again changes nothing; other weights in the same place become a new version,
+    named after their checksum unless told otherwise.
 
     Raises:
         WeightsError: the directory holds no weights, or a card that can't be read.
     """
     path = Path(settings.BASE_DIR) / directory
-    sha256 = weights.sha256_of(path / weights.WEIGHTS_NAME)
+    sha256 = weights.checksum(path)
     has_card = (path / weights.CARD_NAME).exists()
     card = weights.read_config(path, weights.CARD_NAME) if has_card else {}
     model, _ = RegisteredModel.objects.update_or_create(
@@ -45,7 +46,12 @@ def register_version(
     registered, _ = ModelVersion.objects.get_or_create(
         model=model,
         version=version or sha256[:8],
-        defaults={"directory": str(directory), "sha256": sha256, "card": card},
+        defaults={
+            "directory": str(directory),
+            "sha256": sha256,
+            "card": card,
+            "state": ModelVersion.State.VERIFIED,
+        },
     )
     return registered
 
@@ -76,7 +82,7 @@ def _follow_new_weights(deployment: Deployment) -> None:
         ModelVersion.objects.filter(
             model=active.model,
             directory=active.directory,
-            sha256=weights.sha256_of(active.path / weights.WEIGHTS_NAME),
+            sha256=weights.checksum(active.path),
         )
         .exclude(pk=active.pk)
         .first()

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from apps.inference.exceptions import NotVerifiedError
 from apps.inference.models import Activation, Deployment, ModelVersion
 
 
@@ -23,10 +24,15 @@ def activate(
 
     Returns:
         The activation to watch, or None when the version is active already.
+
+    Raises:
+        NotVerifiedError: nobody knows whether it would answer.
     """
     locked = Deployment.objects.select_for_update().get(pk=deployment.pk)
     if locked.active_version_id == version.pk:
         return None
+    if version.state != ModelVersion.State.VERIFIED:
+        raise NotVerifiedError(f"{version} has not been verified, so it can't answer.")
     activation = Activation.objects.create(
         deployment=locked,
         from_version_id=locked.active_version_id,

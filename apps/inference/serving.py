@@ -21,6 +21,8 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections, connection
 
 from apps.inference import services, weights
+from apps.inference.engines import AUTO, TENSORRT, TORCH_CUDA
+from apps.inference.engines.choice import available_engines
 from apps.inference.exceptions import InferenceError, NoModelError
 from apps.inference.models import Deployment, ModelVersion
 from apps.inference.types import Frame, Prediction, Predictor
@@ -29,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 FOLLOW_INTERVAL_S = 1.0
 # A small CPU gains nothing from a batch and only waits longer for it; a GPU does.
-BATCH_SIZES = {"torch-cuda": 8}
+BATCH_SIZES = {TORCH_CUDA: 8, TENSORRT: 8}
 WORKER_NAME = f"{platform.node()}:{os.getpid()}"
 
 
@@ -42,6 +44,7 @@ class LoadedVersion:
     version: str
     family: str
     predictor: Predictor
+    batch_size: int
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -65,16 +68,41 @@ def load_version(version: ModelVersion) -> LoadedVersion:
         raise InferenceError(f"No predictor knows the model family {family!r}.")
     weights.verify(version.path, version.sha256)
     module = importlib.import_module(settings.PREDICTOR_FAMILIES[family])
-    predictor = cast(Predictor, module.load(version.path))
-    for count in {1, BATCH_SIZES.get(predictor.engine, 1)}:
+    predictor = cast(Predictor, module.load(version.path, engine=_engine_for(version)))
+    # Engines prepare themselves for each batch size, at most for each power of two.
+    batch_size = count = batch_size_for(version, predictor.engine)
+    while count:
         predictor.predict([_grey_frame()] * count)
+        count //= 2
     return LoadedVersion(
         version_id=version.pk,
         name=version.model.name,
         version=version.version,
         family=family,
         predictor=predictor,
+        batch_size=batch_size,
     )
+
+
+def batch_size_for(version: ModelVersion, engine: str) -> int:
+    """What the version's verification chose, if this is the engine that it chose."""
+    if version.batch_size and engine == version.engine:
+        return version.batch_size
+    return BATCH_SIZES.get(engine, 1)
+
+
+def _engine_for(version: ModelVersion) -> str | None:
+    """What the settings say, else what the version's verification has found fastest.
+
+    It may have been verified on a machine with more engines than this one.
+    """
+    if settings.ENGINE != AUTO:
+        return str(settings.ENGINE)
+    if version.engine in available_engines():
+        return version.engine
+    if version.engine:
+        logger.warning("%s can't run here; %s takes another", version.engine, version)
+    return None
 
 
 def _grey_frame(width: int = 640, height: int = 480) -> Frame:
@@ -109,8 +137,7 @@ class ModelHost:
     @property
     def batch_size(self) -> int:
         """How many frames to take at once."""
-        engines = {loaded.predictor.engine for loaded in self._serving.values()}
-        return max((BATCH_SIZES.get(engine, 1) for engine in engines), default=1)
+        return max((each.batch_size for each in self._serving.values()), default=1)
 
     def predict(
         self, deployment: str, frames: Sequence[Frame]

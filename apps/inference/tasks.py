@@ -1,15 +1,19 @@
 """Celery's entry points. `drain` is the doorbell: it carries no frame.
 
-A slice takes up to about a second, so that the worker keeps answering Celery.
+A slice takes up to about a second, so that the worker keeps answering Celery. The jobs
+are for the queue of that name.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 from celery import shared_task
+from django.conf import settings
 
-from apps.inference import client, worker
+from apps.inference import asking, client, worker
 from apps.inference.answering import answer
 
 SLICE_S = 1.0
@@ -26,3 +30,30 @@ def drain() -> None:
         answer(runtime.redis, mailbox, host, letters)
     if mailbox.must_ring():
         client.ring()
+
+
+@shared_task(name=client.BRING_IN_TASK)
+def bring_in(version_id: int) -> None:
+    _have_done("bring-in", version_id)
+
+
+@shared_task(name=client.VERIFY_TASK)
+def verify(version_id: int) -> None:
+    _have_done("verify-again", version_id)
+
+
+def _have_done(what: str, version_id: int) -> None:
+    """In a process of its own: torch's memory goes with it, and what kills it kills
+    nothing else.
+    """
+    done = subprocess.run(command(what, version_id), cwd=settings.BASE_DIR, check=False)
+    if done.returncode < 0:
+        asking.fail_version(version_id, "The process died; is memory short?")
+    elif done.returncode:
+        asking.fail_unfinished(
+            version_id, "The process stopped early; the log says why."
+        )
+
+
+def command(what: str, version_id: int) -> list[str]:
+    return [sys.executable, "manage.py", "models", what, str(version_id)]

@@ -23,6 +23,7 @@ from apps.inference.exceptions import (
     CorruptWeightsError,
     LabelsError,
     MissingFileError,
+    NotFiniteError,
 )
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
+INDEX_NAME = "model.safetensors.index.json"  # names the parts of weights in several
 CARD_NAME = "card.json"
 
 
@@ -43,13 +45,50 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def checksum(directory: Path) -> str:
+    """The checksum of a version's weights; of several parts, that of all of theirs.
+
+    For parts it is what `sha256sum PARTS | sha256sum` says, sorted by name.
+
+    Raises:
+        MissingFileError, ConfigError
+    """
+    paths = weight_files(directory)
+    if paths == [directory / WEIGHTS_NAME]:
+        return sha256_of(paths[0])
+    lines = "".join(f"{sha256_of(path)}  {path.name}\n" for path in paths)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The safetensors file, or the several that an index names, by name.
+
+    Raises:
+        MissingFileError, ConfigError
+    """
+    whole = directory / WEIGHTS_NAME
+    if whole.is_file() or not (directory / INDEX_NAME).is_file():
+        return [_existing(whole)]
+    parts = read_config(directory, INDEX_NAME).get("weight_map")
+    if (
+        not isinstance(parts, dict)
+        or not parts
+        or not all(map(_is_part, parts.values()))
+    ):
+        raise ConfigError(
+            f"{INDEX_NAME} must say for each tensor which safetensors file beside it"
+            " holds it."
+        )
+    return [_existing(directory / name) for name in sorted(set(parts.values()))]
+
+
 def verify(directory: Path, sha256: str) -> None:
     """Check that the weights are those that were registered.
 
     Raises:
         MissingFileError, ChecksumError
     """
-    if sha256_of(directory / WEIGHTS_NAME) != sha256.lower():
+    if checksum(directory) != sha256.lower():
         raise ChecksumError(
             f"{WEIGHTS_NAME} has changed since it was registered: its checksum differs."
         )
@@ -71,19 +110,37 @@ def read_config(directory: Path, name: str = CONFIG_NAME) -> dict[str, Any]:
 
 
 def load_state_dict(directory: Path) -> dict[str, Tensor]:
-    """All tensors of the version, on the CPU.
+    """All tensors of the version, on the CPU, each of them finite.
 
     Raises:
-        MissingFileError, CorruptWeightsError
+        MissingFileError, CorruptWeightsError, NotFiniteError
     """
-    path = _existing(directory / WEIGHTS_NAME)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise CorruptWeightsError(
-            f"{WEIGHTS_NAME} is cut short or isn't a safetensors file."
-        ) from error
+    tensors: dict[str, Tensor] = {}
+    for path in weight_files(directory):
+        try:
+            with safe_open(path, framework="pt") as file:
+                names = file.keys()
+                tensors |= {name: file.get_tensor(name) for name in names}
+        except SafetensorError as error:
+            raise CorruptWeightsError(
+                f"{path.name} is cut short or isn't a safetensors file."
+            ) from error
+    refuse_not_finite(tensors)
+    return tensors
+
+
+def refuse_not_finite(tensors: Mapping[str, Tensor]) -> None:
+    """A training that went astray leaves weights that answer nothing but NaN.
+
+    Raises:
+        NotFiniteError
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.float().isfinite().all():
+            raise NotFiniteError(
+                f"The weights hold NaN or infinite numbers, first in {name}: they can't"
+                " answer anything."
+            )
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -131,6 +188,15 @@ def refuse_other_labels(*, in_weights: int, in_config: int) -> None:
             f"{CONFIG_NAME} must name as many labels as the weights know:"
             f" {in_weights}, not {in_config}."
         )
+
+
+def _is_part(name: object) -> bool:
+    """Whether it is a file beside the index, not somewhere else on the machine."""
+    return (
+        isinstance(name, str)
+        and name.endswith(".safetensors")
+        and Path(name).name == name
+    )
 
 
 def _existing(path: Path) -> Path:

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from apps.inference import weights
-from apps.inference.boxes import Kept, non_max_suppression
-from apps.inference.engines.torch import best_device, optimise
+from apps.inference.boxes import Kept, cxcywh_to_xyxy, non_max_suppression
+from apps.inference.comparison import Candidates
+from apps.inference.engines.choice import compile_module
+from apps.inference.engines.torch import CPU
 from apps.inference.predictors.fields import Fields
 from apps.inference.predictors.stopwatch import Stopwatch
 from apps.inference.predictors.yolov5_config import YOLOv5Config
@@ -24,11 +26,13 @@ from apps.inference.predictors.yolov5_network import (
     YOLOv5,
 )
 from apps.inference.preprocessing import (
+    Featurize,
     Image,
     Letterbox,
-    featurize,
+    blank,
     i420_to_rgb,
     letterbox,
+    stack,
     upright,
 )
 from apps.inference.types import Box, Detection, Frame, Prediction
@@ -43,11 +47,11 @@ __all__ = [
 ]
 
 
-def load(directory: Path, *, device: torch.device | None = None) -> YOLOv5Predictor:
-    """Build the version in a directory, on CUDA where there is one unless told.
+def load(directory: Path, *, engine: str | None = None) -> YOLOv5Predictor:
+    """Build the version in a directory on the engine of that name, or the likely best.
 
     Raises:
-        WeightsError: with a sentence for the operator.
+        WeightsError, EngineError: with a sentence for the operator.
     """
     fields = Fields(weights.CONFIG_NAME, weights.read_config(directory))
     config = YOLOv5Config.read(fields)
@@ -57,17 +61,21 @@ def load(directory: Path, *, device: torch.device | None = None) -> YOLOv5Predic
         len(config.labels), config.depth_multiple, config.width_multiple, config.anchors
     )
     weights.fill(network, tensors)
-    return YOLOv5Predictor(network, config, device or best_device())
+    return YOLOv5Predictor(network, config, engine)
 
 
 class YOLOv5Predictor:
     """Predicts with a network that answers as `YOLOv5` does in evaluation."""
 
     def __init__(
-        self, network: nn.Module, config: YOLOv5Config, device: torch.device
+        self, network: nn.Module, config: YOLOv5Config, engine: str | None = None
     ) -> None:
         self._config = config
-        self._engine = optimise(network, device)
+        self._engine = compile_module(
+            nn.Sequential(Featurize(), network),
+            stack([blank(config.input_size)]),
+            engine,
+        )
         self.engine = self._engine.name
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
@@ -75,10 +83,9 @@ class YOLOv5Predictor:
             return []
         stopwatch = Stopwatch()
         fitted = [self._fit(frame) for frame in frames]
-        images = [image for image, _ in fitted]
-        features = featurize(images, device=self._engine.device)
+        images = stack([image for image, _ in fitted])
         stopwatch.lap()
-        answer = self._engine(features)
+        answer = self._engine(images)
         stopwatch.lap()
         detections = [
             self._detections(kept, box)
@@ -87,6 +94,14 @@ class YOLOv5Predictor:
         stopwatch.lap()
         timings = stopwatch.timings(len(frames))
         return [Prediction(timings, detections=found) for found in detections]
+
+    def examine(self, frames: Sequence[Frame]) -> list[Candidates]:
+        """All boxes, for whoever compares engines."""
+        answers = self._engine(stack([self._fit(frame)[0] for frame in frames]))
+        return [
+            Candidates(each[:, 4:5] * each[:, 5:], cxcywh_to_xyxy(each[:, :4]))
+            for each in answers.to(CPU, torch.float32, copy=True)
+        ]
 
     def _fit(self, frame: Frame) -> tuple[Image, Letterbox]:
         image = upright(i420_to_rgb(frame), frame.rotation)

@@ -25,6 +25,16 @@ DEFAULT_ANCHORS: Sequence[Sequence[float]] = (
 )
 
 
+def scaled_width(channels: int, multiple: float) -> int:
+    """How many channels a layer has, rounded up to whole eights as officially."""
+    return math.ceil(channels * multiple / 8) * 8
+
+
+def scaled_depth(repeats: int, multiple: float) -> int:
+    """How many bottlenecks a block has: at least one."""
+    return max(round(repeats * multiple), 1)
+
+
 class Conv(nn.Module):
     """Convolution, batch normalisation, SiLU; stride divides the size."""
 
@@ -138,7 +148,7 @@ class Detect(nn.Module):
         raw = [self._by_anchor(c(x)) for c, x in zip(self.m, levels, strict=True)]
         if self.training:
             return raw
-        decoded = map(self._decode, raw, self.anchors, STRIDES)
+        decoded = map(self._decode, raw, self.anchors.unbind(), STRIDES)
         return torch.cat([boxes.flatten(1, 3) for boxes in decoded], dim=1)
 
     def _by_anchor(self, x: Tensor) -> Tensor:
@@ -148,7 +158,11 @@ class Detect(nn.Module):
         return x.permute(0, 1, 3, 4, 2).contiguous()
 
     def _decode(self, raw: Tensor, anchors: Tensor, stride: int) -> Tensor:
-        """Raw maps to (cx, cy, w, h) in input pixels, objectness and label scores."""
+        """Raw maps to (cx, cy, w, h) in input pixels, objectness and label scores.
+
+        Never in half precision, which can't place a box to less than half a pixel.
+        """
+        raw = raw.to(torch.promote_types(raw.dtype, torch.float32))
         height, width = raw.shape[2:4]
         rows, columns = torch.meshgrid(
             torch.arange(height, device=raw.device, dtype=raw.dtype),
@@ -180,10 +194,10 @@ class YOLOv5(nn.Module):
         super().__init__()
 
         def wide(channels: int) -> int:
-            return math.ceil(channels * width_multiple / 8) * 8
+            return scaled_width(channels, width_multiple)
 
         def deep(repeats: int) -> int:
-            return max(round(repeats * depth_multiple), 1)
+            return scaled_depth(repeats, depth_multiple)
 
         c1, c2, c3, c4, c5 = map(wide, (64, 128, 256, 512, 1024))
         layers: dict[int, nn.Module] = {

@@ -5,7 +5,12 @@ import torch
 from torch import Tensor
 
 from apps.inference import boxes as boxes_module
-from apps.inference.boxes import box_iou, cxcywh_to_xyxy, non_max_suppression
+from apps.inference.boxes import (
+    box_iou,
+    cxcywh_to_xyxy,
+    non_max_suppression,
+    suppress_together,
+)
 
 
 def random_predictions(
@@ -52,14 +57,17 @@ def slow_suppression(
     return kept
 
 
+@pytest.mark.parametrize("suppression", [non_max_suppression, suppress_together])
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize(
     ("score_threshold", "iou_threshold", "limit"),
     [(0.25, 0.45, 100), (0.05, 0.1, 100), (0.05, 0.9, 100), (0.1, 0.45, 5)],
 )
-def test_suppression_equals_the_slow_one(seed, score_threshold, iou_threshold, limit):
+def test_suppression_equals_the_slow_one(
+    suppression, seed, score_threshold, iou_threshold, limit
+):
     predictions = random_predictions(seed=seed)
-    [kept] = non_max_suppression(
+    [kept] = suppression(
         predictions,
         score_threshold=score_threshold,
         iou_threshold=iou_threshold,
@@ -116,6 +124,44 @@ def test_a_batch_is_its_images_one_by_one():
     assert [len(kept.scores) > 0 for kept in batch] == [True, True, False, True]
     single = [suppress(image[None])[0] for image in predictions]
     torch.testing.assert_close(batch, single)
+
+
+@pytest.mark.parametrize("images", [1, 2, 5])
+def test_together_is_one_after_the_other(images):
+    predictions = random_predictions(count=400, labels=7, images=images, seed=6)
+    predictions[images - 1, :, 4] *= 0.1  # an image with nearly nothing in it
+    predictions[0, :20] = predictions[0, 0]  # equals, of which the first is kept
+    predictions[0, 20, 4] = torch.nan
+    together = suppress_together(predictions, score_threshold=0.1, iou_threshold=0.45)
+    torch.testing.assert_close(together, suppress(predictions))
+
+
+def test_together_nothing_is_found_in_pictures_of_nothing():
+    for kept in suppress_together(
+        torch.zeros(2, 10, 7), score_threshold=0.1, iou_threshold=0.45
+    ):
+        assert kept.boxes.shape == (0, 4)
+        assert kept.scores.shape == kept.labels.shape == (0,)
+        assert kept.labels.dtype == torch.int64
+
+
+def test_a_long_row_of_boxes_that_hide_their_next_is_thinned_out():
+    # Each hides the next alone, so who is kept depends on all before.
+    row = torch.tensor([[50.0, 50, 40, 40, 1, 0.9]]).repeat(40, 1)
+    row[:, 0] += 12 * torch.arange(40)
+    row[:, 5] -= 0.01 * torch.arange(40)
+    for suppression in (non_max_suppression, suppress_together):
+        [kept] = suppression(row[None], score_threshold=0.1, iou_threshold=0.45)
+        torch.testing.assert_close(kept.boxes[:, 0], row[::2, 0] - 20)
+
+
+def test_boxes_without_end_disturb_no_other():
+    predictions = random_predictions(count=10)
+    sane = suppress(predictions)
+    endless = torch.full((1, 1, 8), torch.inf, dtype=torch.float64)
+    endless[..., 4:] = torch.tensor([0.9, 0.0, 0.0, 0.5])
+    [kept] = suppress(torch.cat((predictions, endless), 1))
+    assert len(kept.scores) == len(sane[0].scores) + 1
 
 
 def test_nothing_found_is_empty_tensors():

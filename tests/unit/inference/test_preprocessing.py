@@ -6,10 +6,12 @@ import torch
 
 from apps.inference.preprocessing import (
     PADDING,
+    Featurize,
     featurize,
     i420_to_rgb,
     letterbox,
     resize_center_crop,
+    stack,
     upright,
 )
 from apps.inference.types import Box, Frame
@@ -156,6 +158,17 @@ def test_featurize_normalises_each_channel():
         [plain(4, 2, colour=RED)], mean=(0.5, 0.25, 0.0), std=(0.25, 0.5, 1.0)
     )
     torch.testing.assert_close(features[0, :, 0, 0], torch.tensor([2.0, -0.5, 0.0]))
+
+
+def test_features_are_as_precise_as_the_network_and_lie_with_their_channels_last():
+    pictures = stack([plain(4, 2, colour=RED)] * 2)
+    assert (pictures.shape, pictures.dtype) == ((2, 2, 4, 3), torch.uint8)
+    features = Featurize().half()(pictures)
+    assert features.dtype == torch.float16
+    assert features.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(
+        features[0, :, 0, 0], torch.tensor([1.0, 0.0, 0.0]).half()
+    )
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connections
 
+from apps.inference.exceptions import NotVerifiedError
 from apps.inference.models import Activation, Deployment, ModelVersion
 from apps.inference.services import activate, confirm_activation, roll_back
 
@@ -49,6 +50,19 @@ def test_activating_is_a_wish_with_a_record(
     assert activation.from_version == versions[0]
     assert activation.requested_by == operator
     assert (activation.state, activation.finished_at) == (State.REQUESTED, None)
+
+
+@pytest.mark.parametrize(
+    "state", sorted(set(ModelVersion.State) - {ModelVersion.State.VERIFIED})
+)
+def test_what_is_not_verified_is_not_activated(
+    deployment: Deployment, versions: list[ModelVersion], state: ModelVersion.State
+):
+    versions[1].state = state
+    with pytest.raises(NotVerifiedError, match=f"^{versions[1]} has not been verified"):
+        activate(deployment, versions[1])
+    assert active(deployment) == versions[0]
+    assert history(deployment) == []
 
 
 def test_activating_what_is_active_is_no_news(

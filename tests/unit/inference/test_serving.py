@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +16,14 @@ from django.db import OperationalError, connection
 from pytest_django import Settings
 
 from apps.inference import serving
-from apps.inference.exceptions import NoModelError
+from apps.inference.engines import (
+    OPENVINO,
+    OPENVINO_F32,
+    TENSORRT,
+    TORCH_CPU,
+    TORCH_CUDA,
+)
+from apps.inference.exceptions import EngineError, NoModelError
 from apps.inference.models import (
     DEFAULT_DEPLOYMENT,
     Activation,
@@ -26,9 +33,11 @@ from apps.inference.models import (
 from apps.inference.registry import register_version
 from apps.inference.services import activate
 from apps.inference.serving import ModelHost
-from apps.inference.types import Frame
+from apps.inference.types import Frame, Prediction
 from bench.processes import wait_until
 from tests import scripted_predictor
+
+from .versions import write_yolov5
 
 State = Activation.State
 FRAME = Frame("a session", 0, 64, 48, b"\x80" * (64 * 48 * 3 // 2))
@@ -296,15 +305,83 @@ def test_what_the_database_could_not_take_is_told_later(
     assert outcome(deployment)[0] == state
 
 
-@pytest.mark.parametrize(
-    ("engine", "size"), [("scripted", 1), ("torch-cpu", 1), ("torch-cuda", 8)]
-)
-def test_only_a_gpu_takes_several_frames_at_once(
-    host: ModelHost, engine: str, size: int
+@pytest.mark.parametrize("engine", [OPENVINO_F32, TORCH_CPU])
+def test_a_version_is_loaded_on_the_engine_of_the_settings(
+    db: None, settings: Settings, tmp_path: Path, engine: str
 ):
-    loaded, _ = host.predict(DEFAULT_DEPLOYMENT, [FRAME])
-    loaded.predictor.engine = engine
-    assert host.batch_size == size
+    version = register_version(
+        name="boxes", family="yolov5", directory=write_yolov5(tmp_path)
+    )
+    settings.ENGINE = engine
+    assert serving.load_version(version).describe()["engine"] == engine
+
+
+def test_an_engine_that_is_not_there_keeps_a_version_out_with_a_sentence(
+    db: None, settings: Settings, tmp_path: Path
+):
+    version = register_version(
+        name="boxes", family="yolov5", directory=write_yolov5(tmp_path)
+    )
+    settings.ENGINE = TENSORRT
+    with pytest.raises(EngineError, match=r"^The engine tensorrt can't run here: "):
+        serving.load_version(version)
+
+
+def test_every_batch_size_that_an_engine_prepares_for_is_warmed_up(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+):
+    batches: list[int] = []
+
+    def predict(self: object, frames: Sequence[Frame]) -> list[Prediction]:
+        batches.append(len(frames))
+        return []
+
+    monkeypatch.setattr(scripted_predictor.ScriptedPredictor, "predict", predict)
+    monkeypatch.setitem(serving.BATCH_SIZES, "scripted", 8)
+    serving.load_version(deployment.active_version)
+    assert sorted(batches) == [1, 2, 4, 8]
+
+
+@pytest.mark.parametrize(
+    ("engine", "size"),
+    [("scripted", 1), (TORCH_CPU, 1), (OPENVINO, 1), (TORCH_CUDA, 8), (TENSORRT, 8)],
+)
+def test_only_a_gpu_takes_several_frames_at_once_where_nobody_has_measured(
+    engine: str, size: int
+):
+    assert serving.batch_size_for(ModelVersion(), engine) == size
+
+
+def test_a_version_answers_as_its_verification_chose(db: None, tmp_path: Path):
+    version = register_version(
+        name="boxes", family="yolov5", directory=write_yolov5(tmp_path)
+    )
+    version.engine, version.batch_size = OPENVINO_F32, 2
+    loaded = serving.load_version(version)
+    assert (loaded.predictor.engine, loaded.batch_size) == (OPENVINO_F32, 2)
+    assert serving.batch_size_for(version, TORCH_CPU) == 1
+
+
+def test_a_version_verified_on_a_richer_machine_takes_what_there_is(
+    db: None, tmp_path: Path
+):
+    version = register_version(
+        name="boxes", family="yolov5", directory=write_yolov5(tmp_path)
+    )
+    version.engine, version.batch_size = TENSORRT, 64
+    loaded = serving.load_version(version)
+    assert (loaded.predictor.engine, loaded.batch_size) == (OPENVINO, 1)
+
+
+def test_a_host_takes_as_many_frames_as_its_version_wants(
+    deployment: Deployment,
+):
+    ModelVersion.objects.filter(pk=deployment.active_version_id).update(
+        engine="scripted", batch_size=4
+    )
+    host = ModelHost()
+    host.follow()
+    assert host.batch_size == 4
 
 
 def test_a_host_without_a_model_takes_one_frame_to_say_so():
@@ -319,7 +396,9 @@ class SlowLoading(ModuleType):
         self.is_loading = threading.Event()
         self.may_end = threading.Event()
 
-    def load(self, directory: Path) -> scripted_predictor.ScriptedPredictor:
+    def load(
+        self, directory: Path, *, engine: str | None = None
+    ) -> scripted_predictor.ScriptedPredictor:
         self.is_loading.set()
         assert self.may_end.wait(60)
         return scripted_predictor.load(directory)

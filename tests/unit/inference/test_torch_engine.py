@@ -2,17 +2,14 @@ from __future__ import annotations
 
 import copy
 
-import pytest
 import torch
 from torch import nn
 from transformers import ResNetConfig, ResNetForImageClassification
 
-from apps.inference.engines.torch import best_device, optimise
+from apps.inference.engines.torch import CPU, TorchEngine, build, optimise
 from apps.inference.predictors.yolov5 import YOLOv5
 
 from .networks import lively
-
-CPU = torch.device("cpu")
 
 
 def normalisations(module: nn.Module) -> int:
@@ -23,7 +20,7 @@ def test_answers_as_the_module_does_in_evaluation():
     network = lively(YOLOv5(3, 0.33, 0.125)).double()
     images = torch.rand(2, 3, 64, 96, dtype=torch.float64)
     expected = copy.deepcopy(network)(images).detach()
-    engine = optimise(network.train(), CPU)
+    engine = build(network.train(), images, False)
     assert normalisations(network) == 0
     torch.testing.assert_close(engine(images), expected)
 
@@ -36,7 +33,7 @@ def test_fuses_the_networks_of_transformers_without_changing_them():
     images = torch.rand(4, 3, 32, 32, dtype=torch.float64)
     network(images)  # statistics of its own
     expected = copy.deepcopy(network).eval()(images).logits.detach()
-    engine = optimise(Unpacked(network), CPU)
+    engine = build(Unpacked(network), images, False)
     assert normalisations(network) == 0
     torch.testing.assert_close(engine(images), expected)
 
@@ -58,13 +55,7 @@ def test_leaves_a_normalisation_alone_that_follows_no_convolution():
 
 
 def test_keeps_no_graph_and_says_its_name():
-    engine = optimise(nn.Conv2d(3, 2, 1), CPU)
+    engine = TorchEngine(optimise(nn.Conv2d(3, 2, 1), CPU))
     assert engine(torch.rand(1, 3, 4, 4)).is_inference()
     assert engine.name == "torch-cpu"
     assert engine.device == CPU
-
-
-@pytest.mark.parametrize(("available", "kind"), [(True, "cuda"), (False, "cpu")])
-def test_the_best_device_is_a_gpu_where_there_is_one(monkeypatch, available, kind):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
-    assert best_device().type == kind

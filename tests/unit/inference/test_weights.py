@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +21,7 @@ from apps.inference.exceptions import (
     CorruptWeightsError,
     InferenceError,
     MissingFileError,
+    NotFiniteError,
     WeightsError,
 )
 
@@ -107,6 +112,72 @@ def test_weights_cut_short_are_refused(version, kept):
 def test_a_pickle_in_disguise_is_refused(version):
     torch.save(nn.Linear(3, 2).state_dict(), version / "model.safetensors")
     with pytest.raises(CorruptWeightsError, match="isn't a safetensors file"):
+        weights.load_state_dict(version)
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """A version in two files, as transformers writes what is large."""
+    for name, tensors in (
+        ("b.safetensors", {"weight": torch.ones(2)}),
+        ("a.safetensors", {"bias": torch.zeros(2)}),
+    ):
+        save_file(tensors, tmp_path / name)
+    write_index(tmp_path, {"weight": "b.safetensors", "bias": "a.safetensors"})
+    return tmp_path
+
+
+def write_index(directory: Path, weight_map: Any) -> None:
+    index = json.dumps({"metadata": {}, "weight_map": weight_map})
+    (directory / "model.safetensors.index.json").write_text(index)
+
+
+def test_weights_in_parts_come_back_as_one(parts):
+    assert weights.load_state_dict(parts).keys() == {"weight", "bias"}
+
+
+def test_weights_in_parts_verify_until_one_changes(parts):
+    lines = "".join(
+        f"{hashlib.sha256((parts / name).read_bytes()).hexdigest()}  {name}\n"
+        for name in ("a.safetensors", "b.safetensors")
+    )
+    sha256 = weights.checksum(parts)
+    assert sha256 == hashlib.sha256(lines.encode()).hexdigest()
+    weights.verify(parts, sha256)
+    save_file({"bias": torch.ones(2)}, parts / "a.safetensors")
+    with pytest.raises(ChecksumError):
+        weights.verify(parts, sha256)
+
+
+def test_weights_in_one_file_have_its_checksum(version):
+    path = version / "model.safetensors"
+    assert weights.checksum(version) == weights.sha256_of(path)
+
+
+@pytest.mark.parametrize(
+    "weight_map",
+    [
+        None,
+        {},
+        [],
+        {"weight": 3},
+        {"weight": "../a.safetensors"},
+        {"weight": "/etc/a.safetensors"},
+        {"weight": "a.bin"},
+    ],
+)
+def test_an_index_of_files_elsewhere_is_refused(parts, weight_map):
+    write_index(parts, weight_map)
+    with pytest.raises(ConfigError, match="safetensors file beside it"):
+        weights.load_state_dict(parts)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_weights_that_are_no_numbers_are_refused(version, number, dtype):
+    tensors = {"good": torch.ones(3), "lost": torch.tensor([1, number], dtype=dtype)}
+    save_file(tensors, version / "model.safetensors")
+    with pytest.raises(NotFiniteError, match="NaN or infinite numbers, first in lost"):
         weights.load_state_dict(version)
 
 

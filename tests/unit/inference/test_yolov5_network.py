@@ -130,3 +130,13 @@ def test_decodes_the_maps_it_gives_in_training():
 def test_expects_few_objects_before_it_has_learned():
     raw = YOLOv5(2, width_multiple=0.125).train()(torch.rand(1, 3, 64, 64))
     assert all(level[..., 4].sigmoid().mean() < 0.05 for level in raw)
+
+
+def test_half_the_precision_costs_no_box_its_place():
+    torch.manual_seed(0)
+    network = YOLOv5(3, 0.33, 0.125).eval()  # says little, so only places are told
+    images = torch.rand(1, 3, 64, 1024)
+    answer = network(images)
+    half = network.half()(images.half())
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half[..., :4], answer[..., :4], rtol=2e-3, atol=0.05)

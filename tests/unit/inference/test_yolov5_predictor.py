@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from apps.inference.engines import TORCH_CPU
 from apps.inference.exceptions import ArchitectureError, ConfigError, LabelsError
 from apps.inference.predictors import yolov5
 from apps.inference.predictors.fields import Fields
@@ -17,7 +18,6 @@ from apps.inference.types import Box, Frame, Prediction
 from .pictures import RED, frame_of, noise, plain, with_rectangle
 from .versions import YOLOV5_CONFIG, write_json, write_yolov5
 
-CPU = torch.device("cpu")
 CONFIG = YOLOv5Config.read(Fields("config.json", YOLOV5_CONFIG))
 
 
@@ -56,7 +56,7 @@ BOX = Box(64, 48, 160, 96)
 @pytest.mark.parametrize(("width", "height"), [(320, 240), (240, 320), (400, 124)])
 def test_boxes_are_in_pixels_of_the_upright_frame(width, height, rotation):
     frame = frame_of(with_rectangle(plain(width, height), BOX, RED), rotation=rotation)
-    [prediction] = YOLOv5Predictor(SeesRed(), CONFIG, CPU).predict([frame])
+    [prediction] = YOLOv5Predictor(SeesRed(), CONFIG, TORCH_CPU).predict([frame])
     [detection] = prediction.detections
     pixel = max(width / 128, height / 96)  # one of the input, in the frame
     found = detection.box
@@ -72,14 +72,14 @@ def test_frames_of_a_batch_may_differ_and_keep_their_order():
         frame_of(plain(64, 48)),
         frame_of(with_rectangle(plain(480, 640), BOX, RED), rotation=90),
     ]
-    predictions = YOLOv5Predictor(SeesRed(), CONFIG, CPU).predict(frames)
+    predictions = YOLOv5Predictor(SeesRed(), CONFIG, TORCH_CPU).predict(frames)
     assert [len(prediction.detections) for prediction in predictions] == [1, 0, 1]
     for prediction in (predictions[0], predictions[2]):
         assert prediction.detections[0].box.x1 == pytest.approx(BOX.x1, abs=10)
 
 
 def test_no_frames_no_predictions():
-    assert YOLOv5Predictor(SeesRed(), CONFIG, CPU).predict([]) == []
+    assert YOLOv5Predictor(SeesRed(), CONFIG, TORCH_CPU).predict([]) == []
 
 
 def test_boxes_end_at_the_frame_and_those_in_the_padding_vanish():
@@ -89,7 +89,7 @@ def test_boxes_end_at_the_frame_and_those_in_the_padding_vanish():
         [20, 8, 10, 10, 0.9, 0.8, 0.0],  # above it
         [64, 24, 20, 20, 0.9, 0.0, 0.7],  # half above
     )
-    [prediction] = YOLOv5Predictor(network, CONFIG, CPU).predict(
+    [prediction] = YOLOv5Predictor(network, CONFIG, TORCH_CPU).predict(
         [frame_of(plain(320, 120))]
     )
     assert [(found.box, found.label) for found in prediction.detections] == [
@@ -107,7 +107,7 @@ def test_thresholds_are_those_of_the_version():
     frame = frame_of(plain(320, 240))
 
     def scores(config: YOLOv5Config) -> list[float]:
-        [prediction] = YOLOv5Predictor(network, config, CPU).predict([frame])
+        [prediction] = YOLOv5Predictor(network, config, TORCH_CPU).predict([frame])
         return [round(found.score, 3) for found in prediction.detections]
 
     assert scores(CONFIG) == [0.8, 0.3]
@@ -116,7 +116,7 @@ def test_thresholds_are_those_of_the_version():
 
 
 def test_timings_share_the_batch():
-    predictor = YOLOv5Predictor(SeesRed(), CONFIG, CPU)
+    predictor = YOLOv5Predictor(SeesRed(), CONFIG, TORCH_CPU)
     frame = frame_of(plain(64, 48))
     one, two = predictor.predict([frame, frame])
     assert one.timings == two.timings
@@ -150,31 +150,31 @@ def assert_close(some: Prediction, others: Prediction) -> None:
 
 
 def test_a_batch_is_its_frames_one_by_one(version):
-    predictor = yolov5.load(version, device=CPU)
+    predictor = yolov5.load(version, engine=TORCH_CPU)
     batch = predictor.predict(frames())
     for frame, prediction in zip(frames(), batch, strict=True):
         assert_close(prediction, predictor.predict([frame])[0])
 
 
 def test_what_is_loaded_answers_with_the_saved_weights(version):
-    predictor = yolov5.load(version, device=CPU)
+    predictor = yolov5.load(version, engine=TORCH_CPU)
     assert predictor.engine == "torch-cpu"
     [prediction] = predictor.predict(frames()[:1])
-    [again] = yolov5.load(version, device=CPU).predict(frames()[:1])
+    [again] = yolov5.load(version, engine=TORCH_CPU).predict(frames()[:1])
     assert prediction.detections == again.detections
     assert {found.label for found in prediction.detections} <= {"hot dog", "pizza"}
     assert all(0.25 < found.score <= 1 for found in prediction.detections)
 
 
 def test_weights_may_be_stored_in_half_precision(version):
-    single = yolov5.load(version, device=CPU).predict(frames()[:1])
+    single = yolov5.load(version, engine=TORCH_CPU).predict(frames()[:1])
     path = version / "model.safetensors"
     tensors = {
         name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in load_file(path).items()
     }
     save_file(tensors, path)
-    half = yolov5.load(version, device=CPU).predict(frames()[:1])
+    half = yolov5.load(version, engine=TORCH_CPU).predict(frames()[:1])
     best, rounded = single[0].detections[0], half[0].detections[0]
     assert rounded.score == pytest.approx(best.score, abs=0.05)
 
@@ -209,7 +209,7 @@ WRONG_FIELDS = [
 def test_a_wrong_field_is_named(version, field, value):
     write_json(version / "config.json", {**YOLOV5_CONFIG, field: value})
     with pytest.raises(ConfigError, match=f"The field {field} in config.json must be "):
-        yolov5.load(version, device=CPU)
+        yolov5.load(version, engine=TORCH_CPU)
 
 
 @pytest.mark.parametrize("field", YOLOV5_CONFIG)
@@ -217,24 +217,24 @@ def test_a_missing_field_is_named(version, field):
     config = {name: said for name, said in YOLOV5_CONFIG.items() if name != field}
     write_json(version / "config.json", config)
     with pytest.raises(ConfigError, match=f"lacks the field {field}"):
-        yolov5.load(version, device=CPU)
+        yolov5.load(version, engine=TORCH_CPU)
 
 
 def test_labels_that_the_weights_do_not_know_are_refused(version):
     config = {**YOLOV5_CONFIG, "labels": ["hot dog", "pizza", "donut"]}
     write_json(version / "config.json", config)
     with pytest.raises(LabelsError, match=r"as many labels .* know: 2, not 3"):
-        yolov5.load(version, device=CPU)
+        yolov5.load(version, engine=TORCH_CPU)
 
 
 @pytest.mark.parametrize("change", [{"depth_multiple": 1.0}, {"width_multiple": 0.25}])
 def test_weights_of_another_network_are_refused(version, change):
     write_json(version / "config.json", {**YOLOV5_CONFIG, **change})
     with pytest.raises(ArchitectureError, match=r"first model\.\d+"):
-        yolov5.load(version, device=CPU)
+        yolov5.load(version, engine=TORCH_CPU)
 
 
 def test_weights_without_a_head_are_refused(version):
     save_file({"some": torch.zeros(1)}, version / "model.safetensors")
     with pytest.raises(ArchitectureError, match="missing"):
-        yolov5.load(version, device=CPU)
+        yolov5.load(version, engine=TORCH_CPU)

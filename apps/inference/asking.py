@@ -1,0 +1,70 @@
+"""Writing down that a model version is wanted, and that nothing came of it.
+
+What a web process may do about models: it reads no weights, so it needs no torch.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_slug
+from django.db import transaction
+
+from apps.inference import sources
+from apps.inference.exceptions import InferenceError
+from apps.inference.models import ModelVersion, RegisteredModel
+
+
+def request_version(
+    name: str,
+    source: str,
+    *,
+    sha256: str = "",
+    added_by: AbstractBaseUser | None = None,
+) -> ModelVersion:
+    """Write down that a version of a model is wanted; `adding.bring_in` gets it.
+
+    Args:
+        name: of the model, which may be registered already.
+        source: as `sources.parse` reads it.
+        sha256: what the file's checksum must be, if anybody knows.
+        added_by: who wants it.
+
+    Raises:
+        InferenceError: the name or the source can't be used.
+    """
+    try:
+        validate_slug(name)
+    except ValidationError as error:
+        raise InferenceError(
+            f"A model's name has letters, digits, - and _ only, unlike {name!r}."
+        ) from error
+    parsed = sources.parse(source)
+    with transaction.atomic():
+        model, _ = RegisteredModel.objects.get_or_create(name=name)
+        return ModelVersion.objects.create(
+            model=model,
+            # Until there are weights to be named after.
+            version=f"new-{secrets.token_hex(4)}",
+            source=str(parsed),
+            expected_sha256=sha256.strip().lower(),
+            state=ModelVersion.State.ADDING,
+            added_by_id=added_by.pk if added_by else None,
+        )
+
+
+def fail_version(version_id: int, reason: str) -> None:
+    """Mark a version failed, with the sentence that the operator reads."""
+    ModelVersion.objects.filter(pk=version_id).update(
+        state=ModelVersion.State.FAILED, reason=reason
+    )
+
+
+def fail_unfinished(version_id: int, reason: str) -> None:
+    """The same, unless it has been marked already by whoever knows better."""
+    under_way = {ModelVersion.State.ADDING, ModelVersion.State.VERIFYING}
+    ModelVersion.objects.filter(pk=version_id, state__in=under_way).update(
+        state=ModelVersion.State.FAILED, reason=reason
+    )

@@ -1,0 +1,118 @@
+"""How far two ways of running one network agree, and what is close enough.
+
+Compares candidates, so what a network answers before anything is selected: selection
+would turn a difference in the third digit into another list of boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from apps.inference.boxes import box_iou
+
+# An image's best candidates; the rest is background to every engine.
+_BEST = 50
+
+
+class Candidates(NamedTuple):
+    """All that a network says of one image.
+
+    A detector has N boxes with a score for each label; a classifier has N = 1 and no
+    boxes.
+    """
+
+    scores: Tensor  # [N, labels] in 0..1
+    boxes: Tensor | None = None  # [N, 4] xyxy in input pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What two engines may differ by; kept with the version they were applied to."""
+
+    lowest_iou: float = 0.98
+    largest_score_difference: float = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The worst that was seen. `same_top_1` is None where there are boxes."""
+
+    lowest_iou: float | None
+    largest_score_difference: float
+    same_top_1: bool | None
+
+    def keeps(self, bounds: Bounds) -> bool:
+        return (
+            self.largest_score_difference <= bounds.largest_score_difference
+            and (self.lowest_iou is None or self.lowest_iou >= bounds.lowest_iou)
+            and self.same_top_1 is not False
+        )
+
+
+def are_finite(candidates: Sequence[Candidates]) -> bool:
+    return all(
+        tensor.isfinite().all()
+        for each in candidates
+        for tensor in each
+        if tensor is not None
+    )
+
+
+def compare(
+    reference: Sequence[Candidates], other: Sequence[Candidates], bounds: Bounds
+) -> Agreement:
+    """Hold the answers to the same images against each other, image by image."""
+    agreements = [
+        _compare_scores(mine, theirs, bounds)
+        if mine.boxes is None
+        else _compare_boxes(mine, theirs)
+        for mine, theirs in zip(reference, other, strict=True)
+    ]
+    ious = [each.lowest_iou for each in agreements if each.lowest_iou is not None]
+    tops = [each.same_top_1 for each in agreements if each.same_top_1 is not None]
+    return Agreement(
+        lowest_iou=min(ious, default=None),
+        largest_score_difference=max(
+            each.largest_score_difference for each in agreements
+        ),
+        same_top_1=all(tops) if tops else None,
+    )
+
+
+def _compare_scores(
+    reference: Candidates, other: Candidates, bounds: Bounds
+) -> Agreement:
+    mine, theirs = reference.scores[0].float(), other.scores[0].float()
+    # Two labels that score the same may change places.
+    lead = mine.max() - mine[theirs.argmax()]
+    return Agreement(
+        lowest_iou=None,
+        largest_score_difference=float((mine - theirs).abs().max()),
+        same_top_1=bool(lead <= bounds.largest_score_difference),
+    )
+
+
+def _compare_boxes(reference: Candidates, other: Candidates) -> Agreement:
+    """Match each of the best candidates with the other's box that lies upon it most.
+
+    Not by their numbers: some networks sort their answers.
+    """
+    assert reference.boxes is not None
+    assert other.boxes is not None
+    scores, labels = reference.scores.float().max(dim=1)
+    best = scores.topk(min(_BEST, len(scores))).indices
+    ious = box_iou(reference.boxes[best].float(), other.boxes.float())
+    differences = (
+        scores[best][:, None] - other.scores.float()[:, labels[best]].T
+    ).abs()
+    # Of boxes that lie equally well, the one that scores most alike.
+    match = (ious - differences).argmax(dim=1, keepdim=True)
+    return Agreement(
+        lowest_iou=float(ious.gather(1, match).min()),
+        largest_score_difference=float(differences.gather(1, match).max()),
+        same_top_1=None,
+    )

@@ -1,0 +1,22 @@
+"""What every engine is: a loaded network that answers batches."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Engine(Protocol):
+    """Called by one thread at a time; what it holds goes when it is let go."""
+
+    name: str
+    precision: str  # of the forward pass: float32, bfloat16 or float16
+    device: torch.device  # where its answers lie
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """Answer a batch [B, ...] that lies on the CPU, once the answer is there.
+
+        The next call may overwrite the answer: read it or copy it before.
+        """

@@ -1,0 +1,67 @@
+"""Where a model's files come from: the hub, the web, or this machine's disk.
+
+Brings the files to where they can be read, and says where they are from. Every refusal
+is a `SourceError` whose text is a sentence for the operator. Must not know what the
+files mean: no torch, no transformers, no Django.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from apps.inference.exceptions import SourceTextError
+from apps.inference.sources.https import HttpsSource
+from apps.inference.sources.hub import HubSource
+from apps.inference.sources.local import LocalSource
+from apps.inference.sources.types import Fetched, Progress, Source
+
+__all__ = ["Fetched", "Progress", "Source", "fetch", "parse"]
+
+
+def parse(text: str) -> Source:
+    """Read what an operator wrote; `str` of the source is it again, with a full path.
+
+    Raises:
+        SourceTextError
+    """
+    text = text.strip()
+    kind, _, rest = text.partition(":")
+    if rest and text.isprintable():
+        match kind.lower():
+            case "hub":
+                return HubSource.parse(rest)
+            case "file":
+                return LocalSource.parse(rest)
+            case "https" | "http":
+                return HttpsSource.parse(text)
+    raise SourceTextError(
+        "A model comes from hub:OWNER/NAME, from file:PATH or from an https:// address,"
+        f" not from {text!r}."
+    )
+
+
+def fetch(
+    source: Source, downloads: Path, *, sha256: str | None, progress: Progress
+) -> Fetched:
+    """Bring the files of a source here.
+
+    Args:
+        source: what `parse` has read.
+        downloads: a folder of our own, where files from the web come to lie. They stay
+            until somebody removes them.
+        sha256: what the checksum of the file must be, or of the only weights file where
+            the source is a folder.
+        progress: called after every few kB; the hub's files may call it from another
+            thread.
+
+    Raises:
+        SourceError
+    """
+    if sha256 is not None:
+        sha256 = sha256.strip().lower()
+        if not re.fullmatch("[0-9a-f]{64}", sha256):
+            raise SourceTextError(
+                f"A SHA-256 checksum has 64 hexadecimal digits, unlike {sha256!r}."
+            )
+    return source.fetch(downloads, sha256=sha256, progress=progress)

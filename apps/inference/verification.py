@@ -1,0 +1,268 @@
+"""Checks that a version can be trusted to answer, and finds out how it answers fastest.
+
+Loads the version on every engine of this machine and holds each against the reference,
+torch in fp32. Knows predictors and pictures, no database; it may take a minute, and a
+process of its own gives the memory back.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, Protocol, cast
+
+import cv2
+import psutil
+
+from apps.inference.comparison import (
+    Agreement,
+    Bounds,
+    Candidates,
+    are_finite,
+    compare,
+)
+from apps.inference.engines import TENSORRT, TORCH_CPU, TORCH_CUDA
+from apps.inference.engines.choice import available_engines
+from apps.inference.exceptions import InferenceError, VerificationError
+from apps.inference.starter.datasets import held_out_seed
+from apps.inference.starter.scenes import render_scene
+from apps.inference.types import Frame, Predictor
+
+logger = logging.getLogger(__name__)
+
+PICTURES = 4
+# One batch may not make its first frame wait longer than this for its last.
+LONGEST_BATCH_MS = 100.0
+# What a larger batch must win, or it is only later.
+_WORTHWHILE = 1.2
+_ROUNDS = 5
+_BATCH_SIZES = (1, 2, 4)
+_BATCH_SIZES_ON_GPU = (*_BATCH_SIZES, 8, 16, 32, 64)
+
+Report = Callable[[float, str], None]
+
+
+class Examinable(Predictor, Protocol):
+    """A predictor that also says what it selects from."""
+
+    def examine(self, frames: Sequence[Frame]) -> list[Candidates]: ...
+
+
+class Family(Protocol):
+    """A module of `predictors`."""
+
+    def load(self, directory: Path, *, engine: str | None = None) -> Examinable: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTime:
+    """Medians of one batch, from I420 bytes to predictions, in ms."""
+
+    size: int
+    batch_ms: float
+    forward_ms: float
+
+    @property
+    def images_per_second(self) -> float:
+        return 1000 * self.size / self.batch_ms
+
+
+@dataclass(slots=True)
+class EngineFigures:
+    """What one engine made of the version; `reason` says why it was refused."""
+
+    engine: str
+    reason: str = ""
+    load_s: float = 0.0
+    memory_mb: float = 0.0
+    agreement: Agreement | None = None
+    batches: list[BatchTime] = field(default_factory=list)
+
+    @property
+    def best_batch(self) -> BatchTime:
+        return choose_batch(self.batches)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Which engine and batch size were chosen, and every figure behind it."""
+
+    engine: str
+    batch_size: int
+    bounds: Bounds
+    engines: list[EngineFigures]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def engines_to_try(asked_for: str) -> list[str]:
+    """This machine's engines, the reference first.
+
+    TensorRT takes minutes for every batch size, so it is tried where it is asked for.
+    """
+    others = [
+        name
+        for name in available_engines()
+        if name != TORCH_CPU and (name != TENSORRT or asked_for == TENSORRT)
+    ]
+    return [TORCH_CPU, *others]
+
+
+def verify(
+    directory: Path,
+    module_name: str,
+    engines: Sequence[str],
+    report: Report = lambda share, words: None,
+) -> Verification:
+    """Load a version on every engine, compare and measure.
+
+    Args:
+        directory: the version's files.
+        module_name: the predictor's module.
+        engines: their names, the reference first.
+        report: told how far it is (0..1) and what is being done.
+
+    Raises:
+        InferenceError: the version can't be loaded, or what it answers is no answer.
+    """
+    family = cast(Family, importlib.import_module(module_name))
+    trial = _Trial(family, directory, golden_frames(), Bounds())
+    report(0, f"Trying {engines[0]}.")
+    try:
+        first = trial.run(engines[0])
+    except InferenceError:
+        raise
+    except Exception as error:
+        logger.exception("%s fails on %s", engines[0], directory)
+        raise VerificationError(
+            f"The engine {engines[0]} fails to answer; the log says how."
+        ) from error
+    figures = [first]
+    for number, name in enumerate(engines[1:], start=1):
+        report(number / len(engines), f"Trying {name}.")
+        try:
+            figures.append(trial.run(name))
+        except InferenceError as error:
+            figures.append(EngineFigures(name, reason=str(error)))
+        except Exception:
+            logger.exception("%s fails on %s", name, directory)
+            figures.append(EngineFigures(name, reason="It fails; the log says how."))
+    passed = [each for each in figures if not each.reason]
+    chosen = max(passed, key=lambda each: each.best_batch.images_per_second)
+    return Verification(chosen.engine, chosen.best_batch.size, trial.bounds, figures)
+
+
+def golden_frames() -> list[Frame]:
+    """Pictures that every machine draws alike, as cameras would send them.
+
+    The last is of a phone held upright: a network whose input follows the picture's
+    shape must answer that shape too.
+    """
+    frames = []
+    for number in range(PICTURES):
+        image = render_scene(held_out_seed(number), 640, 480).image
+        height, width = image.shape[:2]
+        pixels = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420).tobytes()
+        rotation = 90 if number == PICTURES - 1 else 0
+        frames.append(Frame("golden", number, width, height, pixels, rotation))
+    return frames
+
+
+def choose_batch(batches: Sequence[BatchTime]) -> BatchTime:
+    """The largest batch that still pays and keeps nobody waiting."""
+    chosen = batches[0]
+    for batch in batches[1:]:
+        gain = batch.images_per_second / chosen.images_per_second
+        if gain >= _WORTHWHILE and batch.batch_ms <= LONGEST_BATCH_MS:
+            chosen = batch
+    return chosen
+
+
+@dataclass(slots=True)
+class _Trial:
+    """One version on engine after engine; the first is the reference of the others."""
+
+    family: Family
+    directory: Path
+    frames: Sequence[Frame]
+    bounds: Bounds
+    reference: list[Candidates] | None = None
+
+    def run(self, engine: str) -> EngineFigures:
+        """Load, examine and measure; what answers otherwise needn't be measured."""
+        process = psutil.Process()
+        memory, started = process.memory_info().rss, time.perf_counter()
+        predictor = self.family.load(self.directory, engine=engine)
+        predictor.predict(self.frames[:1])
+        figures = EngineFigures(
+            engine,
+            load_s=round(time.perf_counter() - started, 2),
+            memory_mb=round((process.memory_info().rss - memory) / 1e6, 1),
+        )
+        answers = self._examine(predictor)
+        if self.reference is None:
+            self.reference = answers
+        else:
+            figures.agreement = compare(self.reference, answers, self.bounds)
+            if not figures.agreement.keeps(self.bounds):
+                figures.reason = _difference(figures.agreement)
+                return figures
+        figures.batches = _measure(predictor, self.frames)
+        return figures
+
+    def _examine(self, predictor: Examinable) -> list[Candidates]:
+        """Answer the pictures alone and together, which must come to the same."""
+        alone = [predictor.examine([frame])[0] for frame in self.frames]
+        if not are_finite(alone):
+            raise VerificationError("It answers with numbers that are none (NaN).")
+        together = predictor.examine(self.frames)
+        if not compare(alone, together, self.bounds).keeps(self.bounds):
+            raise VerificationError(
+                "It answers otherwise when it is shown several pictures at once."
+            )
+        return alone
+
+
+def _difference(seen: Agreement) -> str:
+    words = [f"scores differ by up to {seen.largest_score_difference:.3f}"]
+    if seen.lowest_iou is not None:
+        words.append(
+            f"boxes lie on each other with an IoU down to {seen.lowest_iou:.3f}"
+        )
+    if seen.same_top_1 is False:
+        words.append("the best label is another")
+    return f"It doesn't answer as the reference does: {', '.join(words)}."
+
+
+def _measure(predictor: Predictor, frames: Sequence[Frame]) -> list[BatchTime]:
+    """The curve, as far as the memory of the device goes."""
+    alike = [frame for frame in frames if not frame.rotation]
+    is_on_gpu = predictor.engine in {TORCH_CUDA, TENSORRT}
+    curve: list[BatchTime] = []
+    for size in _BATCH_SIZES_ON_GPU if is_on_gpu else _BATCH_SIZES:
+        try:
+            curve.append(_time(predictor, alike, size))
+        except RuntimeError:  # of torch, as its lack of memory is
+            if not curve:
+                raise
+            logger.warning("%s can't answer %d at once", predictor.engine, size)
+            break
+    return curve
+
+
+def _time(predictor: Predictor, frames: Sequence[Frame], size: int) -> BatchTime:
+    batch = [frames[number % len(frames)] for number in range(size)]
+    predictor.predict(batch)
+    batches_ms, forwards_ms = [], []
+    for _ in range(_ROUNDS):
+        started = time.perf_counter()
+        predictions = predictor.predict(batch)
+        batches_ms.append((time.perf_counter() - started) * 1000)
+        forwards_ms.append(sum(each.timings.forward_ms for each in predictions))
+    return BatchTime(size, round(median(batches_ms), 3), round(median(forwards_ms), 3))

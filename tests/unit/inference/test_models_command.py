@@ -1,0 +1,156 @@
+"""`manage.py models`, as somebody types it, and the jobs that call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from apps.inference import asking, tasks, verification
+from apps.inference.engines import TORCH_CPU
+from apps.inference.models import ModelVersion
+from apps.inference.registry import STARTER_MODELS
+
+pytestmark = pytest.mark.django_db
+State = ModelVersion.State
+STARTER = Path(django_settings.BASE_DIR) / STARTER_MODELS / "starter-classifier"
+Models = Callable[..., str]
+
+
+@pytest.fixture
+def models(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Models:
+    settings.MODELS_DIR = tmp_path / "models"
+    monkeypatch.setattr(verification, "engines_to_try", lambda _: [TORCH_CPU])
+
+    def run(*words: str) -> str:
+        said = StringIO()
+        call_command("models", *words, stdout=said)
+        return said.getvalue()
+
+    return run
+
+
+def test_a_model_is_added_listed_shown_verified_and_measured(
+    models: Models, tmp_path: Path
+):
+    added = models("add", "foods", "--from", f"file:{STARTER}")
+    version = ModelVersion.objects.get()
+    assert added.splitlines()[-1].startswith(f"{version} is verified: torch-cpu, ")
+    assert TORCH_CPU in added.splitlines()[1]
+
+    listed = models("list")
+    assert str(version) in listed
+    assert "classifier  verified  torch-cpu" in listed
+
+    shown = models("show", "foods")
+    assert f"file:{STARTER}" in shown
+    assert version.sha256 in shown
+    assert models("show", f"foods:{version.version}") == shown
+
+    ModelVersion.objects.update(state=State.FAILED, reason="Once.")
+    assert "is verified" in models("verify", "foods")
+    version.refresh_from_db()
+    assert (version.state, version.reason) == (State.VERIFIED, "")
+
+    path = tmp_path / "figures.json"
+    measured = models("bench", "foods", "--json", str(path))
+    assert f"Written to {path}" in measured
+    figures = json.loads(path.read_text())
+    assert figures["sha256"] == version.sha256
+    assert [each["size"] for each in figures["engines"][0]["batches"]] == [1, 2, 4]
+
+
+@pytest.mark.parametrize("what", ["show", "verify", "bench"])
+@pytest.mark.parametrize("name", ["nobody", "nobody:1234"])
+def test_a_name_that_is_unknown_is_said(models: Models, what: str, name: str):
+    with pytest.raises(CommandError, match=f"^No model is called {name}; "):
+        models(what, name)
+
+
+def test_what_was_never_brought_in_cannot_be_verified(models: Models):
+    asking.request_version("mine", "file:/nowhere")
+    for what in ("verify", "bench"):
+        with pytest.raises(CommandError, match=r"no files yet\.$"):
+            models(what, "mine")
+    assert "file:/nowhere" in models("show", "mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "why"),
+    [
+        ("my model", "file:/nowhere", "letters, digits"),
+        ("mine", "ftp://somewhere", "A model comes from"),
+        ("mine", "file:/nowhere", "nowhere"),
+    ],
+)
+def test_adding_fails_with_one_sentence(
+    models: Models, name: str, source: str, why: str
+):
+    with pytest.raises(CommandError, match=why) as caught:
+        models("add", name, "--from", source)
+    assert str(caught.value).endswith(".")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_job_brings_a_version_in(models: Models):
+    version = asking.request_version("foods", f"file:{STARTER}")
+    models("bring-in", str(version.pk))
+    version.refresh_from_db()
+    assert version.state == State.VERIFIED
+
+
+@pytest.mark.parametrize("job", [tasks.bring_in, tasks.verify])
+def test_a_child_that_is_killed_fails_the_version(
+    monkeypatch: pytest.MonkeyPatch, job: Callable[[int], None]
+):
+    version = asking.request_version("mine", "file:/nowhere")
+    monkeypatch.setattr(
+        tasks, "command", lambda *_: ["sh", "-c", f"kill -{signal.SIGKILL} $$"]
+    )
+    job(version.pk)
+    version.refresh_from_db()
+    assert version.state == State.FAILED
+    assert version.reason == "The process died; is memory short?"
+
+
+def test_a_child_that_never_got_to_the_version_fails_it_too(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    version = asking.request_version("mine", "file:/nowhere")
+    monkeypatch.setattr(tasks, "command", lambda *_: ["false"])
+    tasks.bring_in(version.pk)
+    version.refresh_from_db()
+    assert version.state == State.FAILED
+    assert version.reason == "The process stopped early; the log says why."
+
+
+def test_the_sentence_of_a_child_that_failed_stays(monkeypatch: pytest.MonkeyPatch):
+    version = asking.request_version("mine", "file:/nowhere")
+    asking.fail_version(version.pk, "Nothing is there.")
+    monkeypatch.setattr(tasks, "command", lambda *_: ["false"])
+    tasks.bring_in(version.pk)
+    version.refresh_from_db()
+    assert version.reason == "Nothing is there."
+
+
+def test_the_job_is_the_command(tmp_path: Path):
+    done = subprocess.run(
+        [*tasks.command("bring-in", 1), "--help"],
+        cwd=django_settings.BASE_DIR,
+        env={**os.environ, "SECRET_KEY": "x", "ENV_FILE": os.devnull},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
