@@ -130,7 +130,7 @@ def test_tells_what_it_does(verify: Verify):
         ({1: 10}, 1),
         ({1: 10, 2: 20, 4: 40}, 1),
         ({1: 10, 2: 18, 4: 34}, 1),  # 18 % more pictures a second, and later
-        ({1: 10, 2: 16, 4: 28}, 4),
+        ({1: 10, 2: 16, 4: 26}, 4),
         ({1: 10, 2: 21, 4: 30}, 4),  # one that doesn't pay is passed over
         ({1: 10, 2: 11, 4: 13, 8: 90, 16: 101}, 4),
         ({1: 80, 2: 120}, 1),  # nobody waits that long for a neighbour
