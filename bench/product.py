@@ -64,8 +64,6 @@ class Product:
             "ALLOWED_HOSTS": "localhost",
             "DEBUG": "false",
             "PYTHONUNBUFFERED": "1",
-            # As a worker has it, so that the predictor alone is no worse off.
-            "OMP_WAIT_POLICY": "PASSIVE",
         }
 
     @property

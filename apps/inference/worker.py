@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,10 +49,6 @@ def start(**_: Any) -> None:
     global _runtime
     if client.QUEUE not in current_app.amqp.queues.consume_from:
         return
-    # Read by OpenMP when torch is loaded. Its threads would spin while they wait for
-    # each other, and where others want the same cores (the web process, a browser) a
-    # forward pass takes seconds: measured on two busy cores, 3,200 ms against 13.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     redis = sync_redis()
     _runtime = Runtime(
         redis=redis,
