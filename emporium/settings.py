@@ -251,8 +251,8 @@ PREDICTOR_FAMILIES = {
 # Where the files of added models lie; nodes that don't share a disk copy it.
 MODELS_DIR = Path(env.str("MODELS_DIR", default="") or VAR_DIR / "models").resolve()
 # Read by OpenMP when torch is loaded. Its threads would spin while they wait for each
-# other, and where others want the same cores (the web process, a browser) a forward pass
-# takes seconds: measured on two busy cores, 3,200 ms against 13.
+# other, and where others want the same cores (the web process, a browser) a forward
+# pass takes seconds: measured on two busy cores, 3,200 ms against 13.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # What runs the networks: the likely fastest on this machine, unless one is named.
 ENGINE = env.str("EMPORIUM_ENGINE", default=AUTO)
