@@ -31,7 +31,7 @@ def models(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Models:
     settings.MODELS_DIR = tmp_path / "models"
-    monkeypatch.setattr(verification, "engines_to_try", lambda _: [TORCH_CPU])
+    monkeypatch.setattr(verification, "engines_to_try", lambda *_: [TORCH_CPU])
 
     def run(*words: str) -> str:
         said = StringIO()
