@@ -38,7 +38,7 @@ SUFFIXES = {Path(name).suffix: name for name in weights.EXPORT_NAMES}
 _SIDES = (640, 1280, 320, 416, 512, 960, 1024, 256, 384, 768, 224, 1536)
 
 # What torch and OpenVINO raise, and what is no tensor.
-_UNANSWERED = (RuntimeError, TypeError, IndexError)
+_UNANSWERED = (RuntimeError, TypeError, IndexError, torch.jit.Error)
 
 # Takes pictures, uint8 [B, S, S, 3].
 Run = Callable[[Tensor], Tensor]

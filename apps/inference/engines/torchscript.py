@@ -44,7 +44,7 @@ def load(path: Path, device: torch.device = CPU) -> TorchScript:
             program = torch.jit.load(  # type: ignore[no-untyped-call]
                 path, map_location=device
             )
-        except RuntimeError as error:
+        except (RuntimeError, torch.jit.Error) as error:
             raise CorruptWeightsError(
                 f"{path.name} is cut short or damaged, or a newer torch exported it."
             ) from error

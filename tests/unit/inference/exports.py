@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from apps.inference.predictors.layouts import END_TO_END, YOLOV5, YOLOV8
+from apps.inference.predictors.layouts import END_TO_END, YOLOV8
 
 SIDE = 64
 LABELS = ["hot dog", "plate"]  # what is red, and what is blue
@@ -49,7 +49,7 @@ class Sees(nn.Module):
         for stride in (8, 16, 32):
             along = (torch.arange(side // stride) + 0.5) * stride
             y, x = torch.meshgrid(along, along, indexing="ij")
-            size = torch.full_like(x, 1.5 * stride)
+            size = torch.full_like(x, 3.0 * stride)
             grids.append(torch.stack([x, y, size, size]).flatten(1))
         self.register_buffer("cells", torch.cat(grids, dim=1))
 
@@ -89,6 +89,7 @@ def torchscript(
     *,
     batch: int = 1,
     size: tuple[int, int] = (SIDE, SIDE),
+    is_half: bool = False,
 ) -> Path:
     """Size is (height, width)."""
     written = {} if metadata is None else {"config.txt": json.dumps(metadata)}
@@ -97,6 +98,8 @@ def torchscript(
         traced: Any = torch.jit.trace(  # type: ignore[no-untyped-call]
             network, torch.rand(batch, 3, *size), strict=False, check_trace=False
         )
+        if is_half:
+            traced.half()
         torch.jit.save(traced, path, _extra_files=written)  # type: ignore[no-untyped-call]
     return path
 
@@ -135,6 +138,3 @@ def onnx_file(
     onnx.helper.set_model_props(model, {k: str(v) for k, v in metadata.items()})
     onnx.save(model, path)
     return path
-
-
-
