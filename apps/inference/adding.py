@@ -163,7 +163,7 @@ def _register(version: ModelVersion, staging: Path, origin: str, licence: str) -
 
 @contextmanager
 def _taken_back(version: ModelVersion, name: str) -> Iterator[None]:
-    """Undo `_register` where the weights turn out to be no good, for good ones to come."""
+    """Undo `_register` where the weights turn out to be no good."""
     try:
         yield
     except BaseException:

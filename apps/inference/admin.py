@@ -2,115 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db import transaction
-from django.db.models import ForeignKey, OuterRef, QuerySet, Subquery
+from django.db.models import ForeignKey, OuterRef, Q, QuerySet, Subquery
 from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.dateformat import format as format_date
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
 
-from apps.inference import client, services
-from apps.inference.forms import AddVersionForm
+from apps.inference import services
+from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, told, when
+from apps.inference.exceptions import NotVerifiedError
 from apps.inference.models import (
     Activation,
     Deployment,
     ModelVersion,
     RegisteredModel,
 )
+from apps.inference.version_admin import ModelVersionAdmin
 
-NOTHING = "—"
-AGPL = "AGPL-3.0"
+__all__ = [
+    "ActivationAdmin",
+    "DeploymentAdmin",
+    "ModelVersionAdmin",
+    "RegisteredModelAdmin",
+]
+
 State = ModelVersion.State
-Column = Callable[[Any, Any], SafeString | str]
-
-
-def moment(at: datetime | None) -> SafeString | str:
-    """A time to the second, in TIME_ZONE, which every page names once."""
-    if at is None:
-        return NOTHING
-    here = timezone.localtime(at)
-    this_year = here.year == timezone.localtime().year
-    words = format_date(here, "j M H:i:s" if this_year else "j M Y H:i:s")
-    return format_html('<time datetime="{}">{}</time>', here.isoformat(), words)
-
-
-def when(name: str, description: str) -> Column:
-    """The column or field that shows a row's time of this name."""
-
-    @admin.display(description=description, ordering=name)
-    def show(admin: Any, row: Any) -> SafeString | str:
-        return moment(getattr(row, name))
-
-    return show
-
-
-def badge(value: str, label: str) -> SafeString:
-    """A state by its label, with a colour for its value."""
-    return format_html('<span class="state state-{}">{}</span>', value, capfirst(label))
-
-
-def told(state: SafeString, reason: str) -> SafeString:
-    """A state, and under it why, where there is a reason."""
-    return (
-        format_html('{}<div class="aside">{}</div>', state, reason) if reason else state
-    )
-
-
-def readable(value: Any) -> SafeString | str:
-    """What JSON holds, as keys and values instead of brackets."""
-    if value in (None, "", [], {}):
-        return NOTHING
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return f"{value:,}"
-        case dict():
-            entries = format_html_join(
-                "",
-                "<dt>{}</dt><dd>{}</dd>",
-                (
-                    (capfirst(str(key).replace("_", " ")), readable(each))
-                    for key, each in value.items()
-                ),
-            )
-            return format_html('<dl class="readable">{}</dl>', entries)
-        case list():
-            return format_html_join(", ", "{}", ((readable(each),) for each in value))
-    return str(value)
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Rows that the system writes: to be seen, not to be made up."""
-
-    empty_value_display = NOTHING
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class VersionInline(admin.TabularInline):
     model = ModelVersion
-    fields = readonly_fields = ("version", "registered", "directory", "sha256")
+    fields = readonly_fields = ("version", "shown_state", "registered", "sha256")
     extra = 0
     can_delete = False
     empty_value_display = NOTHING
     show_change_link = True
     registered = when("created_at", "registered")
+
+    @admin.display(description="state")
+    def shown_state(self, version: ModelVersion) -> SafeString:
+        return badge(version.state, version.get_state_display())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
         queryset: QuerySet[ModelVersion] = super().get_queryset(request)
@@ -129,135 +62,6 @@ class RegisteredModelAdmin(ReadOnlyAdmin):
     readonly_fields = ("registered",)
     registered = when("created_at", "registered")
     inlines = (VersionInline,)
-
-
-@admin.register(ModelVersion)
-class ModelVersionAdmin(ReadOnlyAdmin):
-    """Adding one asks for it; the jobs bring it in and verify it."""
-
-    form = AddVersionForm
-    list_display = ("name", "outcome", "answers_for", "family", "licence", "registered")
-    list_select_related = ("model",)
-    list_filter = ("state", "model__family", "model")
-    search_fields = ("model__name", "version", "sha256", "source")
-    fields = (
-        "model",
-        "version",
-        "outcome",
-        "answers_for",
-        "family",
-        "licence",
-        "source",
-        "added_by",
-        "registered",
-        "verified",
-        "figures",
-        "directory",
-        "sha256",
-        "readable_card",
-    )
-    readonly_fields = fields
-    registered = when("created_at", "registered")
-    verified = when("verified_at", "verified")
-    actions = ("verify_anew",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return admin.ModelAdmin.has_add_permission(self, request)
-
-    def get_fields(
-        self, request: HttpRequest, obj: ModelVersion | None = None
-    ) -> tuple[str, ...]:
-        return self.fields if obj else AddVersionForm.Meta.fields
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: ModelVersion | None = None
-    ) -> tuple[str, ...]:
-        return self.readonly_fields if obj else ()
-
-    def get_form(
-        self,
-        request: HttpRequest,
-        obj: ModelVersion | None = None,
-        change: bool = False,
-        **options: Any,
-    ) -> type[AddVersionForm]:
-        return AddVersionForm
-
-    def save_model(
-        self, request: HttpRequest, obj: ModelVersion, form: ModelForm, change: bool
-    ) -> None:
-        ModelVersion.objects.filter(pk=obj.pk).update(added_by=request.user)
-        transaction.on_commit(lambda: client.ask_for(client.BRING_IN_TASK, obj.pk))
-
-    @admin.action(description="Verify anew", permissions=["add"])
-    def verify_anew(
-        self, request: HttpRequest, queryset: QuerySet[ModelVersion]
-    ) -> None:
-        for version in queryset.exclude(sha256=""):
-            client.ask_for(client.VERIFY_TASK, version.pk)
-        messages.info(request, "The jobs verify them. Reload to see what came of it.")
-
-    @admin.display(description="state", ordering="state")
-    def outcome(self, version: ModelVersion) -> SafeString:
-        shown = badge(version.state, version.get_state_display())
-        under_way = version.state in {State.ADDING, State.VERIFYING}
-        step = f"{version.progress:.0%} {version.step}" if under_way else ""
-        return told(shown, version.reason or step)
-
-    @admin.display(description="licence")
-    def licence(self, version: ModelVersion) -> SafeString | str:
-        licence = version.card.get("licence") or "unknown"
-        if licence != AGPL:
-            return str(licence)
-        return told(
-            badge("warning", AGPL),
-            "Its makers hold that software which uses it must be open under it too.",
-        )
-
-    @admin.display(description="figures")
-    def figures(self, version: ModelVersion) -> SafeString | str:
-        """The batch curve of every engine, the chosen one marked."""
-        rows = [
-            (
-                f"{engine['engine']} ✓"
-                if engine["engine"] == version.engine
-                else engine["engine"],
-                batch["size"],
-                f"{batch['batch_ms']:.1f} ms",
-                f"{1000 * batch['size'] / batch['batch_ms']:.1f}",
-            )
-            for engine in version.verification.get("engines", ())
-            for batch in engine["batches"]
-        ]
-        if not rows:
-            return NOTHING
-        return format_html(
-            "<table><thead><tr><th>Engine</th><th>Batch</th><th>Takes</th>"
-            "<th>Pictures/s</th></tr></thead><tbody>{}</tbody></table>",
-            format_html_join(
-                "", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", rows
-            ),
-        )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
-        queryset: QuerySet[ModelVersion] = super().get_queryset(request)
-        return queryset.prefetch_related("deployments")
-
-    @admin.display(description="model version", ordering="model__name")
-    def name(self, version: ModelVersion) -> str:
-        return str(version)
-
-    @admin.display(ordering="model__family")
-    def family(self, version: ModelVersion) -> str:
-        return version.model.family
-
-    @admin.display(description="active in")
-    def answers_for(self, version: ModelVersion) -> str:
-        return ", ".join(each.name for each in version.deployments.all()) or NOTHING
-
-    @admin.display(description="card")
-    def readable_card(self, version: ModelVersion) -> SafeString | str:
-        return readable(version.card)
 
 
 class ActivationColumns:
@@ -342,9 +146,11 @@ class DeploymentAdmin(admin.ModelAdmin):
     def formfield_for_foreignkey(
         self, db_field: ForeignKey, request: HttpRequest, **options: Any
     ) -> ModelChoiceField | None:
-        # The name of each choice is its model's and its own.
-        options["queryset"] = ModelVersion.objects.select_related("model").filter(
-            state=State.VERIFIED
+        # The name of each choice is its model's and its own. What is active is one even
+        # while it is verified anew: nobody shall switch by merely saving.
+        can_answer = Q(state=State.VERIFIED) | Q(deployments__isnull=False)
+        options["queryset"] = (
+            ModelVersion.objects.select_related("model").filter(can_answer).distinct()
         )
         options["empty_label"] = None
         return super().formfield_for_foreignkey(db_field, request, **options)
@@ -368,7 +174,12 @@ class DeploymentAdmin(admin.ModelAdmin):
     ) -> None:
         before = Deployment.objects.get(pk=obj.pk)
         user = request.user if request.user.is_authenticated else None
-        if services.activate(before, obj.active_version, user):
+        try:
+            activation = services.activate(before, obj.active_version, user)
+        except NotVerifiedError as error:
+            messages.error(request, str(error))
+            return
+        if activation:
             messages.info(
                 request,
                 f"The workers are loading {obj.active_version}; live sessions change "

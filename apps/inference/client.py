@@ -16,6 +16,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from apps.inference import presence
 from apps.inference.connections import async_redis
+from apps.inference.exceptions import InferenceError
 from apps.inference.mailbox import Offered, WebMailbox
 from apps.inference.types import Frame
 
@@ -37,8 +38,17 @@ def ring() -> None:
 
 
 def ask_for(job: str, version_id: int) -> None:
-    """Have a job done to a model version, on the queue of the jobs."""
-    current_app.send_task(job, args=[version_id])
+    """Have a job done to a model version, on the queue of the jobs.
+
+    Raises:
+        InferenceError: it could not be asked for.
+    """
+    try:
+        current_app.send_task(job, args=[version_id], retry=False)
+    except OperationalError as error:
+        raise InferenceError(
+            "The jobs could not be asked: Redis doesn't answer."
+        ) from error
 
 
 class InferenceClient:

@@ -17,20 +17,25 @@ from apps.inference.models import ModelVersion
 
 class AddVersionForm(forms.ModelForm):  # type: ignore[type-arg]
     name = forms.SlugField(
-        label="model",
+        label="Model",
         max_length=80,
+        widget=forms.TextInput({"class": "vTextField"}),
         help_text="A new name, or that of a model of which this is another version.",
     )
     source = forms.CharField(
         required=False,
+        max_length=1000,
+        widget=forms.TextInput({"class": "vLargeTextField"}),
         help_text="hub:OWNER/NAME, https://…, or file:PATH on the machine of the jobs.",
     )
     upload = forms.FileField(
-        label="or a file", required=False, help_text="YOLOv5's own .pt file."
+        label="Or a file", required=False, help_text="YOLOv5's own .pt file."
     )
     expected_sha256 = forms.CharField(
         label="SHA-256",
         required=False,
+        max_length=64,
+        widget=forms.TextInput({"class": "vLargeTextField"}),
         help_text="What the checksum of the file must be, if you know it.",
     )
 

@@ -28,11 +28,11 @@ def activate(
     Raises:
         NotVerifiedError: nobody knows whether it would answer.
     """
-    if version.state != ModelVersion.State.VERIFIED:
-        raise NotVerifiedError(f"{version} has not been verified, so it can't answer.")
     locked = Deployment.objects.select_for_update().get(pk=deployment.pk)
     if locked.active_version_id == version.pk:
         return None
+    if version.state != ModelVersion.State.VERIFIED:
+        raise NotVerifiedError(f"{version} has not been verified, so it can't answer.")
     activation = Activation.objects.create(
         deployment=locked,
         from_version_id=locked.active_version_id,

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.inference.admin import NOTHING, ReadOnlyAdmin, badge, when
+from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, when
 from apps.sessions.models import CameraSession, Run
 
 LEDGER = (

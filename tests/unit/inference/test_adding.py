@@ -245,6 +245,8 @@ def test_a_version_is_verified_anew(add: Add, tmp_path: Path):
     adding.verify(version)
     version.refresh_from_db()
     assert (version.state, version.reason) == (State.VERIFIED, "")
+    assert first is not None
+    assert version.verified_at is not None
     assert version.verified_at > first
 
 

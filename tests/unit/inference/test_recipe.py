@@ -235,6 +235,13 @@ def test_of_a_narrow_picture_something_is_left(name):
     assert height <= 200
 
 
+@pytest.mark.parametrize("said", RECIPES.values(), ids=RECIPES)
+def test_says_whether_pictures_come_out_at_several_sizes(said):
+    recipe = Recipe.read(said)
+    frames = [frame_of(noise(*size)) for size in ((160, 80), (80, 160))]
+    assert recipe.is_resizable is (len(recipe.batches(frames)) == 2)
+
+
 def test_frames_of_several_shapes_are_batches_of_their_own():
     recipe = Recipe.read(RECIPES["yolos"])
     frames = [frame_of(noise(*size)) for size in ((64, 48), (48, 64), (128, 96))]

@@ -298,3 +298,19 @@ def test_openvino_answers_pictures_of_every_shape_as_torch_does(tmp_path, model_
     for mine, theirs in zip(reference, other, strict=True):
         torch.testing.assert_close(mine.scores, theirs.scores, atol=1e-3, rtol=0)
         torch.testing.assert_close(mine.boxes, theirs.boxes, atol=0.1, rtol=0)
+
+
+def test_each_frame_gets_its_own_answer_whatever_shapes_its_neighbours_have(tmp_path):
+    write_transformers_detector(tmp_path, "yolos", recipe_of("yolos"))
+    predictor = transformers_detector.load(tmp_path, engine=TORCH_CPU)
+    frames = [
+        frame_of(noise(160, 120)),
+        frame_of(noise(120, 160)),
+        frame_of(noise(160, 120), rotation=180),
+    ]
+    together = predictor.examine(frames)
+    for frame, among in zip(frames, together, strict=True):
+        [alone] = predictor.examine([frame])
+        torch.testing.assert_close(among.scores, alone.scores, atol=1e-4, rtol=0)
+    assert not torch.allclose(together[0].scores, together[2].scores, atol=1e-3)
+    assert not torch.allclose(together[1].scores, together[2].scores, atol=1e-3)

@@ -1,0 +1,89 @@
+"""How the admin's pages show times, states and JSON; they know no model of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.dateformat import format as format_date
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+
+NOTHING = "—"
+Column = Callable[[Any, Any], SafeString | str]
+
+
+def moment(at: datetime | None) -> SafeString | str:
+    """A time to the second, in TIME_ZONE, which every page names once."""
+    if at is None:
+        return NOTHING
+    here = timezone.localtime(at)
+    this_year = here.year == timezone.localtime().year
+    words = format_date(here, "j M H:i:s" if this_year else "j M Y H:i:s")
+    return format_html('<time datetime="{}">{}</time>', here.isoformat(), words)
+
+
+def when(name: str, description: str) -> Column:
+    """The column or field that shows a row's time of this name."""
+
+    @admin.display(description=description, ordering=name)
+    def show(admin: Any, row: Any) -> SafeString | str:
+        return moment(getattr(row, name))
+
+    return show
+
+
+def badge(value: str, label: str) -> SafeString:
+    """A state by its label, with a colour for its value."""
+    return format_html('<span class="state state-{}">{}</span>', value, capfirst(label))
+
+
+def told(state: SafeString, reason: str) -> SafeString:
+    """A state, and under it why, where there is a reason."""
+    return (
+        format_html('{}<div class="aside">{}</div>', state, reason) if reason else state
+    )
+
+
+def readable(value: Any) -> SafeString | str:
+    """What JSON holds, as keys and values instead of brackets."""
+    if value in (None, "", [], {}):
+        return NOTHING
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case dict():
+            entries = format_html_join(
+                "",
+                "<dt>{}</dt><dd>{}</dd>",
+                (
+                    (capfirst(str(key).replace("_", " ")), readable(each))
+                    for key, each in value.items()
+                ),
+            )
+            return format_html('<dl class="readable">{}</dl>', entries)
+        case list():
+            return format_html_join(", ", "{}", ((readable(each),) for each in value))
+    return str(value)
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Rows that the system writes: to be seen, not to be made up."""
+
+    empty_value_display = NOTHING
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

@@ -1,0 +1,223 @@
+"""Where operators add models, and read what is known of each version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from apps.inference import asking, client
+from apps.inference.columns import (
+    NOTHING,
+    ReadOnlyAdmin,
+    badge,
+    readable,
+    told,
+    when,
+)
+from apps.inference.exceptions import InferenceError
+from apps.inference.forms import AddVersionForm
+from apps.inference.models import ModelVersion
+
+AGPL = "AGPL-3.0"
+State = ModelVersion.State
+
+
+@admin.register(ModelVersion)
+class ModelVersionAdmin(ReadOnlyAdmin):
+    """Adding one asks for it; the jobs bring it in and verify it."""
+
+    form = AddVersionForm
+    list_display = (
+        "name",
+        "outcome",
+        "answers_for",
+        "family",
+        "short_licence",
+        "registered",
+    )
+    list_select_related = ("model",)
+    list_filter = ("state", "model__family", "model")
+    search_fields = ("model__name", "version", "sha256", "source")
+    fields = (
+        "model",
+        "version",
+        "outcome",
+        "answers_for",
+        "family",
+        "licence",
+        "source",
+        "added_by",
+        "registered",
+        "verified",
+        "figures",
+        "directory",
+        "sha256",
+        "readable_card",
+    )
+    readonly_fields = fields
+    registered = when("created_at", "registered")
+    verified = when("verified_at", "verified")
+    actions = ("verify_anew",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """With one button: whatever is saved, its own page comes next."""
+        others = ("show_save_and_add_another", "show_save_and_continue")
+        return super().add_view(request, form_url, dict.fromkeys(others, False))
+
+    def get_fields(
+        self, request: HttpRequest, obj: ModelVersion | None = None
+    ) -> tuple[str, ...]:
+        return self.fields if obj else AddVersionForm.Meta.fields
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: ModelVersion | None = None
+    ) -> tuple[str, ...]:
+        return self.readonly_fields if obj else ()
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: ModelVersion | None = None,
+        change: bool = False,
+        **options: Any,
+    ) -> type[AddVersionForm]:
+        return AddVersionForm
+
+    def save_model(
+        self, request: HttpRequest, obj: ModelVersion, form: ModelForm, change: bool
+    ) -> None:
+        ModelVersion.objects.filter(pk=obj.pk).update(added_by=request.user)
+        transaction.on_commit(lambda: self._have_brought_in(request, obj))
+
+    def _have_brought_in(self, request: HttpRequest, version: ModelVersion) -> None:
+        try:
+            client.ask_for(client.BRING_IN_TASK, version.pk)
+        except InferenceError as error:
+            asking.fail_version(version.pk, str(error))
+            messages.error(request, str(error))
+        else:
+            messages.info(
+                request, "The jobs bring it in. Reload this page to see how far it is."
+            )
+
+    def response_add(
+        self, request: HttpRequest, obj: ModelVersion, post_url_continue: Any = None
+    ) -> HttpResponse:
+        """To the version's own page, which says how far it is."""
+        return redirect("admin:inference_modelversion_change", obj.pk)
+
+    @admin.action(description="Verify anew", permissions=["add"])
+    def verify_anew(
+        self, request: HttpRequest, queryset: QuerySet[ModelVersion]
+    ) -> None:
+        """Those that have files; how far each is, its state says."""
+        try:
+            for version in queryset.exclude(sha256=""):
+                client.ask_for(client.VERIFY_TASK, version.pk)
+        except InferenceError as error:
+            messages.error(request, str(error))
+        else:
+            messages.info(
+                request, "The jobs verify them. Reload to see what came of it."
+            )
+
+    @admin.display(description="state", ordering="state")
+    def outcome(self, version: ModelVersion) -> SafeString:
+        shown = badge(version.state, version.get_state_display())
+        under_way = version.state in {State.ADDING, State.VERIFYING}
+        step = f"{version.progress:.0%} {version.step}" if under_way else ""
+        return told(shown, version.reason or step)
+
+    @admin.display(description="licence")
+    def short_licence(self, version: ModelVersion) -> SafeString | str:
+        licence = version.card.get("licence") or "unknown"
+        return badge("warning", AGPL) if licence == AGPL else str(licence)
+
+    @admin.display(description="licence")
+    def licence(self, version: ModelVersion) -> SafeString | str:
+        shown = self.short_licence(version)
+        if version.card.get("licence") != AGPL:
+            return shown
+        return format_html(
+            '{}<div class="aside">{}</div>',
+            shown,
+            "Its makers hold that software which uses it must be open under it too.",
+        )
+
+    @admin.display(description="figures")
+    def figures(self, version: ModelVersion) -> SafeString | str:
+        """The batch curve of every engine, the chosen one marked, or its refusal."""
+        engines = version.verification.get("engines", ())
+        if not engines:
+            return NOTHING
+        rows = format_html_join(
+            "", "{}", ((_rows(engine, version.engine),) for engine in engines)
+        )
+        return format_html(
+            '<div class="figures"><table><thead><tr><th>Engine</th><th>Batch</th>'
+            "<th>Takes</th><th>Pictures/s</th></tr></thead>"
+            "<tbody>{}</tbody></table></div>",
+            rows,
+        )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
+        queryset: QuerySet[ModelVersion] = super().get_queryset(request)
+        return queryset.prefetch_related("deployments")
+
+    @admin.display(description="model version", ordering="model__name")
+    def name(self, version: ModelVersion) -> str:
+        return str(version)
+
+    @admin.display(ordering="model__family")
+    def family(self, version: ModelVersion) -> str:
+        return version.model.family
+
+    @admin.display(description="active in")
+    def answers_for(self, version: ModelVersion) -> str:
+        return ", ".join(each.name for each in version.deployments.all()) or NOTHING
+
+    @admin.display(description="card")
+    def readable_card(self, version: ModelVersion) -> SafeString | str:
+        return readable(version.card)
+
+
+def _rows(engine: dict[str, Any], chosen: str) -> SafeString:
+    """An engine's curve, or why it was refused, beside what it was loaded for."""
+    name = f"{engine['engine']} ✓" if engine["engine"] == chosen else engine["engine"]
+    if engine["reason"]:
+        return format_html(
+            '<tr><td>{}</td><td colspan="3">{}</td></tr>', name, engine["reason"]
+        )
+    curve = [
+        (
+            batch["size"],
+            f"{batch['batch_ms']:.1f} ms",
+            f"{1000 * batch['size'] / batch['batch_ms']:.1f}",
+        )
+        for batch in engine["batches"]
+    ]
+    loaded = f"loads in {engine['load_s']:.1f} s, {engine['memory_mb']:.0f} MB"
+    first = format_html(
+        '<td rowspan="{}">{}<div class="aside">{}</div></td>',
+        len(curve),
+        name,
+        loaded,
+    )
+    return format_html_join(
+        "",
+        "<tr>{}" + '<td class="figure">{}</td>' * 3 + "</tr>",
+        ((first if row == curve[0] else "", *row) for row in curve),
+    )

@@ -1,0 +1,291 @@
+"""Adding a model in the admin, and what its page says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.contrib.auth.models import Permission, User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from kombu.exceptions import OperationalError
+from pytest_django import Settings
+
+from apps.inference.models import Deployment, ModelVersion, RegisteredModel
+
+State = ModelVersion.State
+ADD = "admin:inference_modelversion_add"
+LIST = "admin:inference_modelversion_changelist"
+Post = Callable[..., Any]
+# What is asked of the jobs waits for the commit.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[int]]]:
+    """What the queue is asked for."""
+    asked: list[tuple[str, list[int]]] = []
+    monkeypatch.setattr(
+        current_app._get_current_object(),
+        "send_task",
+        lambda name, args, retry: asked.append((name, args)),
+    )
+    return asked
+
+
+@pytest.fixture
+def post(settings: Settings, tmp_path: Path, admin_client: Client) -> Post:
+    settings.MODELS_DIR = tmp_path
+
+    def send(**fields: Any) -> Any:
+        return admin_client.post(reverse(ADD), fields)
+
+    return send
+
+
+def content(response: Any) -> str:
+    return str(response.content.decode())
+
+
+def page(version: ModelVersion) -> str:
+    return reverse("admin:inference_modelversion_change", args=[version.pk])
+
+
+def test_what_is_asked_for_is_a_job(
+    post: Post,
+    jobs: list[tuple[str, list[int]]],
+    admin_client: Client,
+    admin_user: User,
+):
+    response = post(name="mine", source="hub:somebody/something")
+    version = ModelVersion.objects.get()
+    assert jobs == [("apps.inference.tasks.bring_in", [version.pk])]
+    assert (version.state, version.added_by) == (State.ADDING, admin_user)
+    assert version.source == "hub:somebody/something"
+    assert response.headers["Location"] == page(version)
+    shown = content(admin_client.get(page(version)))
+    assert "The jobs bring it in." in shown
+    assert "successfully" not in shown
+
+
+def test_a_file_is_kept_where_the_jobs_find_it(
+    post: Post, jobs: list[tuple[str, list[int]]], tmp_path: Path
+):
+    post(name="mine", upload=SimpleUploadedFile("../../best.pt", b"weights"))
+    version = ModelVersion.objects.get()
+    path = Path(version.source.removeprefix("file:"))
+    assert path.is_relative_to(tmp_path / "uploads")
+    assert (path.name, path.read_bytes()) == ("best.pt", b"weights")
+    assert jobs == [("apps.inference.tasks.bring_in", [version.pk])]
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({}, "Say where the model comes from, or choose a file."),
+        (
+            {"source": "file:/a.pt", "upload": SimpleUploadedFile("a.pt", b"weights")},
+            "Say where the model comes from, or choose a file.",
+        ),
+        ({"source": "ftp://somewhere"}, "A model comes from hub:OWNER/NAME"),
+        ({"source": "file:/a.pt", "name": "my model"}, "valid"),
+        ({"source": "file:/a.pt", "expected_sha256": "a" * 65}, "at most 64"),
+    ],
+    ids=["neither", "both", "no source", "no name", "no checksum"],
+)
+def test_what_cannot_be_asked_for_is_said_at_once(
+    post: Post, jobs: list[tuple[str, list[int]]], fields: dict[str, Any], why: str
+):
+    response = post(**{"name": "mine", **fields})
+    assert why in content(response)
+    assert not ModelVersion.objects.exists()
+    assert not RegisteredModel.objects.exists()
+    assert jobs == []
+
+
+def test_without_a_queue_the_version_says_so(
+    post: Post, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*_: object, **__: object) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(current_app._get_current_object(), "send_task", refuse)
+    post(name="mine", source="hub:somebody/something")
+    version = ModelVersion.objects.get()
+    assert version.state == State.FAILED
+    assert version.reason == "The jobs could not be asked: Redis doesn't answer."
+    shown = content(admin_client.get(page(version)))
+    assert shown.count("Redis doesn&#x27;t answer") == 2  # the message and the state
+    assert "The jobs bring it in." not in shown
+
+
+@pytest.mark.parametrize(
+    ("permissions", "may"),
+    [
+        (["view_modelversion"], False),
+        (["view_modelversion", "change_modelversion"], False),
+        (["view_modelversion", "add_modelversion"], True),
+    ],
+)
+def test_only_who_may_add_adds(
+    client: Client,
+    jobs: list[tuple[str, list[int]]],
+    permissions: list[str],
+    may: bool,
+):
+    user = User.objects.create_user("operator", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(user)
+    client.post(reverse(ADD), {"name": "mine", "source": "hub:some/thing"})
+    assert ModelVersion.objects.exists() is may
+    assert bool(jobs) is may
+    listed = content(client.get(reverse(LIST)))
+    assert ("verify_anew" in listed) is may
+
+
+def test_versions_with_files_are_verified_anew(
+    admin_client: Client,
+    jobs: list[tuple[str, list[int]]],
+    scripted_version: Callable[..., ModelVersion],
+):
+    version = scripted_version()
+    empty = ModelVersion.objects.create(model=version.model, version="new-1")
+    admin_client.post(
+        reverse(LIST),
+        {"action": "verify_anew", "_selected_action": [version.pk, empty.pk]},
+    )
+    assert jobs == [("apps.inference.tasks.verify", [version.pk])]
+
+
+def test_the_list_and_the_page_say_how_far_it_is_and_why_it_failed(
+    admin_client: Client, scripted_version: Callable[..., ModelVersion]
+):
+    version = scripted_version()
+    for changes, words in (
+        (
+            {"state": State.ADDING, "progress": 0.25, "step": "Fetching the files."},
+            "25% Fetching the files.",
+        ),
+        ({"state": State.FAILED, "reason": "It is cut short."}, "It is cut short."),
+    ):
+        ModelVersion.objects.filter(pk=version.pk).update(**changes)
+        for url in (reverse(LIST), page(version)):
+            assert words in content(admin_client.get(url))
+
+
+def test_the_page_shows_every_engine_and_why_one_was_refused(
+    admin_client: Client, scripted_version: Callable[..., ModelVersion]
+):
+    version = scripted_version()
+    batches = [
+        {"size": 1, "batch_ms": 5.0, "forward_ms": 3.0},
+        {"size": 2, "batch_ms": 8.0, "forward_ms": 6.0},
+    ]
+    version.engine = "openvino"
+    version.card = {"licence": "AGPL-3.0"}
+    version.verification = {
+        "engines": [
+            {
+                "engine": "openvino",
+                "reason": "",
+                "load_s": 2.34,
+                "memory_mb": 56.7,
+                "batches": batches,
+            },
+            {"engine": "torch-cuda", "reason": "It differs.", "batches": []},
+        ]
+    }
+    version.save()
+    shown = content(admin_client.get(page(version)))
+    for words in (
+        "openvino ✓",
+        "loads in 2.3 s, 57 MB",
+        "8.0 ms",
+        "250.0",
+        "It differs.",
+        "must be open",
+    ):
+        assert words in shown
+    assert "&lt;tr" not in shown
+
+
+def test_what_is_not_verified_cannot_be_chosen(
+    admin_client: Client,
+    deployment: Deployment,
+    scripted_version: Callable[..., ModelVersion],
+):
+    before, version = deployment.active_version, scripted_version()
+    url = reverse("admin:inference_deployment_change", args=[deployment.pk])
+    assert f'value="{version.pk}"' in content(admin_client.get(url))
+    ModelVersion.objects.filter(pk=version.pk).update(state=State.FAILED)
+    assert f'value="{version.pk}"' not in content(admin_client.get(url))
+    admin_client.post(
+        url,
+        {
+            "active_version": version.pk,
+            "activations-TOTAL_FORMS": 0,
+            "activations-INITIAL_FORMS": 0,
+        },
+    )
+    assert Deployment.objects.get().active_version == before
+
+
+@pytest.mark.parametrize("state", [State.VERIFYING, State.FAILED])
+def test_what_is_active_stays_so_whatever_verifying_it_anew_brings(
+    admin_client: Client, deployment: Deployment, state: ModelVersion.State
+):
+    version = deployment.active_version
+    ModelVersion.objects.filter(pk=version.pk).update(state=state)
+    url = reverse("admin:inference_deployment_change", args=[deployment.pk])
+    assert f'value="{version.pk}" selected' in content(admin_client.get(url))
+    fields = {
+        "active_version": version.pk,
+        "activations-TOTAL_FORMS": 0,
+        "activations-INITIAL_FORMS": 0,
+    }
+    saved = content(admin_client.post(url, fields, follow=True))
+    assert "is active already" in saved
+    assert Deployment.objects.get().active_version == version
+
+
+def test_what_answers_elsewhere_unverified_is_refused_with_a_sentence(
+    admin_client: Client,
+    deployment: Deployment,
+    scripted_version: Callable[..., ModelVersion],
+):
+    other = Deployment.objects.create(name="other", active_version=scripted_version())
+    before, version = deployment.active_version, other.active_version
+    ModelVersion.objects.filter(pk=version.pk).update(state=State.FAILED)
+    fields = {
+        "active_version": version.pk,
+        "activations-TOTAL_FORMS": 0,
+        "activations-INITIAL_FORMS": 0,
+    }
+    url = reverse("admin:inference_deployment_change", args=[deployment.pk])
+    saved = content(admin_client.post(url, fields, follow=True))
+    assert "has not been verified" in saved
+    assert Deployment.objects.get(pk=deployment.pk).active_version == before
+
+
+def test_a_page_asks_as_often_for_many_engines_as_for_one(
+    admin_client: Client, scripted_version: Callable[..., ModelVersion]
+):
+    version = scripted_version()
+    engine = {"engine": "openvino", "reason": "It differs.", "batches": []}
+    counts = []
+    admin_client.get(page(version))
+    for engines in ([engine], [engine] * 5):
+        version.verification = {"engines": engines}
+        version.save()
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            admin_client.get(page(version))
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
