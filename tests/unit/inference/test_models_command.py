@@ -71,6 +71,16 @@ def test_a_model_is_added_listed_shown_verified_and_measured(
     assert [each["size"] for each in figures["engines"][0]["batches"]] == [1, 2, 4]
 
 
+@pytest.mark.parametrize("what", ["verify", "bench"])
+def test_files_that_have_changed_are_not_opened(models: Models, what: str):
+    models("add", "foods", "--from", f"file:{STARTER}")
+    version = ModelVersion.objects.get()
+    with (version.path / "model.safetensors").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(CommandError, match="checksum differs"):
+        models(what, "foods")
+
+
 @pytest.mark.parametrize("what", ["show", "verify", "bench"])
 @pytest.mark.parametrize("name", ["nobody", "nobody:1234"])
 def test_a_name_that_is_unknown_is_said(models: Models, what: str, name: str):
