@@ -100,7 +100,7 @@ def torchscript(
         )
         if is_half:
             traced.half()
-        torch.jit.save(traced, path, _extra_files=written)  # type: ignore[no-untyped-call]
+        torch.jit.save(traced, path, _extra_files=written)
     return path
 
 
@@ -110,7 +110,7 @@ def program(path: Path, network: nn.Module, metadata: dict[str, Any]) -> Path:
         warnings.simplefilter("ignore")
         scripted: Any = torch.jit.script(network)
         written = {"config.txt": json.dumps(metadata)}
-        torch.jit.save(scripted, path, _extra_files=written)  # type: ignore[no-untyped-call]
+        torch.jit.save(scripted, path, _extra_files=written)
     return path
 
 

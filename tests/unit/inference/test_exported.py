@@ -18,7 +18,14 @@ from apps.inference.engines.choice import available_engines
 from apps.inference.exceptions import ConfigError, EngineError, LabelsError
 from apps.inference.predictors import exported, yolov5
 from apps.inference.predictors.families import engines_of
-from apps.inference.predictors.layouts import END_TO_END, LAYOUTS, YOLOV5, YOLOV8
+from apps.inference.predictors.layouts import (
+    END_TO_END,
+    LAYOUTS,
+    YOLOV5,
+    YOLOV8,
+    candidates,
+    select,
+)
 from apps.inference.types import Box, Frame
 
 from .exports import (
@@ -142,11 +149,34 @@ def test_our_own_yolov5_answers_alike_whether_exported_or_not(tmp_path: Path):
         assert mine.detections
         assert len(mine.detections) == len(other.detections)
         for a, b in zip(mine.detections, other.detections, strict=True):
-            assert (a.label, a.score) == (b.label, pytest.approx(b.score, abs=1e-4))
+            assert a.label == b.label
+            assert a.score == pytest.approx(b.score, abs=1e-4)
     answers = zip(ours.examine(frames), theirs.examine(frames), strict=True)
-    for mine, other in answers:
-        torch.testing.assert_close(mine.scores, other.scores, rtol=1e-3, atol=1e-4)
-        torch.testing.assert_close(mine.boxes, other.boxes, rtol=1e-3, atol=1e-2)
+    for said, expected in answers:
+        torch.testing.assert_close(said.scores, expected.scores, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(said.boxes, expected.boxes, rtol=1e-3, atol=1e-2)
+
+
+def test_places_without_a_box_agree_wherever_they_are():
+    box = [10.0, 10, 30, 30, 0.9, 1]
+    full = torch.tensor([[box, [0.0] * 6, [0, 0, 0, 0, 0, -1]]])
+    other = full[:, [2, 0, 1]]
+    answers, others = (
+        candidates(END_TO_END, each, labels_count=2, side=SIDE)
+        for each in (full, other)
+    )
+    assert compare(answers, others, Bounds()).keeps(Bounds())
+    moved = torch.tensor([[[20.0, 20, 40, 40, 0.9, 1], [0.0] * 6, [0.0] * 6]])
+    elsewhere = candidates(END_TO_END, moved, labels_count=2, side=SIDE)
+    assert not compare(answers, elsewhere, Bounds()).keeps(Bounds())
+
+
+def test_a_label_that_nobody_named_is_left_out():
+    rows = torch.tensor([[[1.0, 1, 9, 9, 0.8, 2], [1, 1, 9, 9, 0.7, 1]]])
+    [kept] = select(
+        END_TO_END, rows, labels_count=2, score_threshold=0.25, iou_threshold=0.45
+    )
+    assert kept.labels.tolist() == [1]
 
 
 def test_the_versions_files_are_the_export_and_our_configuration(tmp_path: Path):

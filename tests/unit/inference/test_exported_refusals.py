@@ -208,8 +208,8 @@ def test_a_program_that_reaches_for_files(
 
 def test_weights_that_are_no_numbers(refuse: Refuse, tmp_path: Path):
     network = nn.Sequential(nn.Conv2d(3, 3, 1), Sees(YOLOV8))
-    with torch.no_grad():
-        network[0].weight.fill_(torch.nan)
+    for parameter in network.parameters():
+        nn.init.constant_(parameter, torch.nan)
     path = torchscript(tmp_path / "a.torchscript", network, OF_YOLOV8)
     refuse(NotFiniteError, "NaN", path)
 
