@@ -17,6 +17,7 @@ from apps.inference.exceptions import (
 
 _METADATA = "extra/config.txt"
 _LARGEST_METADATA = 1_000_000  # bytes; a thousand labels take 30 kB
+_LARGEST_PROGRAM = 50_000_000  # bytes; a large network's takes one
 # What a program may call to write to the disk, or to read other files of it.
 _REACHING_OUT = re.compile(rb"\b(?:torch|ops\.aten)\.(save|from_file)\(")
 
@@ -39,12 +40,18 @@ def read_metadata(path: Path) -> dict[str, Any]:
 def _metadata(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     # All lie in one folder, whose name is that of the file when it was saved.
     members = {info.filename.partition("/")[2]: info for info in archive.infolist()}
-    programs = [inside for inside in members if inside.startswith("code/")]
+    programs = [
+        inside
+        for inside in members
+        if inside.startswith("code/") and inside.endswith(".py")
+    ]
     if not programs or "constants.pkl" not in members:
         raise ForeignFileError(
             f"{name} is an archive of something else, not a network that was exported"
             " as TorchScript."
         )
+    if sum(members[inside].file_size for inside in programs) > _LARGEST_PROGRAM:
+        raise ForeignFileError(f"{name} holds a program longer than any network's.")
     for inside in programs:
         if found := _REACHING_OUT.search(archive.read(members[inside])):
             raise UntrustedPickleError(

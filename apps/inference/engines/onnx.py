@@ -6,6 +6,7 @@ Knows graphs and their sizes, not what a network is for.
 from __future__ import annotations
 
 import re
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _LACKING = re.compile(r"No conversion rule found for operations: (.+)")
 _ARCHIVE = b"PK\3\4"
+# By onnx.proto, an entry of a tensor's `external_data`: its key, before its value.
+_ELSEWHERE = b"\x0a\x08location\x12"
 
 
 def read(path: Path) -> Model:
@@ -32,9 +35,7 @@ def read(path: Path) -> Model:
     Raises:
         WeightsError, EngineError: with a sentence for the operator.
     """
-    with path.open("rb") as file:
-        if file.read(len(_ARCHIVE)) == _ARCHIVE:
-            raise ForeignFileError(f"{path.name} is an archive, not an ONNX file.")
+    _refuse_unwhole(path)
     try:
         model = openvino.core().read_model(path)
     except RuntimeError as error:
@@ -94,15 +95,28 @@ def _sizes(model: Model) -> list[int | None]:
     return [None if size.is_dynamic else size.get_length() for size in shape]
 
 
+def _refuse_unwhole(path: Path) -> None:
+    """A graph may name any file of the machine as that of its weights, which nobody
+    has verified: OpenVINO is never given one.
+    """
+    with path.open("rb") as file:
+        beginning = file.read(len(_ARCHIVE))
+        if beginning == _ARCHIVE:
+            raise ForeignFileError(f"{path.name} is an archive, not an ONNX file.")
+        if not beginning:
+            raise CorruptWeightsError(f"{path.name} is empty.")
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            if content.find(_ELSEWHERE) >= 0:
+                raise ForeignFileError(
+                    f"{path.name} keeps its weights in another file beside it: export"
+                    " it again with all in one file."
+                )
+
+
 def _refusal(name: str, error: str) -> WeightsError:
     """What OpenVINO has to say, in a sentence."""
     if lacking := _LACKING.search(error):
         return ArchitectureError(
             f"OpenVINO has no operation {lacking[1].strip()}, which {name} needs."
-        )
-    if "externally stored data" in error or "external data" in error.lower():
-        return ForeignFileError(
-            f"{name} keeps its weights in another file beside it: export it again with"
-            " all in one file."
         )
     return CorruptWeightsError(f"{name} is cut short, damaged or no ONNX file.")

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from apps.inference.conversion import convert
+from apps.inference.conversion import convert, torchscript_archive
 from apps.inference.exceptions import (
     ArchitectureError,
     CorruptWeightsError,
@@ -74,6 +74,12 @@ def test_a_truncated_graph(refuse: Refuse, tmp_path: Path, share: float):
     network = nn.Sequential(nn.Conv2d(3, 3, 1), Sees(YOLOV8))
     path = cut(onnx_file(tmp_path / "a.onnx", network, OF_YOLOV8), share)
     refuse(CorruptWeightsError, "cut short, damaged or no ONNX", path)
+
+
+@pytest.mark.parametrize("name", ["a.torchscript", "a.onnx"])
+def test_an_empty_file(refuse: Refuse, tmp_path: Path, name: str):
+    (tmp_path / name).touch()
+    refuse(CorruptWeightsError, "empty|cut short", tmp_path / name)
 
 
 def test_another_archive(refuse: Refuse, tmp_path: Path):
@@ -197,6 +203,13 @@ class Reads(nn.Module):
         return torch.from_file("/etc/hostname", size=1, dtype=torch.uint8)
 
 
+def test_a_program_without_end(
+    refuse: Refuse, good: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torchscript_archive, "_LARGEST_PROGRAM", 100)
+    refuse(ForeignFileError, "a program longer than any network's", good)
+
+
 @pytest.mark.parametrize(("network", "by"), [(Saves, "save"), (Reads, "from_file")])
 def test_a_program_that_reaches_for_files(
     refuse: Refuse, tmp_path: Path, network: type[nn.Module], by: str
@@ -214,7 +227,8 @@ def test_weights_that_are_no_numbers(refuse: Refuse, tmp_path: Path):
     refuse(NotFiniteError, "NaN", path)
 
 
-def test_weights_in_another_file(refuse: Refuse, tmp_path: Path):
+@pytest.mark.parametrize("is_absolute", [False, True])
+def test_weights_in_another_file(refuse: Refuse, tmp_path: Path, is_absolute: bool):
     network = nn.Sequential(nn.Conv2d(3, 3, 1), Sees(YOLOV8))
     path = onnx_file(tmp_path / "a.onnx", network, OF_YOLOV8)
     model = onnx.load(path)
@@ -222,6 +236,13 @@ def test_weights_in_another_file(refuse: Refuse, tmp_path: Path):
         model, path, save_as_external_data=True, location="a.data", size_threshold=0
     )
     assert (tmp_path / "a.data").exists()
+    if is_absolute:
+        model = onnx.load(path, load_external_data=False)
+        for tensor in model.graph.initializer:
+            for entry in tensor.external_data:
+                if entry.key == "location":
+                    entry.value = str(tmp_path / "a.data")
+        path.write_bytes(model.SerializeToString())
     refuse(ForeignFileError, "keeps its weights in another file beside it", path)
 
 
