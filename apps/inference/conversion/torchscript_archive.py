@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.inference.exceptions import (
+    ArchitectureError,
     CorruptWeightsError,
     ForeignFileError,
     UntrustedPickleError,
@@ -18,6 +19,7 @@ from apps.inference.exceptions import (
 _METADATA = "extra/config.txt"
 _LARGEST_METADATA = 1_000_000  # bytes; a thousand labels take 30 kB
 _LARGEST_PROGRAM = 50_000_000  # bytes; a large network's takes one
+_FOR_A_GPU = b'torch.device("cuda'
 # What a program may call to write to the disk, or to read other files of it.
 _REACHING_OUT = re.compile(rb"\b(?:torch|ops\.aten)\.(save|from_file)\(")
 
@@ -53,10 +55,16 @@ def _metadata(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     if sum(members[inside].file_size for inside in programs) > _LARGEST_PROGRAM:
         raise ForeignFileError(f"{name} holds a program longer than any network's.")
     for inside in programs:
-        if found := _REACHING_OUT.search(archive.read(members[inside])):
+        program = archive.read(members[inside])
+        if found := _REACHING_OUT.search(program):
             raise UntrustedPickleError(
                 f"{name} holds a program that reaches for files of this machine, by"
                 f" {found[1].decode()}."
+            )
+        if _FOR_A_GPU in program:
+            raise ArchitectureError(
+                f"{name} was exported on a GPU and runs nowhere else: export it again"
+                " with --device cpu, and it runs on both."
             )
     written = members.get(_METADATA)
     if written is None or written.file_size > _LARGEST_METADATA:

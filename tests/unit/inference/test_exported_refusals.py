@@ -203,6 +203,16 @@ class Reads(nn.Module):
         return torch.from_file("/etc/hostname", size=1, dtype=torch.uint8)
 
 
+class NeedsGPU(nn.Module):
+    def forward(self, features: Tensor) -> Tensor:
+        return features + torch.zeros(1, device="cuda:0")
+
+
+def test_a_program_that_runs_on_a_gpu_alone(refuse: Refuse, tmp_path: Path):
+    path = program(tmp_path / "a.torchscript", NeedsGPU(), OF_YOLOV8)
+    refuse(ArchitectureError, "exported on a GPU and runs nowhere else", path)
+
+
 def test_a_program_without_end(
     refuse: Refuse, good: Path, monkeypatch: pytest.MonkeyPatch
 ):
