@@ -245,6 +245,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 # A model family is a module with `load(directory, *, engine) -> Predictor`.
 PREDICTOR_FAMILIES = {
     "yolov5": "apps.inference.predictors.yolov5",
+    "exported": "apps.inference.predictors.exported",
     "classifier": "apps.inference.predictors.classifier",
     "transformers-detector": "apps.inference.predictors.transformers_detector",
 }

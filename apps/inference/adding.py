@@ -21,7 +21,7 @@ from django.utils import timezone
 from apps.inference import asking, conversion, sources, verification, weights
 from apps.inference.exceptions import DuplicateError, InferenceError
 from apps.inference.models import ModelVersion, RegisteredModel
-from apps.inference.predictors.families import family_of
+from apps.inference.predictors.families import engines_of, family_of
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ def _verify(version: ModelVersion, told: Told) -> None:
     outcome = verification.verify(
         version.path,
         settings.PREDICTOR_FAMILIES[version.model.family],
-        verification.engines_to_try(settings.ENGINE),
+        verification.engines_to_try(settings.ENGINE, engines_of(version.path)),
         told,
     )
     figures: dict[str, Any] = outcome.as_json()

@@ -51,6 +51,7 @@ def non_max_suppression(
     score_threshold: float,
     iou_threshold: float,
     max_detections: int = 100,
+    has_objectness: bool = True,
 ) -> list[Kept]:
     """Of boxes that overlap and carry the same label, keep the best.
 
@@ -61,6 +62,8 @@ def non_max_suppression(
         score_threshold: boxes score more than this.
         iou_threshold: boxes that overlap a better one by more than this go.
         max_detections: how many an image may keep.
+        has_objectness: without it, predictions are [B, N, 4 + labels], and a box scores
+            what its best label does.
     """
     if predictions.device.type != "cpu":
         return suppress_together(
@@ -68,10 +71,12 @@ def non_max_suppression(
             score_threshold=score_threshold,
             iou_threshold=iou_threshold,
             max_detections=max_detections,
+            has_objectness=has_objectness,
         )
+    suppress = _suppress if has_objectness else _suppress_labelled
     with np.errstate(invalid="ignore", over="ignore"):  # infinite boxes overlap nothing
         return [
-            _suppress(rows, score_threshold, iou_threshold, max_detections)
+            suppress(rows, score_threshold, iou_threshold, max_detections)
             for rows in predictions.detach().numpy()
         ]
 
@@ -84,6 +89,27 @@ def _suppress(
     rows = rows[rows[:, 4] > score_threshold]
     labels = rows[:, 5:].argmax(axis=1)
     scores = rows[:, 4] * rows[np.arange(len(rows)), 5 + labels]
+    return _survivors(rows, labels, scores, (score_threshold, iou_threshold), limit)
+
+
+def _suppress_labelled(
+    rows: NDArray[Any], score_threshold: float, iou_threshold: float, limit: int
+) -> Kept:
+    """The same without objectness."""
+    rows = rows[rows[:, 4:].max(axis=1) > score_threshold]
+    labels = rows[:, 4:].argmax(axis=1)
+    scores = rows[np.arange(len(rows)), 4 + labels]
+    return _survivors(rows, labels, scores, (score_threshold, iou_threshold), limit)
+
+
+def _survivors(
+    rows: NDArray[Any],
+    labels: NDArray[np.int64],
+    scores: NDArray[Any],
+    thresholds: tuple[float, float],
+    limit: int,
+) -> Kept:
+    score_threshold, iou_threshold = thresholds
     order = (-scores).argsort(kind="stable")[:CANDIDATES]
     order = order[scores[order] > score_threshold]
     center, half = rows[order, :2], rows[order, 2:4] / 2
@@ -122,13 +148,16 @@ def suppress_together(
     score_threshold: float,
     iou_threshold: float,
     max_detections: int = 100,
+    has_objectness: bool = True,
 ) -> list[Kept]:
     """What `non_max_suppression` does, for a whole batch at once, where it lies.
 
     For a GPU, which likes few large steps: only the boxes that are kept leave it.
     """
-    label_scores, labels = predictions[..., 5:].max(dim=2)
-    scores = predictions[..., 4] * label_scores
+    first_label = 5 if has_objectness else 4
+    scores, labels = predictions[..., first_label:].max(dim=2)
+    if has_objectness:
+        scores = predictions[..., 4] * scores
     scores = scores.where(scores > score_threshold, 0)
     scores, order = scores.sort(dim=1, descending=True, stable=True)
     count = min(CANDIDATES, int((scores > 0).sum(dim=1).max()))

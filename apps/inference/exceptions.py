@@ -19,7 +19,7 @@ InferenceError
     ├── ChecksumError          the weights aren't those that were registered
     ├── CorruptWeightsError    the weights are cut short, damaged or in no known format
     ├── ForeignFileError       a file of another kind than the one asked for
-    ├── UntrustedPickleError   a pickle asks for more than the data of a network
+    ├── UntrustedPickleError   a pickle or a program asks for more than a network needs
     ├── StorageError           the version's files can't be written
     ├── NotFiniteError         a weight is NaN or infinite
     ├── ConfigError            a configuration isn't JSON or lacks a right field

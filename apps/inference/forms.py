@@ -29,7 +29,9 @@ class AddVersionForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text="hub:OWNER/NAME, https://…, or file:PATH on the machine of the jobs.",
     )
     upload = forms.FileField(
-        label="Or a file", required=False, help_text="YOLOv5's own .pt file."
+        label="Or a file",
+        required=False,
+        help_text="YOLOv5's own .pt file, or a detector as .torchscript or .onnx.",
     )
     expected_sha256 = forms.CharField(
         label="SHA-256",

@@ -1,8 +1,8 @@
 """Checks that a version can be trusted to answer, and finds out how it answers fastest.
 
 Loads the version on every engine of this machine and holds each against the reference,
-torch in fp32. Knows predictors and pictures, no database; it may take a minute, and a
-process of its own gives the memory back.
+the plainest in fp32. Knows predictors and pictures, no database; it may take a minute,
+and a process of its own gives the memory back.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from apps.inference.comparison import (
     are_finite,
     compare,
 )
-from apps.inference.engines import TENSORRT, TORCH_CPU, TORCH_CUDA
+from apps.inference.engines import ENGINES_OF_MODULES, TENSORRT, TORCH_CUDA
 from apps.inference.engines.choice import available_engines
 from apps.inference.exceptions import InferenceError, VerificationError
 from apps.inference.starter.datasets import held_out_seed
@@ -101,17 +101,22 @@ class Verification:
         return asdict(self)
 
 
-def engines_to_try(asked_for: str) -> list[str]:
-    """This machine's engines, the reference first.
+def engines_to_try(
+    asked_for: str, possible: Sequence[str] = ENGINES_OF_MODULES
+) -> list[str]:
+    """Of the engines that could run a version, this machine's; the reference first.
 
     TensorRT takes minutes for every batch size, so it is tried where it is asked for.
     """
+    reference = possible[0]
     others = [
         name
         for name in available_engines()
-        if name != TORCH_CPU and (name != TENSORRT or asked_for == TENSORRT)
+        if name in possible
+        and name != reference
+        and (name != TENSORRT or asked_for == TENSORRT)
     ]
-    return [TORCH_CPU, *others]
+    return [reference, *others]
 
 
 def verify(

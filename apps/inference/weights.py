@@ -33,6 +33,8 @@ CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 INDEX_NAME = "model.safetensors.index.json"  # names the parts of weights in several
 CARD_NAME = "card.json"
+# An exported network, weights and all, that stands in their place.
+EXPORT_NAMES = ("model.torchscript", "model.onnx")
 
 
 def sha256_of(path: Path) -> str:
@@ -54,19 +56,23 @@ def checksum(directory: Path) -> str:
         MissingFileError, ConfigError
     """
     paths = weight_files(directory)
-    if paths == [directory / WEIGHTS_NAME]:
+    if paths[0].name in {WEIGHTS_NAME, *EXPORT_NAMES}:
         return sha256_of(paths[0])
     lines = "".join(f"{sha256_of(path)}  {path.name}\n" for path in paths)
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """The safetensors file, or the several that an index names, by name.
+    """The safetensors file, or the several that an index names, or the export.
 
     Raises:
         MissingFileError, ConfigError
     """
     whole = directory / WEIGHTS_NAME
+    exports = [directory / name for name in EXPORT_NAMES]
+    exports = [path for path in exports if path.is_file()]
+    if exports and not whole.is_file():
+        return exports[:1]
     if whole.is_file() or not (directory / INDEX_NAME).is_file():
         return [_existing(whole)]
     parts = read_config(directory, INDEX_NAME).get("weight_map")
@@ -89,8 +95,9 @@ def verify(directory: Path, sha256: str) -> None:
         MissingFileError, ChecksumError
     """
     if checksum(directory) != sha256.lower():
+        name = weight_files(directory)[0].name
         raise ChecksumError(
-            f"{WEIGHTS_NAME} has changed since it was registered: its checksum differs."
+            f"{name} has changed since it was registered: its checksum differs."
         )
 
 

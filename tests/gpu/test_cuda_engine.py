@@ -18,6 +18,7 @@ from apps.inference.engines.choice import available_engines, compile_module
 from apps.inference.engines.cuda import CudaGraphEngine
 from apps.inference.engines.torch import TorchEngine, optimise
 from apps.inference.predictors import classifier, yolov5
+from apps.inference.predictors.letterboxed import fit
 from apps.inference.predictors.yolov5 import YOLOv5
 from apps.inference.preprocessing import Featurize, stack
 from tests.parity import (
@@ -74,7 +75,8 @@ def test_finds_the_labels_of_the_reference(engine, count):
 def test_the_starter_models_see_the_same(engine):
     frames = starter_frames()
     detector = yolov5.load(starter("starter-detector"), engine=engine)
-    batch = stack([detector._fit(frame)[0] for frame in frames])
+    size = detector._config.input_size
+    batch = stack([fit(frame, size)[0] for frame in frames])
     reference = yolov5.load(starter("starter-detector"), engine=TORCH_CPU)._engine
     assert_same_boxes(detector._engine(batch), reference(batch), surer_than=0.1)
 

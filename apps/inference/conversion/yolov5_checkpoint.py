@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from apps.inference import weights
+from apps.inference.conversion.names import labels_of
 from apps.inference.conversion.torch_pickle import Remnant, TorchPickle
 from apps.inference.conversion.yolov5_architecture import (
     EXPORT_IT,
@@ -45,7 +45,6 @@ SCORE_THRESHOLD = 0.25
 IOU_THRESHOLD = 0.45
 
 _FAMILY = re.compile(r"(?:models|utils)\.[\w.]+")
-_UNREADABLE = {"Cc", "Cs"}  # control characters, halves of characters
 _NETWORKS = {"models.yolo.DetectionModel", "models.yolo.Model"}
 _OTHER_TASKS = {
     "models.yolo.Segment": "outlines things",
@@ -130,7 +129,7 @@ def _config_of(
     root: Remnant, theirs: PickledNetwork, input_size: tuple[int, int]
 ) -> dict[str, Any]:
     anchors = _anchors(theirs)
-    labels = _labels(root.state.get("names"))
+    labels = labels_of(root.state.get("names"))
     _refuse_other_count(theirs, labels, anchors)
     said = root.state.get("yaml")
     said = said if isinstance(said, dict) else {}
@@ -162,28 +161,6 @@ def _anchors(theirs: PickledNetwork) -> list[list[float]]:
         )
     pixels = cells.double() * torch.tensor(STRIDES).view(-1, 1, 1)
     return [level.flatten().tolist() for level in pixels]
-
-
-def _labels(names: object) -> list[str]:
-    """A list, or since release 6.2 a dictionary by number; numbers may be names."""
-    if isinstance(names, dict):
-        if set(names) != set(range(len(names))):
-            raise LabelsError("The file doesn't number its labels 0, 1, 2 and so on.")
-        names = [names[number] for number in range(len(names))]
-    if not isinstance(names, list | tuple) or not names:
-        raise LabelsError("The file doesn't name its labels.")
-    labels = [_label(name) for name in names]
-    if len(set(labels)) < len(labels):
-        twice = next(label for label in labels if labels.count(label) > 1)
-        raise LabelsError(f"The file names two labels alike: {twice}.")
-    return labels
-
-
-def _label(name: object) -> str:
-    label = str(name).strip() if isinstance(name, str | int | float) else ""
-    if not label or any(unicodedata.category(sign) in _UNREADABLE for sign in label):
-        raise LabelsError("A label in the file isn't a readable name.")
-    return label
 
 
 def _refuse_other_count(

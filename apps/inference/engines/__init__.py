@@ -14,3 +14,11 @@ OPENVINO_F32 = "openvino-f32"
 TENSORRT = "tensorrt"
 
 ENGINES = (TORCH_CUDA, TENSORRT, OPENVINO, OPENVINO_F32, TORCH_CPU)
+
+# What can run a network that is built here, and what an exported one by the ending of
+# its file: the reference first.
+ENGINES_OF_MODULES = (TORCH_CPU, TORCH_CUDA, TENSORRT, OPENVINO, OPENVINO_F32)
+ENGINES_OF_EXPORTS = {
+    ".torchscript": (TORCH_CPU, TORCH_CUDA, OPENVINO, OPENVINO_F32),
+    ".onnx": (OPENVINO_F32, OPENVINO),
+}

@@ -1,6 +1,6 @@
 """The OpenVINO engine, the fastest on a CPU: traced by torch, compiled by OpenVINO.
 
-The only place that imports openvino, and not before an engine is built.
+The only place that imports openvino, and not before it is needed.
 """
 
 from __future__ import annotations
@@ -48,28 +48,31 @@ def missing() -> str | None:
 
 
 def build(module: nn.Module, example: Tensor, is_resizable: bool) -> OpenVINOEngine:
-    """In bfloat16 where the processor multiplies it, which halves the time."""
-    is_fast = "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    model = _convert(module, example, is_resizable)
-    return OpenVINOEngine(OPENVINO, _compile(model, "bf16" if is_fast else "f32"))
+    return compile_model(OPENVINO, _convert(module, example, is_resizable))
 
 
 def build_f32(module: nn.Module, example: Tensor, is_resizable: bool) -> OpenVINOEngine:
-    model = _convert(module, example, is_resizable)
-    return OpenVINOEngine(OPENVINO_F32, _compile(model, "f32"))
+    return compile_model(OPENVINO_F32, _convert(module, example, is_resizable))
 
 
-def _compile(model: Model, precision: str) -> CompiledModel:
-    return _core().compile_model(
+def compile_model(name: str, model: Model) -> OpenVINOEngine:
+    """In bfloat16 where the processor multiplies it, which halves the time.
+
+    Not where the name is that of the engine in single precision.
+    """
+    capabilities = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    is_fast = name != OPENVINO_F32 and "BF16" in capabilities
+    compiled = core().compile_model(
         model,
         "CPU",
         {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_PRECISION_HINT": "bf16" if is_fast else "f32",
             # Threads nailed to cores wait for whoever else runs there.
             "ENABLE_CPU_PINNING": False,
         },
     )
+    return OpenVINOEngine(name, compiled)
 
 
 def _convert(module: nn.Module, example: Tensor, is_resizable: bool) -> Model:
@@ -80,7 +83,7 @@ def _convert(module: nn.Module, example: Tensor, is_resizable: bool) -> Model:
         traced = torch.jit.trace(  # type: ignore[no-untyped-call]
             module, example, strict=False, check_trace=False
         )
-        model = _openvino().convert_model(traced, example_input=example)
+        model = library().convert_model(traced, example_input=example)
     # torch keeps a class for each layer it has ever traced, 14 MB for a small YOLOv5.
     # They are of no use to the models that torch.jit.load brings, which have their own.
     del traced
@@ -91,11 +94,11 @@ def _convert(module: nn.Module, example: Tensor, is_resizable: bool) -> Model:
 
 
 @cache
-def _core() -> Core:
-    return _openvino().Core()
+def core() -> Core:
+    return library().Core()
 
 
-def _openvino() -> Any:
+def library() -> Any:
     # Merely imported, it would tell Google Analytics, and write a visitor's number to
     # ~/intel. Without this package it has nothing to tell it with.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from apps.inference import weights
+from apps.inference.engines import ENGINES_OF_EXPORTS, ENGINES_OF_MODULES
 from apps.inference.exceptions import ConfigError
 from apps.inference.predictors.processors import PROCESSOR_OF_MODEL_TYPE
 
 CLASSIFIER = "classifier"
+EXPORTED = "exported"
 TRANSFORMERS_DETECTOR = "transformers-detector"
 YOLOV5 = "yolov5"
 
@@ -49,12 +51,23 @@ def family_of(directory: Path) -> str:
         MissingFileError, ConfigError: with a sentence on what it is instead.
     """
     config = weights.read_config(directory)
-    if config.get("family") == YOLOV5:
-        return YOLOV5
+    for family in (YOLOV5, EXPORTED):
+        if config.get("family") == family:
+            return family
     architecture = _architecture(config)
     if architecture is not None:
         return _of_architecture(architecture)
     return _of_model_type(config)
+
+
+def engines_of(directory: Path) -> tuple[str, ...]:
+    """The engines that could run what lies there, the reference first.
+
+    Raises:
+        MissingFileError, ConfigError
+    """
+    path = weights.weight_files(directory)[0]
+    return ENGINES_OF_EXPORTS.get(path.suffix, ENGINES_OF_MODULES)
 
 
 def _architecture(config: Mapping[str, Any]) -> str | None:

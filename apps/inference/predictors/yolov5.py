@@ -18,6 +18,7 @@ from apps.inference.comparison import Candidates
 from apps.inference.engines.choice import compile_module
 from apps.inference.engines.torch import CPU
 from apps.inference.predictors.fields import Fields
+from apps.inference.predictors.letterboxed import detections, fit
 from apps.inference.predictors.stopwatch import Stopwatch
 from apps.inference.predictors.yolov5_config import YOLOv5Config
 from apps.inference.predictors.yolov5_network import (
@@ -25,17 +26,8 @@ from apps.inference.predictors.yolov5_network import (
     STRIDES,
     YOLOv5,
 )
-from apps.inference.preprocessing import (
-    Featurize,
-    Image,
-    Letterbox,
-    blank,
-    i420_to_rgb,
-    letterbox,
-    stack,
-    upright,
-)
-from apps.inference.types import Box, Detection, Frame, Prediction
+from apps.inference.preprocessing import Featurize, blank, stack
+from apps.inference.types import Frame, Prediction
 
 __all__ = [
     "DEFAULT_ANCHORS",
@@ -82,47 +74,34 @@ class YOLOv5Predictor:
         if not frames:
             return []
         stopwatch = Stopwatch()
-        fitted = [self._fit(frame) for frame in frames]
+        fitted = [fit(frame, self._config.input_size) for frame in frames]
         images = stack([image for image, _ in fitted])
         stopwatch.lap()
         answer = self._engine(images)
         stopwatch.lap()
-        detections = [
-            self._detections(kept, box)
+        found = [
+            detections(kept, box, self._config.labels)
             for kept, (_, box) in zip(self._select(answer), fitted, strict=True)
         ]
         stopwatch.lap()
         timings = stopwatch.timings(len(frames))
-        return [Prediction(timings, detections=found) for found in detections]
+        return [Prediction(timings, detections=each) for each in found]
 
     def examine(self, frames: Sequence[Frame]) -> list[Candidates]:
         """All boxes, for whoever compares engines."""
-        answers = self._engine(stack([self._fit(frame)[0] for frame in frames]))
+        answers = self._engine(
+            stack([fit(frame, self._config.input_size)[0] for frame in frames])
+        )
         return [
             Candidates(each[:, 4:5] * each[:, 5:], cxcywh_to_xyxy(each[:, :4]))
             for each in answers.to(CPU, torch.float32, copy=True)
         ]
-
-    def _fit(self, frame: Frame) -> tuple[Image, Letterbox]:
-        image = upright(i420_to_rgb(frame), frame.rotation)
-        return letterbox(image, self._config.input_size)
 
     def _select(self, answer: Tensor) -> list[Kept]:
         return non_max_suppression(
             answer,
             score_threshold=self._config.score_threshold,
             iou_threshold=self._config.iou_threshold,
-        )
-
-    def _detections(self, kept: Kept, fitted: Letterbox) -> tuple[Detection, ...]:
-        boxes = [Box(*corners) for corners in fitted.to_frame(kept.boxes).tolist()]
-        return tuple(
-            Detection(box, self._config.labels[label], score)
-            for box, score, label in zip(
-                boxes, kept.scores.tolist(), kept.labels.tolist(), strict=True
-            )
-            # What lies in the padding alone is clipped to nothing.
-            if box.x1 < box.x2 and box.y1 < box.y2
         )
 
 

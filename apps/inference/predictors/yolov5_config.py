@@ -36,7 +36,7 @@ class YOLOv5Config:
         strides = list(STRIDES)
         fields.take("family", '"yolov5"', lambda family: family == "yolov5")
         fields.take("strides", str(strides), lambda said: said == strides)
-        labels = fields.take("labels", "a list of different names", _are_labels)
+        labels = fields.take("labels", "a list of different names", are_labels)
         anchors = fields.take(
             "anchors",
             f"{len(STRIDES)} lists of widths and heights, equally long",
@@ -58,7 +58,7 @@ class YOLOv5Config:
         )
 
 
-def _are_labels(value: Any) -> bool:
+def are_labels(value: Any) -> bool:
     return (
         isinstance(value, list)
         and len(value) > 0

@@ -38,7 +38,7 @@ def add(
     models_dir: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> Add:
     """Bring a version in, with the reference alone: engines are tested elsewhere."""
-    monkeypatch.setattr(verification, "engines_to_try", lambda _: [TORCH_CPU])
+    monkeypatch.setattr(verification, "engines_to_try", lambda *_: [TORCH_CPU])
 
     def bring(source: Path, *, name: str = "mine", sha256: str = "") -> ModelVersion:
         version = asking.request_version(name, f"file:{source}", sha256=sha256)

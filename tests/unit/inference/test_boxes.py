@@ -86,6 +86,18 @@ def test_suppression_equals_the_slow_one(
     )
 
 
+@pytest.mark.parametrize("suppression", [non_max_suppression, suppress_together])
+@pytest.mark.parametrize("seed", range(4))
+def test_boxes_without_objectness_score_what_their_best_label_does(suppression, seed):
+    predictions = random_predictions(images=2, seed=seed)
+    predictions[..., 4] = 1
+    without = torch.cat((predictions[..., :4], predictions[..., 5:]), dim=2)
+    bounds = {"score_threshold": 0.5, "iou_threshold": 0.45}
+    kept = suppression(without, has_objectness=False, **bounds)
+    assert len(kept[0].scores) > 0
+    torch.testing.assert_close(kept, suppression(predictions, **bounds))
+
+
 def suppress(predictions: Tensor) -> list[boxes_module.Kept]:
     return non_max_suppression(predictions, score_threshold=0.1, iou_threshold=0.45)
 

@@ -16,6 +16,7 @@ from .versions import YOLOV5_CONFIG, write_classifier, write_json, write_yolov5
     ("config", "family"),
     [
         (YOLOV5_CONFIG, "yolov5"),
+        ({"family": "exported"}, "exported"),
         ({"architectures": ["ResNetForImageClassification"]}, "classifier"),
         ({"architectures": ["DeiTForImageClassificationWithTeacher"]}, "classifier"),
         ({"architectures": ["YolosForObjectDetection"]}, "transformers-detector"),

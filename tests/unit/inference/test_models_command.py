@@ -31,7 +31,7 @@ def models(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Models:
     settings.MODELS_DIR = tmp_path / "models"
-    monkeypatch.setattr(verification, "engines_to_try", lambda _: [TORCH_CPU])
+    monkeypatch.setattr(verification, "engines_to_try", lambda *_: [TORCH_CPU])
 
     def run(*words: str) -> str:
         said = StringIO()
@@ -69,6 +69,16 @@ def test_a_model_is_added_listed_shown_verified_and_measured(
     figures = json.loads(path.read_text())
     assert figures["sha256"] == version.sha256
     assert [each["size"] for each in figures["engines"][0]["batches"]] == [1, 2, 4]
+
+
+@pytest.mark.parametrize("what", ["verify", "bench"])
+def test_files_that_have_changed_are_not_opened(models: Models, what: str):
+    models("add", "foods", "--from", f"file:{STARTER}")
+    version = ModelVersion.objects.get()
+    with (version.path / "model.safetensors").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(CommandError, match="checksum differs"):
+        models(what, "foods")
 
 
 @pytest.mark.parametrize("what", ["show", "verify", "bench"])

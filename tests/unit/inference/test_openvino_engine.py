@@ -17,6 +17,7 @@ from apps.inference.engines import OPENVINO, OPENVINO_F32, TORCH_CPU
 from apps.inference.engines.choice import compile_module
 from apps.inference.engines.openvino import OpenVINOEngine
 from apps.inference.predictors import classifier, yolov5
+from apps.inference.predictors.letterboxed import fit
 from apps.inference.predictors.yolov5 import YOLOv5
 from apps.inference.preprocessing import Featurize, stack
 from tests.parity import (
@@ -71,7 +72,8 @@ def test_the_starter_detector_sees_the_same(engine, count):
     theirs = yolov5.load(starter("starter-detector"), engine=TORCH_CPU)
     frames = starter_frames()
     for first in range(0, len(frames), count):
-        batch = stack([ours._fit(frame)[0] for frame in frames[first : first + count]])
+        shown = frames[first : first + count]
+        batch = stack([fit(frame, ours._config.input_size)[0] for frame in shown])
         reference = theirs._engine(batch)
         if (reference[..., 4] > 0.5).any():
             assert_same_boxes(ours._engine(batch), reference, surer_than=0.1)

@@ -142,6 +142,21 @@ def test_a_larger_batch_must_pay(curve: dict[int, float], size: int):
     assert choose_batch(batches).size == size
 
 
+def test_an_engine_that_cannot_run_a_version_is_not_tried(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(
+        verification,
+        "available_engines",
+        lambda: [TORCH_CUDA, OPENVINO, OPENVINO_F32, TORCH_CPU],
+    )
+    possible = [OPENVINO_F32, OPENVINO]
+    assert engines_to_try(AUTO, possible) == [OPENVINO_F32, OPENVINO]
+    monkeypatch.setattr(verification, "available_engines", lambda: [TORCH_CPU])
+    # The reference says itself why it can't run here.
+    assert engines_to_try(AUTO, possible) == [OPENVINO_F32]
+
+
 def test_tensorrt_is_tried_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
         verification, "available_engines", lambda: [TORCH_CUDA, TENSORRT, TORCH_CPU]

@@ -149,6 +149,25 @@ def test_weights_in_parts_verify_until_one_changes(parts):
         weights.verify(parts, sha256)
 
 
+@pytest.mark.parametrize("name", weights.EXPORT_NAMES)
+def test_an_export_stands_in_the_place_of_weights(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"mustard")
+    assert weights.weight_files(tmp_path) == [path]
+    sha256 = weights.checksum(tmp_path)
+    assert sha256 == weights.sha256_of(path)
+    weights.verify(tmp_path, sha256)
+    path.write_bytes(b"ketchup")
+    with pytest.raises(ChecksumError, match=f"{name} has changed"):
+        weights.verify(tmp_path, sha256)
+
+
+@pytest.mark.parametrize("name", weights.EXPORT_NAMES)
+def test_weights_of_our_own_go_before_an_export(version, name):
+    (version / name).write_bytes(b"mustard")
+    assert weights.weight_files(version) == [version / "model.safetensors"]
+
+
 def test_weights_in_one_file_have_its_checksum(version):
     path = version / "model.safetensors"
     assert weights.checksum(version) == weights.sha256_of(path)

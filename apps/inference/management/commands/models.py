@@ -11,9 +11,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from apps.inference import adding, asking, verification
+from apps.inference import adding, asking, verification, weights
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion
+from apps.inference.predictors.families import engines_of
 
 State = ModelVersion.State
 
@@ -93,12 +94,13 @@ class Command(BaseCommand):
 
     def _bench(self, options: dict[str, Any]) -> None:
         version = _with_files(_find(options["name"]))
+        weights.verify(version.path, version.sha256)
         family = settings.PREDICTOR_FAMILIES[version.model.family]
         with _bar() as bar:
             measured = verification.verify(
                 version.path,
                 family,
-                verification.engines_to_try(settings.ENGINE),
+                verification.engines_to_try(settings.ENGINE, engines_of(version.path)),
                 bar.tell,
             )
         figures = {"model": str(version), "sha256": version.sha256}
