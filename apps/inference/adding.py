@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.inference import asking, conversion, sources, verification, weights
 from apps.inference.exceptions import DuplicateError, InferenceError
 from apps.inference.models import ModelVersion, RegisteredModel
 from apps.inference.predictors.families import engines_of, family_of
+from apps.inference.verification import Verification
 
 logger = logging.getLogger(__name__)
 
 State = ModelVersion.State
 Told = Callable[[float, str], None]
-_FETCHED, _REGISTERED = 0.5, 0.6
+_FETCHED, _CONVERTED = 0.5, 0.6
 
 
 def bring_in(version: ModelVersion, told: Told = lambda share, step: None) -> None:
@@ -41,20 +42,33 @@ def bring_in(version: ModelVersion, told: Told = lambda share, step: None) -> No
         InferenceError: it failed, which is written down too.
     """
     progress = _Progress(version, told)
-    with _failures_written(version):
+    source = sources.parse(version.source)
+    # An address may hold a secret, which nobody needs to see from here on.
+    version.source = source.origin
+    version.save(update_fields=["source"])
+    with (
+        _failures_written(version),
+        _upload_removed(source),
+        _staging(version) as staging,
+    ):
         fetched = sources.fetch(
-            sources.parse(version.source),
+            source,
             Path(settings.MODELS_DIR) / "downloads",
             sha256=version.expected_sha256 or None,
             progress=progress.fetching,
         )
-        with _staging(version) as staging, _passing(fetched.path):
-            progress.at(_FETCHED, "Reading the files.")
+        progress.at(_FETCHED, "Reading the files.")
+        try:
             licence = conversion.convert(fetched.path, staging)
-            name = version.version
-            _register(version, staging, fetched.origin, licence or fetched.licence)
-        with _taken_back(version, name):
-            _verify(version, progress.rest_from(_REGISTERED))
+        finally:
+            if fetched.is_passing:
+                fetched.path.unlink(missing_ok=True)
+        version.card = _card(staging, licence or fetched.licence)
+        version.source = fetched.origin
+        family = _family_of(staging, version.model)
+        _refuse_duplicate(version.model, staging)
+        outcome = _verified(version, staging, family, progress.rest_from(_CONVERTED))
+        _register(version, staging, family, outcome)
 
 
 def verify(version: ModelVersion, told: Told = lambda share, step: None) -> None:
@@ -65,7 +79,9 @@ def verify(version: ModelVersion, told: Told = lambda share, step: None) -> None
     """
     with _failures_written(version):
         weights.verify(version.path, version.sha256)
-        _verify(version, _Progress(version, told).at)
+        family, told = version.model.family, _Progress(version, told).at
+        _keep(version, _verified(version, version.path, family, told))
+        version.save()
 
 
 class _Progress:
@@ -97,12 +113,15 @@ def _failures_written(version: ModelVersion) -> Iterator[None]:
         _fail(version, str(error))
         raise
     except OSError as error:
-        _fail(version, f"The disk refused: {error.strerror}.")
+        _fail(version, f"The disk refused: {error.strerror or error}.")
         raise InferenceError(version.reason) from error
     except Exception as error:
         logger.exception("%s could not be brought in", version)
         _fail(version, "It failed in a way nobody foresaw; the log says how.")
         raise InferenceError(version.reason) from error
+    except BaseException:
+        _fail(version, "It was stopped before it was done.")
+        raise
 
 
 def _fail(version: ModelVersion, reason: str) -> None:
@@ -122,55 +141,86 @@ def _staging(version: ModelVersion) -> Iterator[Path]:
 
 
 @contextmanager
-def _passing(path: Path) -> Iterator[None]:
-    """Remove what was only fetched to be read, but never what is somebody's own."""
+def _upload_removed(source: sources.Source) -> Iterator[None]:
+    """Remove what a form has stored once it has been read, and nobody's own files."""
     try:
         yield
     finally:
-        for name in ("downloads", "uploads"):
-            place = Path(settings.MODELS_DIR) / name
-            if path.is_relative_to(place):
-                shutil.rmtree(place / path.relative_to(place).parts[0])
+        if isinstance(source, sources.LocalSource):
+            path = source.path.resolve()
+            if path.parent.parent == Path(settings.MODELS_DIR, "uploads").resolve():
+                path.unlink(missing_ok=True)
+                path.parent.rmdir()
 
 
-def _register(version: ModelVersion, staging: Path, origin: str, licence: str) -> None:
-    """Give the files their place and the version its name: both by their checksum."""
-    sha256 = weights.checksum(staging)
-    name, family = sha256[:8], family_of(staging)
+def _card(staging: Path, licence: str) -> dict[str, Any]:
     has_card = (staging / weights.CARD_NAME).exists()
     card = weights.read_config(staging, weights.CARD_NAME) if has_card else {}
-    model = version.model
-    if model.family not in {"", family}:
+    return {**card, "licence": licence or card.get("licence", "")}
+
+
+def _family_of(staging: Path, model: RegisteredModel) -> str:
+    family = family_of(staging)
+    is_taken = model.versions.exclude(sha256="").exists()
+    if is_taken and model.family != family:
         raise InferenceError(
             f"{model.name} is a {model.family} model and this one is {family}: give it"
             " another name."
         )
+    return family
+
+
+def _refuse_duplicate(model: RegisteredModel, staging: Path) -> None:
+    name = weights.checksum(staging)[:8]
     if model.versions.filter(version=name).exists():
-        raise DuplicateError(f"These weights are registered already, as {name}.")
+        raise _duplicate(name)
+
+
+def _duplicate(name: str) -> DuplicateError:
+    return DuplicateError(f"These weights are registered already, as {name}.")
+
+
+def _verified(
+    version: ModelVersion, directory: Path, family: str, told: Told
+) -> Verification:
+    version.state, version.reason = State.VERIFYING, ""
+    version.save(update_fields=["state", "reason"])
+    return verification.verify(
+        directory,
+        settings.PREDICTOR_FAMILIES[family],
+        verification.engines_to_try(settings.ENGINE, engines_of(directory)),
+        told,
+    )
+
+
+def _register(
+    version: ModelVersion, staging: Path, family: str, outcome: Verification
+) -> None:
+    """Give the files their place and the version its name: both by their checksum."""
+    sha256 = weights.checksum(staging)
+    model, name = version.model, sha256[:8]
     directory = Path(settings.MODELS_DIR) / model.name / name
-    shutil.rmtree(directory, ignore_errors=True)  # of an earlier try
     directory.parent.mkdir(parents=True, exist_ok=True)
-    staging.rename(directory)
-    with transaction.atomic():
-        RegisteredModel.objects.filter(pk=model.pk).update(family=family)
-        model.family = family
-        version.version, version.sha256 = name, sha256
-        version.directory = _portable(directory)
-        version.source = origin
-        version.card = {**card, "licence": licence or card.get("licence", "")}
-        version.save()
-
-
-@contextmanager
-def _taken_back(version: ModelVersion, name: str) -> Iterator[None]:
-    """Undo `_register` where the weights turn out to be no good."""
+    model.family = family
+    version.version, version.sha256 = name, sha256
+    version.directory = _portable(directory)
+    _keep(version, outcome)
     try:
-        yield
-    except BaseException:
-        shutil.rmtree(version.path, ignore_errors=True)
-        version.version, version.sha256, version.directory = name, "", ""
-        version.save(update_fields=["version", "sha256", "directory"])
-        raise
+        with transaction.atomic():
+            model.save(update_fields=["family"])
+            # First the name, which nobody else has then, and so neither its folder.
+            version.save()
+            shutil.rmtree(directory, ignore_errors=True)  # of a try that was killed
+            staging.rename(directory)
+    except IntegrityError as error:
+        raise _duplicate(name) from error
+
+
+def _keep(version: ModelVersion, outcome: Verification) -> None:
+    version.state, version.verification = State.VERIFIED, outcome.as_json()
+    version.engine, version.batch_size = outcome.engine, outcome.batch_size
+    version.verified_at = timezone.now()
+    version.progress, version.step = 1.0, ""
 
 
 def _portable(directory: Path) -> str:
@@ -178,20 +228,3 @@ def _portable(directory: Path) -> str:
     root = Path(settings.BASE_DIR)
     inside = directory.is_relative_to(root)
     return str(directory.relative_to(root) if inside else directory)
-
-
-def _verify(version: ModelVersion, told: Told) -> None:
-    version.state, version.reason = State.VERIFYING, ""
-    version.save(update_fields=["state", "reason"])
-    outcome = verification.verify(
-        version.path,
-        settings.PREDICTOR_FAMILIES[version.model.family],
-        verification.engines_to_try(settings.ENGINE, engines_of(version.path)),
-        told,
-    )
-    figures: dict[str, Any] = outcome.as_json()
-    version.state, version.verification = State.VERIFIED, figures
-    version.engine, version.batch_size = outcome.engine, outcome.batch_size
-    version.verified_at = timezone.now()
-    version.progress, version.step = 1.0, ""
-    version.save()

@@ -16,6 +16,9 @@ from apps.inference import sources
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion, RegisteredModel
 
+LONGEST_NAME, LONGEST_SOURCE = 80, 1000
+FOLDERS = ("downloads", "staging", "uploads")
+
 
 def request_version(
     name: str,
@@ -35,13 +38,10 @@ def request_version(
     Raises:
         InferenceError: the name or the source can't be used.
     """
-    try:
-        validate_slug(name)
-    except ValidationError as error:
-        raise InferenceError(
-            f"A model's name has letters, digits, - and _ only, unlike {name!r}."
-        ) from error
+    _check_name(name)
     parsed = sources.parse(source)
+    if len(str(parsed)) > LONGEST_SOURCE:
+        raise InferenceError("The address is too long to be written down.")
     with transaction.atomic():
         model, _ = RegisteredModel.objects.get_or_create(name=name)
         return ModelVersion.objects.create(
@@ -52,6 +52,20 @@ def request_version(
             expected_sha256=sha256.strip().lower(),
             state=ModelVersion.State.ADDING,
             added_by_id=added_by.pk if added_by else None,
+        )
+
+
+def _check_name(name: str) -> None:
+    try:
+        validate_slug(name)
+    except ValidationError as error:
+        raise InferenceError(
+            f"A model's name has letters, digits, - and _ only, unlike {name!r}."
+        ) from error
+    if len(name) > LONGEST_NAME or name in FOLDERS:
+        raise InferenceError(
+            f"A model can't be called {name}: a name has up to {LONGEST_NAME}"
+            f" characters, and {', '.join(FOLDERS)} are folders beside the models'."
         )
 
 

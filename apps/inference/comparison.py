@@ -16,6 +16,8 @@ from apps.inference.boxes import box_iou
 
 # An image's best candidates; the rest is background to every engine.
 _BEST = 50
+# Of thousand labels none may score much, so a tie is a share of the best one's score.
+_TIE = 0.1
 
 
 class Candidates(NamedTuple):
@@ -89,10 +91,11 @@ def _compare_scores(
     mine, theirs = reference.scores[0].float(), other.scores[0].float()
     # Two labels that score the same may change places.
     lead = mine.max() - mine[theirs.argmax()]
+    tie = min(bounds.largest_score_difference, _TIE * float(mine.max()))
     return Agreement(
         lowest_iou=None,
         largest_score_difference=float((mine - theirs).abs().max()),
-        same_top_1=bool(lead <= bounds.largest_score_difference),
+        same_top_1=bool(lead <= tie),
     )
 
 

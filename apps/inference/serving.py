@@ -23,7 +23,7 @@ from django.db import close_old_connections, connection
 from apps.inference import services, weights
 from apps.inference.engines import AUTO, TENSORRT, TORCH_CUDA
 from apps.inference.engines.choice import available_engines
-from apps.inference.exceptions import InferenceError, NoModelError
+from apps.inference.exceptions import EngineError, InferenceError, NoModelError
 from apps.inference.models import Deployment, ModelVersion
 from apps.inference.types import Frame, Prediction, Predictor
 
@@ -68,7 +68,14 @@ def load_version(version: ModelVersion) -> LoadedVersion:
         raise InferenceError(f"No predictor knows the model family {family!r}.")
     weights.verify(version.path, version.sha256)
     module = importlib.import_module(settings.PREDICTOR_FAMILIES[family])
-    predictor = cast(Predictor, module.load(version.path, engine=_engine_for(version)))
+    engine = _engine_for(version)
+    try:
+        predictor = cast(Predictor, module.load(version.path, engine=engine))
+    except EngineError as error:
+        if engine is None or settings.ENGINE != AUTO:
+            raise
+        logger.warning("Another engine is taken for %s: %s", version, error)
+        predictor = cast(Predictor, module.load(version.path, engine=None))
     # Engines prepare themselves for each batch size, at most for each power of two.
     batch_size = count = batch_size_for(version, predictor.engine)
     while count:

@@ -17,6 +17,7 @@ from apps.inference import asking, client, worker
 from apps.inference.answering import answer
 
 SLICE_S = 1.0
+JOB_LIMIT_S = 3600
 
 
 @shared_task(name=client.DRAIN_TASK)
@@ -46,9 +47,20 @@ def _have_done(what: str, version_id: int) -> None:
     """In a process of its own: torch's memory goes with it, and what kills it kills
     nothing else.
     """
-    done = subprocess.run(command(what, version_id), cwd=settings.BASE_DIR, check=False)
+    try:
+        done = subprocess.run(
+            command(what, version_id),
+            cwd=settings.BASE_DIR,
+            check=False,
+            timeout=JOB_LIMIT_S,
+        )
+    except subprocess.TimeoutExpired:
+        asking.fail_unfinished(version_id, "It took longer than an hour.")
+        return
     if done.returncode < 0:
-        asking.fail_version(version_id, "The process died; is memory short?")
+        asking.fail_unfinished(
+            version_id, "The process was killed; perhaps memory is short."
+        )
     elif done.returncode:
         asking.fail_unfinished(
             version_id, "The process stopped early; the log says why."

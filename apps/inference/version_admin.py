@@ -27,6 +27,13 @@ from apps.inference.forms import AddVersionForm
 from apps.inference.models import ModelVersion
 
 AGPL = "AGPL-3.0"
+
+
+def _is_agpl(licence: str) -> bool:
+    """The hub writes it small, and some say whether later versions are meant too."""
+    return licence.casefold().startswith(AGPL.casefold())
+
+
 State = ModelVersion.State
 
 
@@ -144,12 +151,12 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     @admin.display(description="licence")
     def short_licence(self, version: ModelVersion) -> SafeString | str:
         licence = version.card.get("licence") or "unknown"
-        return badge("warning", AGPL) if licence == AGPL else str(licence)
+        return badge("warning", AGPL) if _is_agpl(licence) else str(licence)
 
     @admin.display(description="licence")
     def licence(self, version: ModelVersion) -> SafeString | str:
         shown = self.short_licence(version)
-        if version.card.get("licence") != AGPL:
+        if not _is_agpl(version.card.get("licence", "")):
             return shown
         return format_html(
             '{}<div class="aside">{}</div>',

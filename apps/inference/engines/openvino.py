@@ -19,6 +19,9 @@ from apps.inference.engines import OPENVINO, OPENVINO_F32
 if TYPE_CHECKING:
     from openvino import CompiledModel, Core, InferRequest, Model
 
+# Cameras of many shapes are rare; each shape holds memory.
+MOST_SHAPES = 16
+
 
 class OpenVINOEngine:
     device = torch.device("cpu")
@@ -37,6 +40,8 @@ class OpenVINOEngine:
     def __call__(self, batch: Tensor) -> Tensor:
         shape = batch.shape
         if shape not in self._requests:
+            if len(self._requests) == MOST_SHAPES:
+                del self._requests[next(iter(self._requests))]
             self._requests[shape] = self._compiled.create_infer_request()
         request = self._requests[shape]
         request.infer([batch.numpy()], share_inputs=True, share_outputs=True)

@@ -16,7 +16,7 @@ from apps.inference.sources.hub import HubSource
 from apps.inference.sources.local import LocalSource
 from apps.inference.sources.types import Fetched, Progress, Source
 
-__all__ = ["Fetched", "Progress", "Source", "fetch", "parse"]
+__all__ = ["Fetched", "LocalSource", "Progress", "Source", "fetch", "parse"]
 
 
 def parse(text: str) -> Source:

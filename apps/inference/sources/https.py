@@ -87,7 +87,7 @@ class HttpsSource:
                 progress(size, size)
             else:
                 self._download(part, sha256, progress)
-        return Fetched(path=part.path, origin=self.origin, licence="")
+        return Fetched(path=part.path, origin=self.origin, licence="", is_passing=True)
 
     def _download(self, part: Part, sha256: str | None, progress: Progress) -> None:
         with (

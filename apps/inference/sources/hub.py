@@ -59,6 +59,10 @@ class HubSource:
     def __str__(self) -> str:
         return f"hub:{self.repository}" + (f"@{self.revision}" if self.revision else "")
 
+    @property
+    def origin(self) -> str:
+        return str(self)
+
     def fetch(
         self, downloads: Path, *, sha256: str | None, progress: Progress
     ) -> Fetched:

@@ -34,6 +34,10 @@ class LocalSource:
     def __str__(self) -> str:
         return f"file:{self.path}"
 
+    @property
+    def origin(self) -> str:
+        return str(self)
+
     def fetch(
         self, downloads: Path, *, sha256: str | None, progress: Progress
     ) -> Fetched:
@@ -48,7 +52,7 @@ class LocalSource:
                 f"{self.path} can't be read: {error.strerror}."
             ) from error
         progress(size, size)
-        return Fetched(path=self.path, origin=str(self), licence="")
+        return Fetched(path=self.path, origin=self.origin, licence="")
 
     def _weights(self) -> list[Path]:
         if not self.path.exists():

@@ -18,9 +18,14 @@ class Fetched:
     path: Path  # a file or a folder
     origin: str  # kept with the version: exact, and free of passwords
     licence: str  # empty when unknown
+    is_passing: bool = False  # here to be read once, so to be removed
 
 
 class Source(Protocol):
+    @property
+    def origin(self) -> str:
+        """As much of the source as anybody may see: no password, no token."""
+
     def fetch(
         self, downloads: Path, *, sha256: str | None, progress: Progress
     ) -> Fetched:

@@ -58,7 +58,9 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[Site]:
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     site.url = f"http{'s' if context else ''}://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread = Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     try:
         yield site

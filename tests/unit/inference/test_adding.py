@@ -218,6 +218,73 @@ def test_an_upload_is_removed_once_it_has_been_read(
     assert {path.parent for path in files_in(models_dir)} == {version.path}
 
 
+@pytest.mark.parametrize("place", ["uploads", "downloads"])
+def test_no_path_leads_out_of_the_uploads(
+    add: Add, models_dir: Path, tmp_path: Path, place: str
+):
+    """What is registered stays, whatever is called an upload."""
+    registered = add(folder(tmp_path / "source"))
+    make(models_dir / place)
+    detour = models_dir / place / ".." / registered.model.name / registered.version
+    with pytest.raises(InferenceError, match="registered already"):
+        add(detour)
+    assert (registered.path / "model.safetensors").exists()
+
+
+def test_an_upload_that_is_refused_unread_is_removed_too(add: Add, models_dir: Path):
+    upload = checkpoint_file(make(models_dir / "uploads" / "f00") / "a.pt")
+    with pytest.raises(InferenceError, match="SHA-256"):
+        add(upload, sha256="ab" * 32)
+    assert files_in(models_dir) == set()
+
+
+def test_a_family_is_a_models_own_only_once_a_version_is_there(
+    add: Add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object) -> None:
+        raise InferenceError("It can't be verified.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(verification, "verify", fail)
+        with pytest.raises(InferenceError):
+            add(write_classifier(make(tmp_path / "classifier")))
+    assert add(folder(tmp_path / "source")).model.family == "yolov5"
+
+
+def test_what_is_interrupted_is_failed_and_may_be_added_again(
+    add: Add, models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    source = folder(tmp_path / "source")
+    with monkeypatch.context() as patch:
+        patch.setattr(verification, "verify", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            add(source)
+    version = ModelVersion.objects.latest("id")
+    assert (version.state, version.sha256) == (State.FAILED, "")
+    assert version.reason == "It was stopped before it was done."
+    assert files_in(models_dir) == set()
+    assert add(source).state == State.VERIFIED
+
+
+def test_a_secret_in_an_address_is_not_kept(models_dir: Path, deployment: Deployment):
+    version = asking.request_version(
+        "mine", "https://user:hunter2@127.0.0.1:1/a.pt?token=s3cret"
+    )
+    with pytest.raises(InferenceError):
+        adding.bring_in(version)
+    version.refresh_from_db()
+    assert version.source == "https://127.0.0.1:1/a.pt?…"
+
+
+@pytest.mark.parametrize("name", ["uploads", "a" * 81, "a b"])
+def test_a_name_that_cannot_be_one(name: str):
+    with pytest.raises(InferenceError, match="name"):
+        asking.request_version(name, "hub:microsoft/resnet-50")
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [

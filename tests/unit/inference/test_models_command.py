@@ -120,6 +120,19 @@ def test_a_job_brings_a_version_in(models: Models):
     assert version.state == State.VERIFIED
 
 
+def test_a_child_that_crashes_at_its_end_has_done_its_work(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    version = asking.request_version("mine", "file:/nowhere")
+    ModelVersion.objects.filter(pk=version.pk).update(state=State.VERIFIED)
+    monkeypatch.setattr(
+        tasks, "command", lambda *_: ["sh", "-c", f"kill -{signal.SIGSEGV} $$"]
+    )
+    tasks.bring_in(version.pk)
+    version.refresh_from_db()
+    assert (version.state, version.reason) == (State.VERIFIED, "")
+
+
 @pytest.mark.parametrize("job", [tasks.bring_in, tasks.verify])
 def test_a_child_that_is_killed_fails_the_version(
     monkeypatch: pytest.MonkeyPatch, job: Callable[[int], None]
@@ -131,7 +144,7 @@ def test_a_child_that_is_killed_fails_the_version(
     job(version.pk)
     version.refresh_from_db()
     assert version.state == State.FAILED
-    assert version.reason == "The process died; is memory short?"
+    assert version.reason == "The process was killed; perhaps memory is short."
 
 
 def test_a_child_that_never_got_to_the_version_fails_it_too(
