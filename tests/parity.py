@@ -6,6 +6,7 @@ two boxes that score alike to the third digit, suppression may keep either.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import cast
 
@@ -16,6 +17,9 @@ from torch.nn import functional
 from transformers import ResNetConfig, ResNetForImageClassification
 
 from apps.inference.boxes import box_iou, cxcywh_to_xyxy
+from apps.inference.engines.choice import compile_network
+from apps.inference.engines.engine import Engine
+from apps.inference.engines.network import Network
 from apps.inference.predictors.yolov5 import YOLOv5
 from apps.inference.preprocessing import Featurize
 from apps.inference.registry import STARTER_MODELS
@@ -45,6 +49,13 @@ def assert_same_labels(logits: Tensor, reference: Tensor) -> None:
     clear = first - second > 2 * SCORE
     assert clear.any()
     assert (scores.argmax(1) == expected.argmax(1))[clear].all()
+
+
+def compile_module(
+    module: nn.Module, example: Tensor, engine: str | None = None
+) -> Engine:
+    """A module of a test on an engine, which is given a copy, as it would build it."""
+    return compile_network(Network(lambda: copy.deepcopy(module), example), engine)
 
 
 def pictures(count: int, width: int, height: int) -> Tensor:

@@ -1,11 +1,15 @@
 """A model family for tests: it answers what its config says, as slowly as it says.
 
 `config.json`: `sleep_ms` (0), `label` ("hot dog"), `fail_on_load` (a sentence),
-`fail_every` (0: every n-th batch raises). Its one box is the middle of the frame.
+`kill_on_load` (false), `fail_every` (0: every n-th batch raises). Its one box is the
+middle of the frame.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +17,7 @@ from pathlib import Path
 
 from apps.inference import weights
 from apps.inference.exceptions import InferenceError
+from apps.inference.models import ModelVersion
 from apps.inference.types import Box, Detection, Frame, Prediction, Timings
 
 
@@ -44,11 +49,17 @@ def load(directory: Path, *, engine: str | None = None) -> ScriptedPredictor:
     config = weights.read_config(directory)
     if sentence := config.get("fail_on_load"):
         raise InferenceError(sentence)
+    if config.get("kill_on_load"):
+        os.kill(os.getpid(), signal.SIGKILL)
     return ScriptedPredictor(
         label=config.get("label", "hot dog"),
         sleep_ms=config.get("sleep_ms", 0),
         fail_every=config.get("fail_every", 0),
     )
+
+
+def unrehearsed(version: ModelVersion, stopping: threading.Event) -> None:
+    """Stands in for a rehearsal: what is scripted is loaded at once."""
 
 
 def _middle(frame: Frame) -> Box:

@@ -1,8 +1,9 @@
 """`ModelHost`: the model versions that a worker has loaded, and which one answers.
 
 A version is loaded and warmed up by `follow`, in a thread beside the one that serves,
-and takes over between two batches by the change of one reference. It knows the database
-and the predictors, not Redis, Celery or the channel layer.
+and takes over between two batches by the change of one reference. Where another serves
+already, a process of its own does what takes long. It knows the database and the
+predictors, not Redis, Celery or the channel layer.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import logging
 import os
 import platform
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -21,8 +22,8 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections, connection
 
 from apps.inference import services, weights
-from apps.inference.engines import AUTO, TENSORRT, TORCH_CUDA
-from apps.inference.engines.choice import available_engines
+from apps.inference.engines import AUTO, KEEPING, TENSORRT, TORCH_CUDA
+from apps.inference.engines.choice import available_engines, likely_engine
 from apps.inference.exceptions import EngineError, InferenceError, NoModelError
 from apps.inference.models import Deployment, ModelVersion
 from apps.inference.types import Frame, Prediction, Predictor
@@ -91,6 +92,11 @@ def load_version(version: ModelVersion) -> LoadedVersion:
     )
 
 
+def keeps(version: ModelVersion) -> bool:
+    """Whether loading it once makes loading it again quick."""
+    return (_engine_for(version) or likely_engine()) in KEEPING
+
+
 def batch_size_for(version: ModelVersion, engine: str) -> int:
     """What the version's verification chose, if this is the engine that it chose."""
     if version.batch_size and engine == version.engine:
@@ -122,8 +128,19 @@ def _grey_frame(width: int = 640, height: int = 480) -> Frame:
     )
 
 
+Rehearse = Callable[[ModelVersion, threading.Event], None]
+
+
 class ModelHost:
-    def __init__(self) -> None:
+    """Serves what the deployments ask for.
+
+    Args:
+        rehearse: loads a version elsewhere, so that loading it here takes no time;
+            returns early once the event is set.
+    """
+
+    def __init__(self, rehearse: Rehearse) -> None:
+        self._rehearse = rehearse
         self._serving: dict[str, LoadedVersion] = {}
         # Versions that could not be loaded, and why: not tried again every second.
         self._refused: dict[int, str] = {}
@@ -179,6 +196,10 @@ class ModelHost:
             return
         logger.info("Loading %s for %s", version, deployment.name)
         try:
+            if self._serving and keeps(version):
+                self._rehearse(version, self._stopping)
+                if self._stopping.is_set():
+                    return
             self._serving[deployment.name] = load_version(version)
         except InferenceError as error:
             self._refuse(version, str(error))

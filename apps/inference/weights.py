@@ -62,6 +62,19 @@ def checksum(directory: Path) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def fingerprint(directory: Path) -> str:
+    """A digest of all files of a version but its cards: it answers as they say.
+
+    Raises:
+        MissingFileError
+    """
+    digest = hashlib.sha256()
+    for path in sorted(directory.iterdir()):
+        if path.is_file() and path.stem != "card":
+            digest.update(f"{sha256_of(path)}  {path.name}\n".encode())
+    return digest.hexdigest()
+
+
 def weight_files(directory: Path) -> list[Path]:
     """The safetensors file, or the several that an index names, or the export.
 

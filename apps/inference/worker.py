@@ -18,6 +18,7 @@ from apps.inference import client
 from apps.inference.connections import sync_redis
 from apps.inference.mailbox import WorkerMailbox
 from apps.inference.presence import Heartbeat
+from apps.inference.rehearsal import rehearse
 from apps.inference.serving import ModelHost
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def start(**_: Any) -> None:
     _runtime = Runtime(
         redis=redis,
         mailbox=WorkerMailbox(redis, client.QUEUE),
-        host=ModelHost(),
+        host=ModelHost(rehearse),
         heartbeat=Heartbeat(sync_redis(), client.QUEUE),
     )
     _runtime.host.start()

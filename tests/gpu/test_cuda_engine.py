@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 import threading
 from functools import partial
@@ -14,7 +13,7 @@ from torch import nn
 
 from apps.inference.boxes import non_max_suppression
 from apps.inference.engines import TENSORRT, TORCH_CPU, TORCH_CUDA
-from apps.inference.engines.choice import available_engines, compile_module
+from apps.inference.engines.choice import available_engines
 from apps.inference.engines.cuda import CudaGraphEngine
 from apps.inference.engines.torch import TorchEngine, optimise
 from apps.inference.predictors import classifier, yolov5
@@ -25,6 +24,7 @@ from tests.parity import (
     assert_same_boxes,
     assert_same_labels,
     calm_detector,
+    compile_module,
     pictures,
     resnet50,
     starter,
@@ -47,7 +47,7 @@ def cache(tmp_path, monkeypatch):
 def both(
     module: nn.Module, batch: torch.Tensor, engine: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    reference = compile_module(copy.deepcopy(module), batch[:1], TORCH_CPU)
+    reference = compile_module(module, batch[:1], TORCH_CPU)
     return compile_module(module, batch[:1], engine)(batch), reference(batch)
 
 
@@ -94,7 +94,7 @@ def test_torch_without_a_graph_agrees_in_single_precision():
     torch.manual_seed(0)
     network = nn.Sequential(Featurize(), lively(YOLOv5(3, 0.33, 0.125)))
     batch = pictures(2, 128, 96)
-    reference = compile_module(copy.deepcopy(network), batch[:1], TORCH_CPU)(batch)
+    reference = compile_module(network, batch[:1], TORCH_CPU)(batch)
     device = torch.device("cuda")
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         answer = TorchEngine(optimise(network, device), device)(batch)

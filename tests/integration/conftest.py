@@ -21,6 +21,7 @@ from apps.inference.serving import ModelHost
 from apps.inference.tasks import drain
 from apps.nexus import records
 from bench.processes import wait_until
+from tests.scripted_predictor import unrehearsed
 
 
 def decoder_threads() -> list[str]:
@@ -53,7 +54,7 @@ class ThreadedWorker:
 
     def __init__(self) -> None:
         redis = sync_redis()
-        self.host = ModelHost()
+        self.host = ModelHost(unrehearsed)
         self.runtime = worker.Runtime(
             redis=redis,
             mailbox=WorkerMailbox(redis, inference_client.QUEUE),

@@ -119,18 +119,34 @@ async def test_another_version_takes_over_in_a_live_session(
     assert activation["state"] == "switched"
 
 
+HEADLESS = "The weights belong to another network."
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ({"fail_on_load": HEADLESS}, HEADLESS),
+        (
+            {"kill_on_load": True},
+            "It kills whoever loads it; perhaps memory is short.",
+        ),
+    ],
+)
 async def test_a_broken_version_is_rolled_back_and_the_old_one_goes_on(
-    product: Product, scripted_model: ScriptedModel, clip: EncodedClip
+    product: Product,
+    scripted_model: ScriptedModel,
+    clip: EncodedClip,
+    fault: dict[str, Any],
+    sentence: str,
 ) -> None:
     product.inside(deploy, scripted_model(), "scripted")
     product.start("web")
     product.start("worker")
-    sentence = "The weights belong to another network."
     async with Sender(product.url, clip) as sender:
         await sender.results(5)
         (before,) = rows(product, "inference_deployment")
         await asyncio.to_thread(
-            product.inside, deploy, scripted_model(fail_on_load=sentence), "scripted"
+            product.inside, deploy, scripted_model(**fault), "scripted"
         )
         await asyncio.to_thread(
             wait_until,

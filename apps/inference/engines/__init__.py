@@ -15,6 +15,9 @@ TENSORRT = "tensorrt"
 
 ENGINES = (TORCH_CUDA, TENSORRT, OPENVINO, OPENVINO_F32, TORCH_CPU)
 
+# These keep what they have compiled for the next process that asks for it.
+KEEPING = (OPENVINO, OPENVINO_F32, TENSORRT)
+
 # What can run a network that is built here, and what an exported one by the ending of
 # its file: the reference first.
 ENGINES_OF_MODULES = (TORCH_CPU, TORCH_CUDA, TENSORRT, OPENVINO, OPENVINO_F32)

@@ -1,4 +1,4 @@
-"""The door to the engines: a module in, a fast callable out.
+"""The door to the engines: a network in, a fast callable out.
 
 Knows which engines can run here and which of them to try first; nothing of pictures or
 predictions.
@@ -6,12 +6,9 @@ predictions.
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from torch import Tensor, nn
 
 from apps.inference.engines import (
     AUTO,
@@ -27,15 +24,15 @@ from apps.inference.engines import (
     torch,
 )
 from apps.inference.engines.engine import Engine
-from apps.inference.exceptions import EngineError
+from apps.inference.engines.network import Network
+from apps.inference.exceptions import EngineError, InferenceError
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    # A module, an example, and whether batches differ from it in size.
-    build: Callable[[nn.Module, Tensor, bool], Engine]
+    build: Callable[[Network], Engine]
     missing: Callable[[], str | None]
 
 
@@ -57,42 +54,37 @@ def available_engines() -> list[str]:
     return [name for name in ENGINES if _KINDS[name].missing() is None]
 
 
-def compile_module(
-    module: nn.Module,
-    example: Tensor,
-    engine: str | None = None,
-    *,
-    is_resizable: bool = False,
-) -> Engine:
-    """Ready a module, which is changed for good, to answer and never to learn again.
+def likely_engine() -> str:
+    """The engine that is tried first where nobody has measured."""
+    available = available_engines()
+    return next(name for name in _UNMEASURED if name in available)
+
+
+def compile_network(network: Network, engine: str | None = None) -> Engine:
+    """Ready a network to answer.
 
     Args:
-        module: takes one tensor, a batch, and answers with one tensor.
-        example: a batch of one, on the CPU; batches keep its type and its shape but
-            for their number.
-        engine: its name. "auto" or none takes the first that can run the module, and
+        network: built only where the engine hasn't kept what came of it.
+        engine: its name. "auto" or none takes the first that can run the network, and
             logs which could not.
-        is_resizable: whether pictures [B, H, W, 3] come in other sizes too.
 
     Raises:
         EngineError: with a sentence for the operator.
+        InferenceError: the network can't be built, in its builder's words.
     """
     if engine is not None and engine != AUTO:
-        return _compile(module, example, engine, is_resizable)
+        return _compile(network, engine)
     available = available_engines()
     for name in _UNMEASURED[:-1]:
         if name in available:
             try:
-                # A copy: who gives up halfway leaves the module half changed.
-                return _compile(copy.deepcopy(module), example, name, is_resizable)
+                return _compile(network, name)
             except EngineError as error:
                 logger.warning("Another engine is taken: %s", error, exc_info=True)
-    return _compile(module, example, _UNMEASURED[-1], is_resizable)
+    return _compile(network, _UNMEASURED[-1])
 
 
-def _compile(
-    module: nn.Module, example: Tensor, name: str, is_resizable: bool
-) -> Engine:
+def _compile(network: Network, name: str) -> Engine:
     kind = _KINDS.get(name)
     if kind is None:
         raise EngineError(
@@ -100,10 +92,11 @@ def _compile(
         )
     if missing := kind.missing():
         raise EngineError(f"The engine {name} can't run here: {missing}.")
-    module.eval().requires_grad_(False)
     try:
-        engine = kind.build(module, example, is_resizable)
-        engine(example)  # what can't run says so now
+        engine = kind.build(network)
+        engine(network.example)  # what can't run says so now
+    except InferenceError:
+        raise
     except Exception as error:  # each engine has errors of its own, all RuntimeError
         raise EngineError(f"The engine {name} can't run this network.") from error
     return engine

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from apps.inference.engines import TORCH_CUDA
+from apps.inference.engines.network import Network
 from apps.inference.engines.torch import optimise
 
 WARM_UPS = 3  # in which cuDNN tries its algorithms and the allocator finds its sizes
@@ -101,5 +102,5 @@ def missing() -> str | None:
     return None if torch.cuda.is_available() else "torch sees no CUDA device"
 
 
-def build(module: nn.Module, example: Tensor, is_resizable: bool) -> CudaGraphEngine:
-    return CudaGraphEngine(module)
+def build(network: Network) -> CudaGraphEngine:
+    return CudaGraphEngine(network.module())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, device, nn
 
+from apps.inference import weights
 from apps.inference.engines import (
     AUTO,
     ENGINES_OF_EXPORTS,
@@ -18,9 +19,10 @@ from apps.inference.engines import (
     openvino,
     torchscript,
 )
-from apps.inference.engines.choice import available_engines, compile_module
+from apps.inference.engines.choice import available_engines, compile_network
 from apps.inference.engines.cuda import missing as missing_cuda
 from apps.inference.engines.engine import Engine
+from apps.inference.engines.network import Network
 from apps.inference.engines.torch import TorchEngine
 from apps.inference.exceptions import EngineError, InferenceError
 from apps.inference.preprocessing import Featurize
@@ -77,8 +79,12 @@ def _open(path: Path, example: Tensor, name: str) -> Engine:
         )
     refuse_missing_openvino(path)
     if path.suffix == ".torchscript" and name != TORCH_CUDA:
-        module = nn.Sequential(Featurize(), torchscript.load(path))
-        return compile_module(module, example, name)
+        network = Network(
+            build=lambda: nn.Sequential(Featurize(), torchscript.load(path)),
+            example=example,
+            identity=weights.sha256_of(path),
+        )
+        return compile_network(network, name)
     try:
         engine = _on_cuda(path) if name == TORCH_CUDA else _onnx(path, example, name)
         engine(example)  # what can't run says so now

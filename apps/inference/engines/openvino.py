@@ -1,24 +1,31 @@
 """The OpenVINO engine, the fastest on a CPU: traced by torch, compiled by OpenVINO.
 
+What comes of tracing is kept, for it takes seconds and holds Python's lock for most.
 The only place that imports openvino, and not before it is needed.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
-from functools import cache
+from functools import cache, partial
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from apps.inference.engines import OPENVINO, OPENVINO_F32
+from apps.inference.engines import OPENVINO, OPENVINO_F32, keeping
+from apps.inference.engines.network import Network
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, Core, InferRequest, Model
 
+logger = logging.getLogger(__name__)
+
+_KEPT = "network.xml"  # which has its weights beside it
 # Cameras of many shapes are rare; each shape holds memory.
 MOST_SHAPES = 16
 
@@ -52,12 +59,12 @@ def missing() -> str | None:
     return None if find_spec("openvino") else "the package openvino isn't installed"
 
 
-def build(module: nn.Module, example: Tensor, is_resizable: bool) -> OpenVINOEngine:
-    return compile_model(OPENVINO, _convert(module, example, is_resizable))
+def build(network: Network) -> OpenVINOEngine:
+    return compile_model(OPENVINO, _read_or_convert(network))
 
 
-def build_f32(module: nn.Module, example: Tensor, is_resizable: bool) -> OpenVINOEngine:
-    return compile_model(OPENVINO_F32, _convert(module, example, is_resizable))
+def build_f32(network: Network) -> OpenVINOEngine:
+    return compile_model(OPENVINO_F32, _read_or_convert(network))
 
 
 def compile_model(name: str, model: Model) -> OpenVINOEngine:
@@ -80,7 +87,32 @@ def compile_model(name: str, model: Model) -> OpenVINOEngine:
     return OpenVINOEngine(name, compiled)
 
 
-def _convert(module: nn.Module, example: Tensor, is_resizable: bool) -> Model:
+def _read_or_convert(network: Network) -> Model:
+    """Reading takes hundredths of a second and leaves Python to others meanwhile."""
+    if network.identity is None:
+        return _convert(network)
+    key = keeping.key_of(
+        network.identity,
+        network.example.shape[1:],
+        network.example.dtype,
+        network.is_resizable,
+        *(version(package) for package in ("openvino", "torch", "transformers")),
+    )
+    if folder := keeping.find(key):
+        try:
+            return core().read_model(folder / _KEPT)
+        except RuntimeError:
+            logger.warning("A kept network can't be read, so it is built again")
+            keeping.forget(key)
+    model = _convert(network)
+    save = partial(library().save_model, model, compress_to_fp16=False)
+    folder = keeping.keep(key, lambda folder: save(folder / _KEPT))
+    # Read at once too, for what was saved answers otherwise in bfloat16's last bits.
+    return core().read_model(folder / _KEPT) if folder else model
+
+
+def _convert(network: Network) -> Model:
+    module, example = network.module(), network.example
     with warnings.catch_warnings(), torch.no_grad():
         # That tracing is deprecated, and that it sees one way through the code only.
         warnings.simplefilter("ignore")
@@ -93,7 +125,7 @@ def _convert(module: nn.Module, example: Tensor, is_resizable: bool) -> Model:
     # They are of no use to the models that torch.jit.load brings, which have their own.
     del traced
     torch._C._jit_clear_class_registry()
-    shape = (-1, -1, 3) if is_resizable else example.shape[1:]
+    shape = (-1, -1, 3) if network.is_resizable else example.shape[1:]
     model.reshape([-1, *shape])
     return model
 

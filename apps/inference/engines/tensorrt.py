@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from apps.inference.engines import TENSORRT, cuda
+from apps.inference.engines.network import Network
 from apps.inference.engines.torch import optimise
 
 
@@ -84,6 +85,6 @@ def missing() -> str | None:
     return None
 
 
-def build(module: nn.Module, example: Tensor, is_resizable: bool) -> TensorRTEngine:
+def build(network: Network) -> TensorRTEngine:
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return TensorRTEngine(module, Path(home, "hot-dog-emporium", "tensorrt"))
+    return TensorRTEngine(network.module(), Path(home, "hot-dog-emporium", "tensorrt"))

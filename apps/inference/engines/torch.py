@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from apps.inference.engines.network import Network
+
 CPU = torch.device("cpu")
 
 
@@ -34,8 +36,8 @@ class TorchEngine:
         return answer
 
 
-def build(module: nn.Module, example: Tensor, is_resizable: bool) -> TorchEngine:
-    return TorchEngine(optimise(module, CPU))
+def build(network: Network) -> TorchEngine:
+    return TorchEngine(optimise(network.module(), CPU))
 
 
 def optimise(module: nn.Module, device: torch.device) -> nn.Module:

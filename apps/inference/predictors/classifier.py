@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import cast
 
 from torch import Tensor, nn
-from transformers import AutoModelForImageClassification
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as MODEL_TYPES,
-)
 
 from apps.inference.comparison import Candidates
-from apps.inference.predictors.compiled import CompiledNetwork, refuse_unanswering
-from apps.inference.predictors.pretrained import load_pretrained
+from apps.inference.engines.engine import Engine
+from apps.inference.predictors.compiled import RecipeEngine, compile_with
+from apps.inference.predictors.pretrained import (
+    Pretrained,
+    build_pretrained,
+    read_pretrained,
+    refuse_other_types,
+)
 from apps.inference.predictors.recipe import Recipe
 from apps.inference.predictors.stopwatch import Stopwatch
 from apps.inference.types import Classification, Frame, Prediction
@@ -35,44 +37,44 @@ def load(directory: Path, *, engine: str | None = None) -> ClassifierPredictor:
     Raises:
         WeightsError, EngineError: with a sentence for the operator.
     """
-    version = load_pretrained(
-        directory,
-        AutoModelForImageClassification,
-        model_types=MODEL_TYPES,
-        purpose="classifies pictures",
-    )
+    version = read_pretrained(directory)
     problem = version.config.choice("problem_type", (EXCLUSIVE, INDEPENDENT))
-    network = _Logits(version.network)
-    refuse_unanswering(network, version.recipe)
     return ClassifierPredictor(
-        network,
+        compile_with(version.recipe, lambda: _build(version), directory, engine),
         version.labels,
         version.recipe,
-        engine,
         are_exclusive=problem == EXCLUSIVE and len(version.labels) > 1,
     )
 
 
+def _build(version: Pretrained) -> nn.Module:
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as MODEL_TYPES,
+    )
+
+    refuse_other_types(version, MODEL_TYPES, "classifies pictures")
+    return _Logits(build_pretrained(version, "AutoModelForImageClassification"))
+
+
 class ClassifierPredictor:
-    """Predicts with a network that answers features with logits [B, labels].
+    """Predicts with an engine that answers pictures with logits [B, labels].
 
     Labels that are exclusive share a score of one; others each have their own.
     """
 
     def __init__(
         self,
-        network: nn.Module,
+        engine: Engine,
         labels: Sequence[str],
         recipe: Recipe,
-        engine: str | None = None,
         *,
         are_exclusive: bool = True,
     ) -> None:
         self._labels = labels
         self._recipe = recipe
         self._are_exclusive = are_exclusive
-        self._network = CompiledNetwork(network, recipe, engine)
-        self.engine = self._network.engine
+        self._network = RecipeEngine(engine)
+        self.engine = engine.name
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
         if not frames:

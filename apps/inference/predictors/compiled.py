@@ -1,35 +1,58 @@
-"""A network of transformers on an engine, fed with pictures as its recipe has them.
+"""An engine that is fed with pictures as a recipe of transformers has them.
 
 Knows recipes, engines and tensors, not what the network answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from apps.inference.engines.choice import compile_module
+from apps.inference import weights
+from apps.inference.engines.choice import compile_network
+from apps.inference.engines.engine import Engine
+from apps.inference.engines.network import Network
 from apps.inference.exceptions import ArchitectureError
 from apps.inference.predictors.recipe import RECIPE_NAME, Recipe
 from apps.inference.preprocessing import Featurize
 from apps.inference.types import Frame
 
 
-class CompiledNetwork:
-    def __init__(self, network: nn.Module, recipe: Recipe, engine: str | None) -> None:
-        [(_, example)] = recipe.batches([_grey_frame(640, 480)])
-        self._engine = compile_module(
-            nn.Sequential(Featurize(recipe.mean, recipe.std), network),
-            example,
-            engine,
-            is_resizable=recipe.is_resizable,
-        )
-        self.engine = self._engine.name
+def compile_with(
+    recipe: Recipe, build: Callable[[], nn.Module], directory: Path, engine: str | None
+) -> Engine:
+    """Ready the network that `build` makes of a version's directory.
+
+    It takes features and answers with one tensor. The engine of that name is taken, or
+    the likely best.
+
+    Raises:
+        WeightsError, EngineError: with a sentence for the operator.
+    """
+
+    def whole() -> nn.Module:
+        network = nn.Sequential(Featurize(recipe.mean, recipe.std), build())
+        _refuse_unanswering(network, recipe)
+        return network
+
+    [(_, example)] = recipe.batches([_grey_frame(640, 480)])
+    network = Network(
+        whole, example, recipe.is_resizable, identity=weights.fingerprint(directory)
+    )
+    return compile_network(network, engine)
+
+
+class RecipeEngine:
+    """Answers what `Recipe.batches` makes of frames."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     def answer(self, batches: Sequence[tuple[list[int], Tensor]]) -> Tensor:
-        """What the network says of `Recipe.batches`: float32, in the frames' order."""
+        """What the network says: float32, in the frames' order."""
         answers = [
             # Copied, for the next batch may overwrite the answer to this one.
             self._engine(pictures).to(torch.float32, copy=True)
@@ -41,7 +64,7 @@ class CompiledNetwork:
 
 
 @torch.inference_mode()
-def refuse_unanswering(network: nn.Module, recipe: Recipe) -> None:
+def _refuse_unanswering(network: nn.Module, recipe: Recipe) -> None:
     """Show the network grey frames of two shapes, as its recipe prepares them.
 
     What a recipe and a network say of sizes is never compared by anyone else.
@@ -49,11 +72,10 @@ def refuse_unanswering(network: nn.Module, recipe: Recipe) -> None:
     Raises:
         ArchitectureError: it can't answer one.
     """
-    featurize = Featurize(recipe.mean, recipe.std)
     landscape, portrait = _grey_frame(640, 480), _grey_frame(480, 640)
     for _, pictures in recipe.batches([landscape, portrait]):
         try:
-            network.eval()(featurize(pictures[:1]))
+            network.eval()(pictures[:1])
         except Exception as error:  # as many kinds as there are networks
             height, width = pictures.shape[1:3]
             raise ArchitectureError(

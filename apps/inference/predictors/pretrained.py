@@ -1,7 +1,8 @@
-"""Loads a network as transformers saves it: from a directory, and from nowhere else.
+"""Reads a version as transformers saves it: from a directory, and from nowhere else.
 
 No code that comes with a model is run and nothing is fetched, whatever the files ask
 for. Knows configurations, labels and weights, not what the network answers.
+transformers, which takes seconds, is imported only where a network has to be built.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from typing import Any, cast
 
 import torch
 from torch import nn
-from transformers import AutoConfig
-from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from apps.inference import weights
 from apps.inference.exceptions import ConfigError
@@ -27,6 +26,7 @@ from apps.inference.predictors.recipe import Recipe, read_recipe
 # have them where the network doesn't, or the other way round.
 _COUNTER = ".num_batches_tracked"
 
+_A_TYPE = "that of a network of transformers"
 _WITHOUT_WHICH = {
     "auto_map": "asks for code that comes with the model, which is never run",
     "quantization_config": "asks for quantised weights, which no engine takes",
@@ -36,23 +36,15 @@ _WITHOUT_WHICH = {
 
 @dataclass(frozen=True, slots=True)
 class Pretrained:
-    network: nn.Module
+    directory: Path
     labels: Sequence[str]
     recipe: Recipe
     model_type: str
     config: Fields
 
 
-def load_pretrained(
-    directory: Path, auto_model: Any, *, model_types: Container[str], purpose: str
-) -> Pretrained:
-    """Build the version in a directory, of one of these types, with its weights.
-
-    Args:
-        directory: what `save_pretrained` writes: configuration, weights and recipe.
-        auto_model: the class of transformers that builds networks for this purpose.
-        model_types: which of its networks are taken.
-        purpose: what they do, for the sentence that refuses another one.
+def read_pretrained(directory: Path) -> Pretrained:
+    """Read what `save_pretrained` has written: all but the weights.
 
     Raises:
         WeightsError: with a sentence for the operator.
@@ -60,34 +52,49 @@ def load_pretrained(
     said = weights.read_config(directory)
     _refuse_foreign(directory, said)
     config = Fields(weights.CONFIG_NAME, said)
-    model_type = config.take(
-        "model_type",
-        f"that of a network of transformers that {purpose}",
-        lambda name: isinstance(name, str) and name in model_types,
-    )
+    model_type = config.take("model_type", _A_TYPE, lambda name: isinstance(name, str))
     labels = config.take("id2label", "an object of numbers and names", _are_labels)
-    recipe = read_recipe(directory, model_type)
-    weights.load_state_dict(directory)  # for our own words if it can't be read
     return Pretrained(
-        network=_build(directory, auto_model, len(labels)),
+        directory=directory,
         labels=[labels[str(number)] for number in range(len(labels))],
-        recipe=recipe,
+        recipe=read_recipe(directory, model_type),
         model_type=model_type,
         config=config,
     )
 
 
-def _build(directory: Path, auto_model: Any, labels_count: int) -> nn.Module:
+def refuse_other_types(
+    version: Pretrained, model_types: Container[str], purpose: str
+) -> None:
+    """Refuse a network that isn't one of these types, which serve this purpose.
+
+    Raises:
+        ConfigError
+    """
+    if version.model_type not in model_types:
+        raise version.config.wrong("model_type", f"{_A_TYPE} that {purpose}")
+
+
+def build_pretrained(version: Pretrained, auto_model: str) -> nn.Module:
+    """Build the network with its weights, by the class of transformers of that name.
+
+    Raises:
+        WeightsError: with a sentence for the operator.
+    """
+    import transformers
+    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
+
+    weights.load_state_dict(version.directory)  # for our own words if it can't be read
     # A worker's log is no terminal, and what counts is refused below, in our words.
     disable_progress_bar()  # type: ignore[no-untyped-call]
     set_verbosity_error()  # type: ignore[no-untyped-call]
     with _in_our_words():
-        config = AutoConfig.from_pretrained(
-            directory, local_files_only=True, trust_remote_code=False
+        config = transformers.AutoConfig.from_pretrained(
+            version.directory, local_files_only=True, trust_remote_code=False
         )
         _refuse_timm(config.to_dict())
-        network, report = auto_model.from_pretrained(
-            directory,
+        network, report = getattr(transformers, auto_model).from_pretrained(
+            version.directory,
             config=config,
             use_safetensors=True,
             local_files_only=True,
@@ -99,7 +106,7 @@ def _build(directory: Path, auto_model: Any, labels_count: int) -> nn.Module:
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
-    _refuse_unfit(report, labels_count)
+    _refuse_unfit(report, len(version.labels))
     return cast(nn.Module, network)
 
 

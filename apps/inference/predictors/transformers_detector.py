@@ -12,12 +12,17 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForObjectDetection
 
 from apps.inference.boxes import Kept, cxcywh_to_xyxy
 from apps.inference.comparison import Candidates
-from apps.inference.predictors.compiled import CompiledNetwork, refuse_unanswering
-from apps.inference.predictors.pretrained import Pretrained, load_pretrained
+from apps.inference.engines.engine import Engine
+from apps.inference.predictors.compiled import RecipeEngine, compile_with
+from apps.inference.predictors.pretrained import (
+    Pretrained,
+    build_pretrained,
+    read_pretrained,
+    refuse_other_types,
+)
 from apps.inference.predictors.queries import Decoding
 from apps.inference.predictors.stopwatch import Stopwatch
 from apps.inference.types import Box, Detection, Frame, Prediction
@@ -46,28 +51,26 @@ def load(directory: Path, *, engine: str | None = None) -> DetectorPredictor:
     Raises:
         WeightsError, EngineError: with a sentence for the operator.
     """
-    version = load_pretrained(
-        directory,
-        AutoModelForObjectDetection,
-        model_types=DECODINGS,
-        purpose=f"detects objects: {', '.join(DECODINGS)}",
-    )
+    version = read_pretrained(directory)
+    refuse_other_types(version, DECODINGS, f"detects objects: {', '.join(DECODINGS)}")
     threshold = version.config.number(
         "score_threshold", largest=1, default=SCORE_THRESHOLD
     )
-    network = _BoxesAndLogits(version.network)
-    refuse_unanswering(network, version.recipe)
-    return DetectorPredictor(network, version, engine, score_threshold=threshold)
+    compiled = compile_with(version.recipe, lambda: _build(version), directory, engine)
+    return DetectorPredictor(compiled, version, score_threshold=threshold)
+
+
+def _build(version: Pretrained) -> nn.Module:
+    return _BoxesAndLogits(build_pretrained(version, "AutoModelForObjectDetection"))
 
 
 class DetectorPredictor:
-    """Predicts with a network that answers features as `Decoding` takes them."""
+    """Predicts with an engine that answers pictures as `Decoding` takes them."""
 
     def __init__(
         self,
-        network: nn.Module,
+        engine: Engine,
         version: Pretrained,
-        engine: str | None = None,
         *,
         score_threshold: float = SCORE_THRESHOLD,
     ) -> None:
@@ -75,8 +78,8 @@ class DetectorPredictor:
         self._recipe = version.recipe
         self._decoding = DECODINGS[version.model_type]
         self._score_threshold = score_threshold
-        self._network = CompiledNetwork(network, version.recipe, engine)
-        self.engine = self._network.engine
+        self._network = RecipeEngine(engine)
+        self.engine = engine.name
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
         if not frames:

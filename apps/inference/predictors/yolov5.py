@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from apps.inference import weights
 from apps.inference.boxes import Kept, cxcywh_to_xyxy, non_max_suppression
 from apps.inference.comparison import Candidates
-from apps.inference.engines.choice import compile_module
+from apps.inference.engines.choice import compile_network
+from apps.inference.engines.engine import Engine
+from apps.inference.engines.network import Network
 from apps.inference.engines.torch import CPU
 from apps.inference.predictors.fields import Fields
 from apps.inference.predictors.letterboxed import detections, fit
@@ -47,28 +49,21 @@ def load(directory: Path, *, engine: str | None = None) -> YOLOv5Predictor:
     """
     fields = Fields(weights.CONFIG_NAME, weights.read_config(directory))
     config = YOLOv5Config.read(fields)
-    tensors = weights.load_state_dict(directory)
-    _check_labels(config, tensors)
-    network = YOLOv5(
-        len(config.labels), config.depth_multiple, config.width_multiple, config.anchors
+    network = Network(
+        build=lambda: nn.Sequential(Featurize(), _build(directory, config)),
+        example=stack([blank(config.input_size)]),
+        identity=weights.fingerprint(directory),
     )
-    weights.fill(network, tensors)
-    return YOLOv5Predictor(network, config, engine)
+    return YOLOv5Predictor(compile_network(network, engine), config)
 
 
 class YOLOv5Predictor:
-    """Predicts with a network that answers as `YOLOv5` does in evaluation."""
+    """Predicts with an engine that answers pictures as `YOLOv5` does features."""
 
-    def __init__(
-        self, network: nn.Module, config: YOLOv5Config, engine: str | None = None
-    ) -> None:
+    def __init__(self, engine: Engine, config: YOLOv5Config) -> None:
         self._config = config
-        self._engine = compile_module(
-            nn.Sequential(Featurize(), network),
-            stack([blank(config.input_size)]),
-            engine,
-        )
-        self.engine = self._engine.name
+        self._engine = engine
+        self.engine = engine.name
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
         if not frames:
@@ -103,6 +98,16 @@ class YOLOv5Predictor:
             score_threshold=self._config.score_threshold,
             iou_threshold=self._config.iou_threshold,
         )
+
+
+def _build(directory: Path, config: YOLOv5Config) -> YOLOv5:
+    tensors = weights.load_state_dict(directory)
+    _check_labels(config, tensors)
+    network = YOLOv5(
+        len(config.labels), config.depth_multiple, config.width_multiple, config.anchors
+    )
+    weights.fill(network, tensors)
+    return network
 
 
 def _check_labels(config: YOLOv5Config, tensors: Mapping[str, Tensor]) -> None:

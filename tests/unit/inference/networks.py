@@ -9,7 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from apps.inference.engines.torch import TorchEngine
+from apps.inference.predictors.recipe import Recipe
 from apps.inference.predictors.yolov5 import STRIDES, YOLOv5
+from apps.inference.preprocessing import Featurize
+
+
+def engine_of(network: nn.Module, recipe: Recipe | None = None) -> TorchEngine:
+    """An engine that shows a network the features of the pictures it is given."""
+    featurize = Featurize(recipe.mean, recipe.std) if recipe else Featurize()
+    return TorchEngine(nn.Sequential(featurize, network).eval())
 
 
 def lively(network: YOLOv5) -> YOLOv5:

@@ -16,7 +16,7 @@ from apps.inference.mailbox import Letter, WorkerMailbox
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
 from apps.inference.serving import ModelHost
 from apps.inference.types import Frame, Prediction
-from tests.scripted_predictor import ScriptedPredictor
+from tests.scripted_predictor import ScriptedPredictor, unrehearsed
 
 
 @dataclass
@@ -59,7 +59,7 @@ def redis() -> FakeRedis:
 
 @pytest.fixture
 def host(deployment: Deployment) -> ModelHost:
-    host = ModelHost()
+    host = ModelHost(unrehearsed)
     host.follow()
     return host
 

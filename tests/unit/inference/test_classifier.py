@@ -25,6 +25,7 @@ from apps.inference.predictors.recipe import Recipe
 from apps.inference.preprocessing import i420_to_rgb, upright
 from apps.inference.types import Box, Frame
 
+from .networks import engine_of
 from .pictures import BLUE, GREEN, RED, frame_of, noise, plain, with_rectangle
 from .transformers_versions import CLASSIFIERS, write_transformers_classifier
 from .versions import FOODS, RECIPE, write_classifier, write_json
@@ -107,8 +108,9 @@ class MeanColour(nn.Module):
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 def test_sees_colours_and_the_middle_of_the_upright_frame(rotation):
+    recipe = Recipe.read(RECIPE)
     predictor = ClassifierPredictor(
-        MeanColour(), ["red", "green", "blue"], Recipe.read(RECIPE), TORCH_CPU
+        engine_of(MeanColour(), recipe), ["red", "green", "blue"], recipe
     )
     middle = with_rectangle(plain(320, 120, colour=BLUE), Box(100, 0, 220, 120), GREEN)
     frames = [

@@ -18,8 +18,9 @@ from apps.inference.engines import (
     openvino,
     tensorrt,
 )
-from apps.inference.engines.choice import available_engines, compile_module
+from apps.inference.engines.choice import available_engines
 from apps.inference.exceptions import EngineError
+from tests.parity import compile_module
 
 EXAMPLE = torch.rand(1, 3, 4, 4)
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import copy
 import gc
 import json
 import os
@@ -14,7 +13,8 @@ import torch
 from torch import nn
 
 from apps.inference.engines import OPENVINO, OPENVINO_F32, TORCH_CPU
-from apps.inference.engines.choice import compile_module
+from apps.inference.engines.choice import compile_network
+from apps.inference.engines.network import Network
 from apps.inference.engines.openvino import OpenVINOEngine
 from apps.inference.predictors import classifier, yolov5
 from apps.inference.predictors.letterboxed import fit
@@ -24,6 +24,7 @@ from tests.parity import (
     assert_same_boxes,
     assert_same_labels,
     calm_detector,
+    compile_module,
     pictures,
     resnet50,
     starter,
@@ -40,7 +41,7 @@ def both(
     module: nn.Module, batch: torch.Tensor, engine: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What an engine and the reference answer."""
-    reference = compile_module(copy.deepcopy(module), batch[:1], TORCH_CPU)
+    reference = compile_module(module, batch[:1], TORCH_CPU)
     return compile_module(module, batch[:1], engine)(batch), reference(batch)
 
 
@@ -122,13 +123,21 @@ def test_says_how_precise_it_is():
 
 
 def test_lets_go_of_the_network_at_once_and_of_itself_when_let_go():
-    network = nn.Sequential(nn.Conv2d(3, 2, 1))
-    engine = compile_module(network, torch.rand(1, 3, 4, 4), OPENVINO)
-    gone = weakref.ref(network), weakref.ref(engine)
-    assert isinstance(engine, OpenVINOEngine)
-    del network, engine
+    built: list[weakref.ref[nn.Module]] = []
+
+    def build() -> nn.Module:
+        network = nn.Sequential(nn.Conv2d(3, 2, 1))
+        built.append(weakref.ref(network))
+        return network
+
+    engine = compile_network(Network(build, torch.rand(1, 3, 4, 4)), OPENVINO)
     gc.collect()
-    assert [of() for of in gone] == [None, None]
+    assert [of() for of in built] == [None]
+    assert isinstance(engine, OpenVINOEngine)
+    gone = weakref.ref(engine)
+    del engine
+    gc.collect()
+    assert gone() is None
 
 
 LOADED_AGAIN_AND_AGAIN = """
@@ -136,6 +145,7 @@ import ctypes, gc, sys
 import torch
 from pathlib import Path
 from apps.inference.engines import OPENVINO, choice
+from apps.inference.engines.network import Network
 from apps.inference.predictors.yolov5 import YOLOv5
 
 def held():
@@ -146,7 +156,7 @@ def held():
 
 example = torch.rand(1, 3, 64, 64)
 for number in range(7):
-    choice.compile_module(YOLOv5(), example, OPENVINO)
+    choice.compile_network(Network(YOLOv5, example), OPENVINO)
     if number == 1:
         before = held()
 print((held() - before) / 1024 / 5)
@@ -173,9 +183,11 @@ socket.socket.connect = refuse
 socket.getaddrinfo = lambda *address, **_: refuse(None, address)
 import torch
 from apps.inference.engines import choice
+from apps.inference.engines.network import Network
 before = "openvino" in sys.modules
 logging.basicConfig(level="WARNING")
-engine = choice.compile_module(torch.nn.Conv2d(3, 2, 1), torch.rand(1, 3, 4, 4))
+network = Network(lambda: torch.nn.Conv2d(3, 2, 1), torch.rand(1, 3, 4, 4))
+engine = choice.compile_network(network)
 root = logging.getLogger()
 print(json.dumps({
     "engine": engine.name,

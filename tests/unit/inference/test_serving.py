@@ -17,13 +17,14 @@ from pytest_django import Settings
 
 from apps.inference import serving
 from apps.inference.engines import (
+    AUTO,
     OPENVINO,
     OPENVINO_F32,
     TENSORRT,
     TORCH_CPU,
     TORCH_CUDA,
 )
-from apps.inference.exceptions import EngineError, NoModelError
+from apps.inference.exceptions import EngineError, InferenceError, NoModelError
 from apps.inference.models import (
     DEFAULT_DEPLOYMENT,
     Activation,
@@ -36,6 +37,7 @@ from apps.inference.serving import ModelHost
 from apps.inference.types import Frame, Prediction
 from bench.processes import wait_until
 from tests import scripted_predictor
+from tests.scripted_predictor import unrehearsed
 
 from .versions import write_yolov5
 
@@ -46,7 +48,7 @@ FRAME = Frame("a session", 0, 64, 48, b"\x80" * (64 * 48 * 3 // 2))
 @pytest.fixture
 def host(deployment: Deployment) -> ModelHost:
     """A host that has loaded what is deployed: a model that sees hot dogs."""
-    host = ModelHost()
+    host = ModelHost(unrehearsed)
     host.follow()
     return host
 
@@ -80,7 +82,7 @@ def test_what_is_deployed_answers_and_says_who_it_is(
 
 @pytest.mark.django_db
 def test_without_a_deployment_there_is_no_model_and_no_fault():
-    host = ModelHost()
+    host = ModelHost(unrehearsed)
     host.follow()
     with pytest.raises(NoModelError, match="default"):
         host.predict(DEFAULT_DEPLOYMENT, [FRAME])
@@ -204,7 +206,7 @@ def test_a_refused_version_is_not_tried_every_second(
     """A deployment that never worked has no version to go back to."""
     version = scripted_version(fail_on_load="The head is missing.")
     Deployment.objects.create(name=DEFAULT_DEPLOYMENT, active_version=version)
-    host = ModelHost()
+    host = ModelHost(unrehearsed)
 
     for _ in range(3):
         host.follow()
@@ -379,13 +381,56 @@ def test_a_host_takes_as_many_frames_as_its_version_wants(
     ModelVersion.objects.filter(pk=deployment.active_version_id).update(
         engine="scripted", batch_size=4
     )
-    host = ModelHost()
+    host = ModelHost(unrehearsed)
     host.follow()
     assert host.batch_size == 4
 
 
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [("", ["first"]), (OPENVINO_F32, ["first"]), (TORCH_CPU, [])],
+)
+def test_what_is_loaded_beside_another_is_rehearsed_where_that_helps(
+    deployment: Deployment,
+    scripted_version: Callable[..., ModelVersion],
+    settings: Settings,
+    engine: str,
+    expected: list[str],
+):
+    rehearsed: list[str] = []
+    host = ModelHost(lambda version, stopping: rehearsed.append("first"))
+    host.follow()
+    assert rehearsed == []  # nobody waits yet
+    settings.ENGINE = engine or AUTO
+    activate(deployment, scripted_version(label="banana"))
+
+    host.follow()
+
+    assert rehearsed == expected
+    assert seen(host) == "banana"
+
+
+def test_a_rehearsal_that_fails_is_as_good_as_a_loading_that_fails(
+    deployment: Deployment, scripted_version: Callable[..., ModelVersion]
+):
+    def refuse(version: ModelVersion, stopping: threading.Event) -> None:
+        raise InferenceError("It kills whoever loads it; perhaps memory is short.")
+
+    host = ModelHost(refuse)
+    host.follow()
+    activate(deployment, scripted_version(label="banana"))
+
+    host.follow()
+
+    assert seen(host) == "hot dog"
+    assert outcome(deployment) == (
+        State.ROLLED_BACK,
+        "It kills whoever loads it; perhaps memory is short.",
+    )
+
+
 def test_a_host_without_a_model_takes_one_frame_to_say_so():
-    assert ModelHost().batch_size == 1
+    assert ModelHost(unrehearsed).batch_size == 1
 
 
 class SlowLoading(ModuleType):
@@ -425,7 +470,7 @@ def test_frames_are_answered_while_another_version_is_loaded(
     version = register_version(
         name="slow", family="slow", directory=scripted_model(label="banana")
     )
-    host = ModelHost()
+    host = ModelHost(unrehearsed)
     host.start()
     try:
         activate(deployment, version)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from transformers import ResNetConfig, ResNetForImageClassification
 
+from apps.inference.engines.network import Network
 from apps.inference.engines.torch import CPU, TorchEngine, build, optimise
 from apps.inference.predictors.yolov5 import YOLOv5
 
@@ -20,7 +21,7 @@ def test_answers_as_the_module_does_in_evaluation():
     network = lively(YOLOv5(3, 0.33, 0.125)).double()
     images = torch.rand(2, 3, 64, 96, dtype=torch.float64)
     expected = copy.deepcopy(network)(images).detach()
-    engine = build(network.train(), images, False)
+    engine = build(Network(network.train, images))
     assert normalisations(network) == 0
     torch.testing.assert_close(engine(images), expected)
 
@@ -33,7 +34,7 @@ def test_fuses_the_networks_of_transformers_without_changing_them():
     images = torch.rand(4, 3, 32, 32, dtype=torch.float64)
     network(images)  # statistics of its own
     expected = copy.deepcopy(network).eval()(images).logits.detach()
-    engine = build(Unpacked(network), images, False)
+    engine = build(Network(lambda: Unpacked(network), images))
     assert normalisations(network) == 0
     torch.testing.assert_close(engine(images), expected)
 

@@ -32,6 +32,7 @@ from apps.inference.predictors.transformers_detector import (
 from apps.inference.preprocessing import i420_to_rgb, upright
 from apps.inference.types import Detection, Frame
 
+from .networks import engine_of
 from .pictures import frame_of, noise
 from .transformers_versions import DETECTORS, write_transformers_detector
 from .versions import FOODS, write_json
@@ -200,9 +201,8 @@ def test_boxes_are_those_of_the_upright_frame_clipped_to_it(rotation):
     )
     recipe = Recipe.read(STRETCHED)
     predictor = DetectorPredictor(
-        Given(answer),
-        Pretrained(nn.Identity(), ["hot dog", "pizza"], recipe, "rt_detr", None),  # type: ignore[arg-type]
-        TORCH_CPU,
+        engine_of(Given(answer), recipe),
+        Pretrained(Path(), ["hot dog", "pizza"], recipe, "rt_detr", None),  # type: ignore[arg-type]
     )
     [prediction] = predictor.predict([frame_of(noise(200, 100), rotation=rotation)])
     assert [

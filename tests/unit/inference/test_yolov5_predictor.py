@@ -15,6 +15,7 @@ from apps.inference.predictors.fields import Fields
 from apps.inference.predictors.yolov5 import YOLOv5Config, YOLOv5Predictor
 from apps.inference.types import Box, Frame, Prediction
 
+from .networks import engine_of
 from .pictures import RED, frame_of, noise, plain, with_rectangle
 from .versions import YOLOV5_CONFIG, write_json, write_yolov5
 
@@ -56,7 +57,7 @@ BOX = Box(64, 48, 160, 96)
 @pytest.mark.parametrize(("width", "height"), [(320, 240), (240, 320), (400, 124)])
 def test_boxes_are_in_pixels_of_the_upright_frame(width, height, rotation):
     frame = frame_of(with_rectangle(plain(width, height), BOX, RED), rotation=rotation)
-    [prediction] = YOLOv5Predictor(SeesRed(), CONFIG, TORCH_CPU).predict([frame])
+    [prediction] = YOLOv5Predictor(engine_of(SeesRed()), CONFIG).predict([frame])
     [detection] = prediction.detections
     pixel = max(width / 128, height / 96)  # one of the input, in the frame
     found = detection.box
@@ -72,14 +73,14 @@ def test_frames_of_a_batch_may_differ_and_keep_their_order():
         frame_of(plain(64, 48)),
         frame_of(with_rectangle(plain(480, 640), BOX, RED), rotation=90),
     ]
-    predictions = YOLOv5Predictor(SeesRed(), CONFIG, TORCH_CPU).predict(frames)
+    predictions = YOLOv5Predictor(engine_of(SeesRed()), CONFIG).predict(frames)
     assert [len(prediction.detections) for prediction in predictions] == [1, 0, 1]
     for prediction in (predictions[0], predictions[2]):
         assert prediction.detections[0].box.x1 == pytest.approx(BOX.x1, abs=10)
 
 
 def test_no_frames_no_predictions():
-    assert YOLOv5Predictor(SeesRed(), CONFIG, TORCH_CPU).predict([]) == []
+    assert YOLOv5Predictor(engine_of(SeesRed()), CONFIG).predict([]) == []
 
 
 def test_boxes_end_at_the_frame_and_those_in_the_padding_vanish():
@@ -89,7 +90,7 @@ def test_boxes_end_at_the_frame_and_those_in_the_padding_vanish():
         [20, 8, 10, 10, 0.9, 0.8, 0.0],  # above it
         [64, 24, 20, 20, 0.9, 0.0, 0.7],  # half above
     )
-    [prediction] = YOLOv5Predictor(network, CONFIG, TORCH_CPU).predict(
+    [prediction] = YOLOv5Predictor(engine_of(network), CONFIG).predict(
         [frame_of(plain(320, 120))]
     )
     assert [(found.box, found.label) for found in prediction.detections] == [
@@ -107,7 +108,7 @@ def test_thresholds_are_those_of_the_version():
     frame = frame_of(plain(320, 240))
 
     def scores(config: YOLOv5Config) -> list[float]:
-        [prediction] = YOLOv5Predictor(network, config, TORCH_CPU).predict([frame])
+        [prediction] = YOLOv5Predictor(engine_of(network), config).predict([frame])
         return [round(found.score, 3) for found in prediction.detections]
 
     assert scores(CONFIG) == [0.8, 0.3]
@@ -116,7 +117,7 @@ def test_thresholds_are_those_of_the_version():
 
 
 def test_timings_share_the_batch():
-    predictor = YOLOv5Predictor(SeesRed(), CONFIG, TORCH_CPU)
+    predictor = YOLOv5Predictor(engine_of(SeesRed()), CONFIG)
     frame = frame_of(plain(64, 48))
     one, two = predictor.predict([frame, frame])
     assert one.timings == two.timings

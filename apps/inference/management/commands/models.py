@@ -16,10 +16,13 @@ from apps.inference import adding, asking, verification, weights
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion
 from apps.inference.predictors.families import engines_of
+from apps.inference.rehearsal import REFUSED
+from apps.inference.serving import load_version
 
 State = ModelVersion.State
 # Jobs leave the processor to whoever answers live sessions.
 BEHIND_LIVE_FRAMES = 10
+BEHIND_EVERYBODY = 19
 
 
 class Command(BaseCommand):
@@ -49,8 +52,8 @@ class Command(BaseCommand):
                 parser_of_one.add_argument(
                     "--json", type=Path, metavar="PATH", help="write the figures there"
                 )
-        # What jobs do; see tasks.py.
-        for name in ("bring-in", "verify-again"):
+        # What others have done in a process of its own; see tasks.py and rehearsal.py.
+        for name in ("bring-in", "verify-again", "rehearse"):
             what.add_parser(name).add_argument("pk", type=int)
 
     def handle(self, *args: Any, what: str, **options: Any) -> None:
@@ -75,6 +78,13 @@ class Command(BaseCommand):
     def _verify_again(self, options: dict[str, Any]) -> None:
         os.nice(BEHIND_LIVE_FRAMES)
         adding.verify(_of_number(options["pk"]))
+
+    def _rehearse(self, options: dict[str, Any]) -> None:
+        os.nice(BEHIND_EVERYBODY)
+        try:
+            load_version(_of_number(options["pk"]))
+        except InferenceError as error:
+            raise CommandError(str(error), returncode=REFUSED) from error
 
     def _list(self, options: dict[str, Any]) -> None:
         for version in ModelVersion.objects.select_related("model"):

@@ -1,0 +1,71 @@
+"""Loads a version in a process of its own, before a worker that serves loads it too.
+
+To build a network takes seconds, most of them under Python's lock: live frames would
+wait for them. Here others do it, behind everybody else, and what the engine keeps of it
+the worker reads in hundredths of a second. Nor does a version that kills whoever loads
+it kill the worker.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+import time
+
+from django.conf import settings
+
+from apps.inference.exceptions import InferenceError
+from apps.inference.models import ModelVersion
+
+logger = logging.getLogger(__name__)
+
+REFUSED = 3  # the exit status with which the command says why in one sentence
+LIMIT_S = 1800.0  # TensorRT takes minutes
+_PATIENCE_S = 0.2
+
+
+def rehearse(version: ModelVersion, stopping: threading.Event) -> None:
+    """Returns once the version has been loaded, or it is time to stop.
+
+    Raises:
+        InferenceError: it can't be, with a sentence for the operator.
+    """
+    with subprocess.Popen(
+        command(version), cwd=settings.BASE_DIR, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            said = _wait(process, stopping)
+        finally:
+            process.kill()
+    if process.returncode == 0 or stopping.is_set():
+        return
+    if process.returncode == REFUSED:
+        raise InferenceError(said.splitlines()[-1].removeprefix("CommandError: "))
+    logger.error(
+        "%s could not be rehearsed (%s):\n%s", version, process.returncode, said
+    )
+    if process.returncode < 0:
+        raise InferenceError("It kills whoever loads it; perhaps memory is short.")
+    raise InferenceError("Loading it failed; the worker's log says why.")
+
+
+def command(version: ModelVersion) -> list[str]:
+    return [sys.executable, "manage.py", "models", "rehearse", str(version.pk)]
+
+
+def _wait(process: subprocess.Popen[str], stopping: threading.Event) -> str:
+    deadline = time.monotonic() + LIMIT_S
+    while True:
+        try:
+            _, said = process.communicate(timeout=_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            if stopping.is_set():
+                return ""
+            if time.monotonic() > deadline:
+                raise InferenceError(
+                    "Loading it takes longer than half an hour."
+                ) from None
+        else:
+            return said

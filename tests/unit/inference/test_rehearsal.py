@@ -1,0 +1,86 @@
+"""What a process that loads a version comes to, its worker says in a sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from apps.inference import rehearsal
+from apps.inference.exceptions import InferenceError
+from apps.inference.models import ModelVersion, RegisteredModel
+from apps.inference.rehearsal import rehearse
+
+VERSION = ModelVersion(pk=1, model=RegisteredModel(name="boxes"), version="1")
+SLEEPS = "import time; print('started', flush=True); time.sleep(600)"
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[str]]:
+    """The processes that a test's own program was started in."""
+    processes: list[subprocess.Popen[str]] = []
+
+    class Watched(subprocess.Popen[str]):
+        def __init__(self, *arguments: object, **options: object) -> None:
+            super().__init__(*arguments, **options)  # type: ignore[call-overload]
+            processes.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Watched)
+    return processes
+
+
+def run(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    monkeypatch.setattr(
+        rehearsal, "command", lambda version: [sys.executable, "-c", program]
+    )
+    rehearse(VERSION, threading.Event())
+
+
+def test_one_that_goes_well_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    run(monkeypatch, "import sys; print('some warning', file=sys.stderr)")
+
+
+@pytest.mark.parametrize(
+    ("program", "sentence"),
+    [
+        (
+            "import sys; print('noise\\nCommandError: The head is missing.',"
+            f" file=sys.stderr); sys.exit({rehearsal.REFUSED})",
+            "The head is missing.",
+        ),
+        (
+            "import os; os.abort()",
+            "It kills whoever loads it; perhaps memory is short.",
+        ),
+        ("raise ValueError", "Loading it failed; the worker's log says why."),
+    ],
+)
+def test_one_that_fails_says_why(
+    monkeypatch: pytest.MonkeyPatch, program: str, sentence: str
+) -> None:
+    with pytest.raises(InferenceError) as error:
+        run(monkeypatch, program)
+    assert str(error.value) == sentence
+
+
+def test_a_worker_that_stops_waits_for_none(
+    monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[str]]
+) -> None:
+    monkeypatch.setattr(
+        rehearsal, "command", lambda version: [sys.executable, "-c", SLEEPS]
+    )
+    stopping = threading.Event()
+    stopping.set()
+    rehearse(VERSION, stopping)
+    assert [process.returncode for process in started] == [-9]
+
+
+def test_one_that_never_ends_is_ended(
+    monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[str]]
+) -> None:
+    monkeypatch.setattr(rehearsal, "LIMIT_S", 0.0)
+    with pytest.raises(InferenceError, match="longer than half an hour"):
+        run(monkeypatch, SLEEPS)
+    assert [process.returncode for process in started] == [-9]
