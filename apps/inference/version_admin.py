@@ -216,7 +216,10 @@ def _rows(engine: dict[str, Any], chosen: str) -> SafeString:
         )
         for batch in engine["batches"]
     ]
-    loaded = f"loads in {engine['load_s']:.1f} s, {engine['memory_mb']:.0f} MB"
+    loaded = (
+        f"loads in {engine['load_s']:.1f} s, memory grows by"
+        f" {engine['memory_mb']:.0f} MB"
+    )
     first = format_html(
         '<td rowspan="{}">{}<div class="aside">{}</div></td>',
         len(curve),
