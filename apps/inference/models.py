@@ -6,7 +6,9 @@ What touches more than one row is in `services.py`.
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -87,6 +89,18 @@ class ModelVersion(models.Model):
     @property
     def path(self) -> Path:
         return Path(settings.BASE_DIR) / self.directory
+
+    @property
+    def stamp(self) -> tuple[int, datetime | None]:
+        """Another one after each verification, which may choose another engine."""
+        return self.pk, self.verified_at
+
+    def measured_on(self, engine: str) -> dict[str, Any]:
+        """What its verification found out about an engine; empty if it wasn't tried."""
+        for figures in self.verification.get("engines", ()):
+            if figures["engine"] == engine:
+                return dict(figures)
+        return {}
 
 
 class Deployment(models.Model):
