@@ -1,7 +1,7 @@
 """Celery's entry points. `drain` is the doorbell: it carries no frame.
 
 A slice takes up to about a second, so that the worker keeps answering Celery. The jobs
-are for the queue of that name.
+are for the queue of that name, whose worker does one after the other.
 """
 
 from __future__ import annotations
