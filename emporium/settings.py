@@ -241,7 +241,11 @@ CELERY_BEAT_SCHEDULE = {
     "close-abandoned-sessions": {
         "task": "apps.sessions.tasks.close_abandoned_sessions",
         "schedule": 30.0,
-    }
+    },
+    "fail-abandoned-versions": {
+        "task": "apps.inference.tasks.fail_abandoned_versions",
+        "schedule": 30.0,
+    },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 # What the session page at `/` asks for.
 DEFAULT_DEPLOYMENT = "default"
@@ -49,6 +50,8 @@ class ModelVersion(models.Model):
         VERIFIED = "verified"
         FAILED = "failed"
 
+    UNDER_WAY = frozenset({State.ADDING, State.VERIFYING})
+
     model = models.ForeignKey(
         RegisteredModel, on_delete=models.PROTECT, related_name="versions"
     )
@@ -66,6 +69,8 @@ class ModelVersion(models.Model):
     batch_size = models.PositiveSmallIntegerField(null=True, blank=True)
     verification = models.JSONField(default=dict, blank=True)
     verified_at = models.DateTimeField(null=True, blank=True)
+    # While it is added or verified, by whoever is at it; see `under_way.py`.
+    last_seen_at = models.DateTimeField(default=timezone.now, editable=False)
     added_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,

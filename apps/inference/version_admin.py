@@ -144,7 +144,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     @admin.display(description="state", ordering="state")
     def outcome(self, version: ModelVersion) -> SafeString:
         shown = badge(version.state, version.get_state_display())
-        under_way = version.state in {State.ADDING, State.VERIFYING}
+        under_way = version.state in ModelVersion.UNDER_WAY
         step = f"{version.progress:.0%} {version.step}" if under_way else ""
         return told(shown, version.reason or step)
 
