@@ -229,14 +229,23 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TASK_SEND_SENT_EVENT = False
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_DEFAULT_QUEUE = "jobs"
-CELERY_TASK_ROUTES = {"apps.inference.tasks.drain": {"queue": "gpu"}}
+# A job may take an hour, so it has a queue that nothing else waits in.
+CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
+CELERY_TASK_ROUTES = {
+    "apps.inference.tasks.drain": {"queue": "gpu"},
+    "apps.inference.tasks.bring_in": {"queue": "jobs"},
+    "apps.inference.tasks.verify": {"queue": "jobs"},
+}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_BEAT_SCHEDULE = {
     "close-abandoned-sessions": {
         "task": "apps.sessions.tasks.close_abandoned_sessions",
         "schedule": 30.0,
-    }
+    },
+    "fail-abandoned-versions": {
+        "task": "apps.inference.tasks.fail_abandoned_versions",
+        "schedule": 30.0,
+    },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 

@@ -2,14 +2,16 @@
 
 `config.json`: by an engine's name `score` (0.9), `x` (100), `together` (0: added to the
 scores of several pictures at once), `ms` (10: what a picture takes), `batch_ms` (0:
-what a batch takes besides), `fails` (a sentence), `crashes` (without one) and `breaks`
-(the batch size from which memory is short).
+what a batch takes besides), `busy` ([first, last, ms]: what these calls of `predict`,
+counted from 0, take besides, as on a machine that others use), `fails` (a sentence),
+`crashes` (without one) and `breaks` (the batch size from which memory is short).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,15 @@ pass_ms: Callable[[float], None] = lambda ms: None  # noqa: E731
 class ExaminedPredictor:
     engine: str
     said: dict[str, Any]
+    calls: count[int] = field(default_factory=count)
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
         if len(frames) >= self.said.get("breaks", 1000):
             raise torch.OutOfMemoryError("told to")
         ms = self.said.get("batch_ms", 0) + self.said.get("ms", 10) * len(frames)
+        first, last, more_ms = self.said.get("busy", (0, -1, 0))
+        if first <= next(self.calls) <= last:
+            ms += more_ms
         pass_ms(ms)
         timings = Timings(featurize_ms=0, forward_ms=ms / len(frames), decode_ms=0)
         return [Prediction(timings=timings) for _ in frames]

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apps.inference import asking, conversion, sources, verification, weights
+from apps.inference import asking, conversion, sources, under_way, verification, weights
 from apps.inference.exceptions import DuplicateError, InferenceError
 from apps.inference.models import ModelVersion, RegisteredModel
 from apps.inference.predictors.families import engines_of, family_of
@@ -41,12 +41,13 @@ def bring_in(version: ModelVersion, told: Told = lambda share, step: None) -> No
     Raises:
         InferenceError: it failed, which is written down too.
     """
-    progress = _Progress(version, told)
+    progress = _begin(version, told)
     source = sources.parse(version.source)
     # An address may hold a secret, which nobody needs to see from here on.
     version.source = source.origin
     version.save(update_fields=["source"])
     with (
+        under_way.said(version.pk),
         _failures_written(version),
         _upload_removed(source),
         _staging(version) as staging,
@@ -77,11 +78,20 @@ def verify(version: ModelVersion, told: Told = lambda share, step: None) -> None
     Raises:
         InferenceError: it failed, which is written down too.
     """
-    with _failures_written(version):
+    with under_way.said(version.pk), _failures_written(version):
         weights.verify(version.path, version.sha256)
         family, told = version.model.family, _Progress(version, told).at
         _keep(version, _verified(version, version.path, family, told))
         version.save()
+
+
+def _begin(version: ModelVersion, told: Told) -> _Progress:
+    """Also where nobody was thought to: the message may have come late."""
+    version.state, version.reason, version.step = State.ADDING, "", ""
+    version.save(update_fields=["state", "reason", "step"])
+    progress = _Progress(version, told)
+    progress.at(0, "Fetching the files.")
+    return progress
 
 
 class _Progress:

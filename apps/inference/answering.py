@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from redis import Redis
@@ -18,7 +18,9 @@ from redis import Redis
 from apps.inference import results
 from apps.inference.exceptions import NoModelError
 from apps.inference.mailbox import Letter, WorkerMailbox
-from apps.inference.serving import ModelHost
+
+if TYPE_CHECKING:
+    from apps.inference.serving import ModelHost
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
 from django.db import transaction
+from django.utils import timezone
 
 from apps.inference import sources
 from apps.inference.exceptions import InferenceError
@@ -55,6 +56,31 @@ def request_version(
         )
 
 
+def request_again(version: ModelVersion) -> None:
+    """Write down that a version that has failed before it had files is wanted again.
+
+    Raises:
+        InferenceError: it can't be brought in again.
+    """
+    if version.source.endswith("?…"):
+        raise InferenceError(
+            f"The address of {version} held what may be a secret and wasn't kept: add"
+            " it anew."
+        )
+    if version.sha256:
+        raise InferenceError(f"{version} has its files: verify it anew.")
+    failed = ModelVersion.objects.filter(pk=version.pk, state=ModelVersion.State.FAILED)
+    wanted = failed.update(
+        state=ModelVersion.State.ADDING,
+        reason="",
+        step="",
+        progress=0,
+        last_seen_at=timezone.now(),
+    )
+    if not wanted:
+        raise InferenceError(f"{version} hasn't failed.")
+
+
 def _check_name(name: str) -> None:
     try:
         validate_slug(name)
@@ -78,7 +104,6 @@ def fail_version(version_id: int, reason: str) -> None:
 
 def fail_unfinished(version_id: int, reason: str) -> None:
     """The same, unless it has been marked already by whoever knows better."""
-    under_way = {ModelVersion.State.ADDING, ModelVersion.State.VERIFYING}
-    ModelVersion.objects.filter(pk=version_id, state__in=under_way).update(
+    ModelVersion.objects.filter(pk=version_id, state__in=ModelVersion.UNDER_WAY).update(
         state=ModelVersion.State.FAILED, reason=reason
     )

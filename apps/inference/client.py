@@ -79,9 +79,9 @@ class InferenceClient:
             await asyncio.to_thread(ring)
         return offered
 
-    async def withdraw(self, session_id: str) -> bool:
-        """Forget a session; tells whether a frame of it was still waiting."""
-        return await self._mailbox.withdraw(session_id)
+    async def withdraw(self, session_id: str) -> None:
+        """Forget a session, and the frame of it that may still wait."""
+        await self._mailbox.withdraw(session_id)
 
     async def worker_alive(self) -> bool:
         # Shielded from the cancelling of who asks: redis-py sends in `wait_for`, which

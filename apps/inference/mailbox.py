@@ -167,15 +167,17 @@ class WebMailbox:
             replaced, _, ring = await pipe.execute()
         return Offered(replaced=bool(replaced), ring=bool(ring))
 
-    async def withdraw(self, session_id: str) -> bool:
-        """Leave nothing of a session behind; tells whether a frame was waiting."""
+    async def withdraw(self, session_id: str) -> None:
+        """Leave nothing of a session behind."""
         keys = self._keys
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.delete(keys.frame(session_id))
-            pipe.delete(keys.stamp(session_id), keys.in_flight(session_id))
+            pipe.delete(
+                keys.frame(session_id),
+                keys.stamp(session_id),
+                keys.in_flight(session_id),
+            )
             pipe.zrem(keys.ready, session_id)
-            waiting, _, _ = await pipe.execute()
-        return bool(waiting)
+            await pipe.execute()
 
 
 class WorkerMailbox:

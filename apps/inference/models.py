@@ -6,10 +6,13 @@ What touches more than one row is in `services.py`.
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 # What the session page at `/` asks for.
 DEFAULT_DEPLOYMENT = "default"
@@ -47,6 +50,8 @@ class ModelVersion(models.Model):
         VERIFIED = "verified"
         FAILED = "failed"
 
+    UNDER_WAY = frozenset({State.ADDING, State.VERIFYING})
+
     model = models.ForeignKey(
         RegisteredModel, on_delete=models.PROTECT, related_name="versions"
     )
@@ -64,6 +69,8 @@ class ModelVersion(models.Model):
     batch_size = models.PositiveSmallIntegerField(null=True, blank=True)
     verification = models.JSONField(default=dict, blank=True)
     verified_at = models.DateTimeField(null=True, blank=True)
+    # While it is added or verified, by whoever is at it; see `under_way.py`.
+    last_seen_at = models.DateTimeField(default=timezone.now, editable=False)
     added_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -87,6 +94,18 @@ class ModelVersion(models.Model):
     @property
     def path(self) -> Path:
         return Path(settings.BASE_DIR) / self.directory
+
+    @property
+    def stamp(self) -> tuple[int, datetime | None]:
+        """Another one after each verification, which may choose another engine."""
+        return self.pk, self.verified_at
+
+    def measured_on(self, engine: str) -> dict[str, Any]:
+        """What its verification found out about an engine; empty if it wasn't tried."""
+        for figures in self.verification.get("engines", ()):
+            if figures["engine"] == engine:
+                return dict(figures)
+        return {}
 
 
 class Deployment(models.Model):

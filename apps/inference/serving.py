@@ -15,6 +15,7 @@ import platform
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 from django.conf import settings
@@ -41,6 +42,7 @@ class LoadedVersion:
     """A predictor with the identity of the version it was loaded from."""
 
     version_id: int
+    stamp: tuple[int, datetime | None]
     name: str
     version: str
     family: str
@@ -84,6 +86,7 @@ def load_version(version: ModelVersion) -> LoadedVersion:
         count //= 2
     return LoadedVersion(
         version_id=version.pk,
+        stamp=version.stamp,
         name=version.model.name,
         version=version.version,
         family=family,
@@ -98,18 +101,27 @@ def keeps(version: ModelVersion) -> bool:
 
 
 def batch_size_for(version: ModelVersion, engine: str) -> int:
-    """What the version's verification chose, if this is the engine that it chose."""
+    """What the version's verification chose for this engine, if it has measured it."""
     if version.batch_size and engine == version.engine:
         return version.batch_size
-    return BATCH_SIZES.get(engine, 1)
+    measured = version.measured_on(engine).get("batch_size")
+    return measured or BATCH_SIZES.get(engine, 1)
 
 
 def _engine_for(version: ModelVersion) -> str | None:
     """What the settings say, else what the version's verification has found fastest.
 
     It may have been verified on a machine with more engines than this one.
+
+    Raises:
+        EngineError: the settings ask for an engine that verification refused.
     """
     if settings.ENGINE != AUTO:
+        if reason := version.measured_on(settings.ENGINE).get("reason"):
+            raise EngineError(
+                f"EMPORIUM_ENGINE asks for {settings.ENGINE}, which was refused when"
+                f" this version was verified: {reason}"
+            )
         return str(settings.ENGINE)
     if version.engine in available_engines():
         return version.engine
@@ -143,7 +155,7 @@ class ModelHost:
         self._rehearse = rehearse
         self._serving: dict[str, LoadedVersion] = {}
         # Versions that could not be loaded, and why: not tried again every second.
-        self._refused: dict[int, str] = {}
+        self._refused: dict[tuple[int, datetime | None], str] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._keep_following, name="model-loader", daemon=True
@@ -181,18 +193,21 @@ class ModelHost:
         deployments = list(
             Deployment.objects.select_related("active_version__model").all()
         )
-        # A refused version is tried again once it has been replaced and asked for anew.
-        wanted = {deployment.active_version_id for deployment in deployments}
-        self._refused = {pk: why for pk, why in self._refused.items() if pk in wanted}
+        # A refused version is tried again once it has been replaced and asked for anew,
+        # or verified anew.
+        wanted = {deployment.active_version.stamp for deployment in deployments}
+        self._refused = {
+            stamp: why for stamp, why in self._refused.items() if stamp in wanted
+        }
         for deployment in deployments:
             version = deployment.active_version
             serving = self._serving.get(deployment.name)
-            if serving is None or serving.version_id != version.pk:
+            if serving is None or serving.stamp != version.stamp:
                 self._switch(deployment, version)
             self._report(deployment, version)
 
     def _switch(self, deployment: Deployment, version: ModelVersion) -> None:
-        if version.pk in self._refused:
+        if version.stamp in self._refused:
             return
         logger.info("Loading %s for %s", version, deployment.name)
         try:
@@ -211,7 +226,7 @@ class ModelHost:
 
     def _refuse(self, version: ModelVersion, reason: str) -> None:
         logger.error("%s stays out: %s", version, reason)
-        self._refused[version.pk] = reason
+        self._refused[version.stamp] = reason
 
     def _report(self, deployment: Deployment, version: ModelVersion) -> None:
         """Write what came of an activation, if that isn't written yet.
@@ -219,7 +234,7 @@ class ModelHost:
         Done in each round: the database may have been busy, or the operator may have
         gone back to what answers already.
         """
-        reason = self._refused.get(version.pk)
+        reason = self._refused.get(version.stamp)
         if reason is None:
             services.confirm_activation(deployment.pk, version.pk)
         else:

@@ -1,11 +1,12 @@
 """Celery's entry points. `drain` is the doorbell: it carries no frame.
 
 A slice takes up to about a second, so that the worker keeps answering Celery. The jobs
-are for the queue of that name.
+are for the queue of that name, whose worker does one after the other.
 """
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import time
@@ -13,8 +14,10 @@ import time
 from celery import shared_task
 from django.conf import settings
 
-from apps.inference import asking, client, worker
+from apps.inference import asking, client, under_way, worker
 from apps.inference.answering import answer
+
+logger = logging.getLogger(__name__)
 
 SLICE_S = 1.0
 JOB_LIMIT_S = 3600
@@ -41,6 +44,13 @@ def bring_in(version_id: int) -> None:
 @shared_task(name=client.VERIFY_TASK)
 def verify(version_id: int) -> None:
     _have_done("verify-again", version_id)
+
+
+@shared_task
+def fail_abandoned_versions() -> None:
+    """Housekeeping, on the queue of that name."""
+    if failed := under_way.fail_abandoned():
+        logger.warning("Failed %d versions that nobody was at any more", failed)
 
 
 def _have_done(what: str, version_id: int) -> None:

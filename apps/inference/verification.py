@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any, Protocol, cast
 
 import cv2
@@ -40,7 +39,9 @@ PICTURES = 4
 LONGEST_BATCH_MS = 100.0
 # What a larger batch must win, or it is only later.
 _WORTHWHILE = 1.2
-_ROUNDS = 5
+# All batch sizes take their turn in each round; slow ones get fewer rounds.
+_FEWEST_ROUNDS, _MOST_ROUNDS = 3, 15
+_MEASURING_S = 3.0
 _BATCH_SIZES = (1, 2, 4)
 _BATCH_SIZES_ON_GPU = (*_BATCH_SIZES, 8, 16, 32, 64)
 
@@ -61,7 +62,10 @@ class Family(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BatchTime:
-    """Medians of one batch, from I420 bytes to predictions, in ms."""
+    """What one batch takes from I420 bytes to predictions, in ms.
+
+    The least of many times: whatever else the machine does only ever adds to it.
+    """
 
     size: int
     batch_ms: float
@@ -74,7 +78,12 @@ class BatchTime:
 
 @dataclass(slots=True)
 class EngineFigures:
-    """What one engine made of the version; `reason` says why it was refused."""
+    """What one engine made of the version; `reason` says why it was refused.
+
+    `memory_mb` is by how much the process grew while it loaded the engine, after
+    others: less than the engine holds where it was given what those had let go, and
+    without what lies on a GPU.
+    """
 
     engine: str
     reason: str = ""
@@ -82,6 +91,7 @@ class EngineFigures:
     memory_mb: float = 0.0
     agreement: Agreement | None = None
     batches: list[BatchTime] = field(default_factory=list)
+    batch_size: int | None = None
 
     @property
     def best_batch(self) -> BatchTime:
@@ -219,6 +229,7 @@ class _Trial:
                 figures.reason = _difference(figures.agreement)
                 return figures
         figures.batches = _measure(predictor, self.frames)
+        figures.batch_size = figures.best_batch.size
         return figures
 
     def _examine(self, predictor: Examinable) -> list[Candidates]:
@@ -246,28 +257,44 @@ def _difference(seen: Agreement) -> str:
 
 
 def _measure(predictor: Predictor, frames: Sequence[Frame]) -> list[BatchTime]:
-    """The curve, as far as the memory of the device goes."""
+    """The curve, as far as the memory of the device goes.
+
+    The sizes take turns, so that a while in which the machine is busy with something
+    else falls on all of them, and leaves each a round outside of it.
+    """
     alike = [frame for frame in frames if not frame.rotation]
+    batches = _answerable(predictor, alike)
+    times: dict[int, list[BatchTime]] = {len(batch): [] for batch in batches}
+    started = time.perf_counter()
+    for number in range(1, _MOST_ROUNDS + 1):
+        for batch in batches:
+            times[len(batch)].append(_time(predictor, batch))
+        is_late = time.perf_counter() - started >= _MEASURING_S
+        if is_late and number >= _FEWEST_ROUNDS:
+            break
+    return [min(each, key=lambda one: one.batch_ms) for each in times.values()]
+
+
+def _answerable(predictor: Predictor, frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Batches of every size that the device's memory holds, each answered once."""
     is_on_gpu = predictor.engine in {TORCH_CUDA, TENSORRT}
-    curve: list[BatchTime] = []
+    batches: list[list[Frame]] = []
     for size in _BATCH_SIZES_ON_GPU if is_on_gpu else _BATCH_SIZES:
+        batch = [frames[number % len(frames)] for number in range(size)]
         try:
-            curve.append(_time(predictor, alike, size))
+            predictor.predict(batch)
         except RuntimeError:  # of torch, as its lack of memory is
-            if not curve:
+            if not batches:
                 raise
             logger.warning("%s can't answer %d at once", predictor.engine, size)
             break
-    return curve
+        batches.append(batch)
+    return batches
 
 
-def _time(predictor: Predictor, frames: Sequence[Frame], size: int) -> BatchTime:
-    batch = [frames[number % len(frames)] for number in range(size)]
-    predictor.predict(batch)
-    batches_ms, forwards_ms = [], []
-    for _ in range(_ROUNDS):
-        started = time.perf_counter()
-        predictions = predictor.predict(batch)
-        batches_ms.append((time.perf_counter() - started) * 1000)
-        forwards_ms.append(sum(each.timings.forward_ms for each in predictions))
-    return BatchTime(size, round(median(batches_ms), 3), round(median(forwards_ms), 3))
+def _time(predictor: Predictor, batch: Sequence[Frame]) -> BatchTime:
+    started = time.perf_counter()
+    predictions = predictor.predict(batch)
+    batch_ms = (time.perf_counter() - started) * 1000
+    forward_ms = sum(each.timings.forward_ms for each in predictions)
+    return BatchTime(len(batch), round(batch_ms, 3), round(forward_ms, 3))

@@ -144,7 +144,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     @admin.display(description="state", ordering="state")
     def outcome(self, version: ModelVersion) -> SafeString:
         shown = badge(version.state, version.get_state_display())
-        under_way = version.state in {State.ADDING, State.VERIFYING}
+        under_way = version.state in ModelVersion.UNDER_WAY
         step = f"{version.progress:.0%} {version.step}" if under_way else ""
         return told(shown, version.reason or step)
 
@@ -216,7 +216,10 @@ def _rows(engine: dict[str, Any], chosen: str) -> SafeString:
         )
         for batch in engine["batches"]
     ]
-    loaded = f"loads in {engine['load_s']:.1f} s, {engine['memory_mb']:.0f} MB"
+    loaded = (
+        f"loads in {engine['load_s']:.1f} s, memory grows by"
+        f" {engine['memory_mb']:.0f} MB"
+    )
     first = format_html(
         '<td rowspan="{}">{}<div class="aside">{}</div></td>',
         len(curve),

@@ -1,6 +1,6 @@
 """The life of a GPU worker: what it holds from its start to its end.
 
-Connected to Celery's signals. A worker of another queue (`jobs`) holds none of it.
+Connected to Celery's signals. A worker of another queue holds none of it, and no torch.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import current_app
 from celery.signals import worker_process_init, worker_shutdown
@@ -19,7 +19,9 @@ from apps.inference.connections import sync_redis
 from apps.inference.mailbox import WorkerMailbox
 from apps.inference.presence import Heartbeat
 from apps.inference.rehearsal import rehearse
-from apps.inference.serving import ModelHost
+
+if TYPE_CHECKING:
+    from apps.inference.serving import ModelHost
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ def start(**_: Any) -> None:
     global _runtime
     if client.QUEUE not in current_app.amqp.queues.consume_from:
         return
+    from apps.inference.serving import ModelHost
+
     redis = sync_redis()
     _runtime = Runtime(
         redis=redis,

@@ -1,4 +1,4 @@
-"""Housekeeping of sessions, on the `jobs` queue."""
+"""Housekeeping of sessions, on the queue of that name."""
 
 from __future__ import annotations
 

@@ -257,9 +257,9 @@ async def test_a_camera_that_starts_again_waits_for_its_former_connections_end(
     may_withdraw = asyncio.Event()
     withdraw = InferenceClient.withdraw
 
-    async def gated(client: InferenceClient, session_id: str) -> bool:
+    async def gated(client: InferenceClient, session_id: str) -> None:
         await may_withdraw.wait()
-        return await withdraw(client, session_id)
+        await withdraw(client, session_id)
 
     monkeypatch.setattr(InferenceClient, "withdraw", gated)
     await page.stream(camera)

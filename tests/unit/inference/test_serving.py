@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
+from django.utils import timezone
 from pytest_django import Settings
 
 from apps.inference import serving
@@ -362,6 +363,78 @@ def test_a_version_answers_as_its_verification_chose(db: None, tmp_path: Path):
     loaded = serving.load_version(version)
     assert (loaded.predictor.engine, loaded.batch_size) == (OPENVINO_F32, 2)
     assert serving.batch_size_for(version, TORCH_CPU) == 1
+
+
+def verified_with(version: ModelVersion, *engines: dict[str, Any]) -> ModelVersion:
+    version.engine, version.batch_size = OPENVINO, 1
+    version.verification = {"engines": engines}
+    version.verified_at = timezone.now()
+    version.save()
+    return version
+
+
+def test_an_engine_that_verification_refused_is_not_forced_on_live_sessions(
+    deployment: Deployment, host: ModelHost, settings: Settings, tmp_path: Path
+):
+    version = register_version(
+        name="boxes", family="yolov5", directory=write_yolov5(tmp_path)
+    )
+    refused = {"engine": TORCH_CPU, "reason": "It differs.", "batch_size": None}
+    activate(deployment, verified_with(version, refused))
+    settings.ENGINE = TORCH_CPU
+
+    host.follow()
+
+    assert seen(host) == "hot dog"
+    state, told = outcome(deployment)
+    assert state == State.ROLLED_BACK
+    assert told == (
+        "EMPORIUM_ENGINE asks for torch-cpu, which was refused when this version was"
+        " verified: It differs."
+    )
+
+
+def test_a_forced_engine_takes_the_batch_that_was_measured_for_it(
+    db: None, settings: Settings, tmp_path: Path
+):
+    version = register_version(
+        name="boxes", family="yolov5", directory=write_yolov5(tmp_path)
+    )
+    verified_with(version, {"engine": TORCH_CPU, "reason": "", "batch_size": 4})
+    settings.ENGINE = TORCH_CPU
+    loaded = serving.load_version(version)
+    assert (loaded.predictor.engine, loaded.batch_size) == (TORCH_CPU, 4)
+
+
+def test_what_was_verified_anew_is_loaded_anew(deployment: Deployment, host: ModelHost):
+    version = deployment.active_version
+    before, _ = host.predict(DEFAULT_DEPLOYMENT, [FRAME])
+    version.engine, version.batch_size = "scripted", 4
+    version.verified_at = timezone.now()
+    version.save()
+
+    host.follow()
+
+    after, _ = host.predict(DEFAULT_DEPLOYMENT, [FRAME])
+    assert (before.batch_size, after.batch_size) == (1, 4)
+    host.follow()
+    assert host.predict(DEFAULT_DEPLOYMENT, [FRAME])[0] is after
+
+
+def test_a_refused_version_is_tried_again_once_it_was_verified_anew(
+    db: None, scripted_version: Callable[..., ModelVersion]
+):
+    """Also where it is the only one, which nobody can activate anew."""
+    version = scripted_version(fail_on_load="The head is missing.")
+    Deployment.objects.create(name=DEFAULT_DEPLOYMENT, active_version=version)
+    host = ModelHost()
+    host.follow()
+    (version.path / "config.json").write_text(json.dumps({"label": "banana"}))
+    ModelVersion.objects.update(verified_at=timezone.now())
+
+    host.follow()
+
+    assert seen(host) == "banana"
 
 
 def test_a_version_verified_on_a_richer_machine_takes_what_there_is(

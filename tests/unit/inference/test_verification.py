@@ -118,6 +118,33 @@ def test_a_gpu_is_given_large_batches_as_far_as_its_memory_goes(verify: Verify):
     assert (outcome.engine, outcome.batch_size) == (TORCH_CUDA, 16)
 
 
+@pytest.mark.parametrize("first", range(2, 20))
+def test_a_machine_that_is_busy_for_a_while_changes_nothing(verify: Verify, first: int):
+    """Once all timings of one size fell into such a while, and another one won."""
+    busy = {"busy": [first, first + 4, 30], "ms": 10, "batch_ms": 0.5}
+    outcome = verify({TORCH_CPU: busy})
+    (figures,) = outcome.engines
+    assert [each.batch_ms for each in figures.batches] == [10.5, 20.5, 40.5]
+    assert outcome.batch_size == figures.batch_size == 1
+
+
+@pytest.mark.parametrize(("ms", "rounds"), [(1, 15), (100, 5), (2000, 3)])
+def test_a_slow_model_is_measured_less_often(
+    verify: Verify, monkeypatch: pytest.MonkeyPatch, ms: float, rounds: int
+):
+    taken: list[float] = []
+    pass_ms = examined_predictor.pass_ms
+
+    def note(ms: float) -> None:
+        taken.append(ms)
+        pass_ms(ms)
+
+    monkeypatch.setattr(examined_predictor, "pass_ms", note)
+    verify({TORCH_CPU: {"ms": ms}})
+    warm_up = 1
+    assert taken.count(4 * ms) == warm_up + rounds
+
+
 def test_tells_what_it_does(verify: Verify):
     told: list[tuple[float, str]] = []
     verify({}, OPENVINO, report=lambda *news: told.append(news))

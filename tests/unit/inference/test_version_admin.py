@@ -205,7 +205,7 @@ def test_the_page_shows_every_engine_and_why_one_was_refused(
     shown = content(admin_client.get(page(version)))
     for words in (
         "openvino ✓",
-        "loads in 2.3 s, 57 MB",
+        "loads in 2.3 s, memory grows by 57 MB",
         "8.0 ms",
         "250.0",
         "It differs.",

@@ -42,10 +42,9 @@ class ScriptedClient:
         self.calls.append("offer")
         return Offered(replaced=replaced, ring=False)
 
-    async def withdraw(self, session_id: str) -> bool:
+    async def withdraw(self, session_id: str) -> None:
         self.calls.append("withdraw")
-        waiting, self.slot = self.slot is not None, None
-        return waiting
+        self.slot = None
 
     async def worker_alive(self) -> bool:
         self.asked += 1

@@ -534,7 +534,7 @@ async def test_an_offer_under_way_reaches_the_mailbox_before_it_is_emptied(
 async def test_stopping_goes_on_without_redis(stage: Stage, caplog):
     await stage.show()
 
-    async def fail(session_id: str) -> bool:
+    async def fail(session_id: str) -> None:
         raise REDIS_IS_AWAY
 
     stage.client.withdraw = fail  # type: ignore[method-assign]
