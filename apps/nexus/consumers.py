@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from apps.inference import client as inference_client
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
-from apps.nexus import media, protocol, records
+from apps.nexus import ice, media, protocol, records
 from apps.nexus.credit import ResultCredit
 from apps.nexus.media import MediaLink
 from apps.nexus.peer import check_offer
@@ -33,6 +33,7 @@ from apps.sessions import services
 from apps.sessions.models import CameraSession
 
 logger = logging.getLogger(__name__)
+ice.be_reached(ice.Reach.from_settings())
 
 Status = CameraSession.Status
 
