@@ -314,6 +314,40 @@ NEXUS_ADDRESSES = addresses("NEXUS_ADDRESSES")
 NEXUS_PUBLIC_IP = address("NEXUS_PUBLIC_IP")
 NEXUS_UDP_PORTS = ports("NEXUS_UDP_PORTS")
 
+# The TURN server, which takes the streams of browsers that can't send them here: none
+# without TURN_IP. TURN_MOCK_IP is where browsers find it; the names are inherited.
+TURN_IP = address("TURN_IP")
+TURN_MOCK_IP = address("TURN_MOCK_IP") or TURN_IP
+TURN_PORT_TCP = integer("TURN_PORT_TCP", 3478, 1, 65535)
+TURN_PORT_TLS = integer("TURN_PORT_TLS", 5349, 1, 65535)
+TURN_PORT_UDP_FROM = integer("TURN_PORT_UDP_FROM", 49160, 1024, 65535)
+TURN_PORT_UDP_TO = integer("TURN_PORT_UDP_TO", 49359, 1024, 65535)
+TURN_CERT_TLS = env.str("TURN_CERT_TLS", default="")
+TURN_HOST = env.str("TURN_HOST", default="")
+TURN_SECRET = env.str("TURN_SECRET", default="")
+TURN_PEERS = addresses("TURN_PEERS")
+if TURN_PORT_UDP_FROM > TURN_PORT_UDP_TO:
+    raise ImproperlyConfigured(
+        f"TURN_PORT_UDP_FROM={TURN_PORT_UDP_FROM} must not be above "
+        f"TURN_PORT_UDP_TO={TURN_PORT_UDP_TO}."
+    )
+if TURN_MOCK_IP and (not TURN_IP or (":" in TURN_MOCK_IP) != (":" in TURN_IP)):
+    raise ImproperlyConfigured(
+        "TURN_MOCK_IP is the address under which the world sees TURN_IP: set both, and "
+        "both as IPv4 or both as IPv6."
+    )
+if TURN_CERT_TLS and TURN_PORT_TLS == TURN_PORT_TCP:
+    raise ImproperlyConfigured("TURN_PORT_TLS and TURN_PORT_TCP must differ.")
+if not re.fullmatch(r"([a-zA-Z0-9-]+\.)*[a-zA-Z0-9-]+|", TURN_HOST):
+    raise ImproperlyConfigured(
+        f"TURN_HOST must be a name as turn.example.org, not {TURN_HOST!r}."
+    )
+if not re.fullmatch(r"[a-zA-Z0-9+/=_-]{16,}|", TURN_SECRET):
+    raise ImproperlyConfigured(
+        "TURN_SECRET must be 16 or more letters, digits and +/=_-; leave it empty to "
+        "have it derived from SECRET_KEY."
+    )
+
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
     raise ImproperlyConfigured(

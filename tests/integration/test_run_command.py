@@ -125,7 +125,7 @@ def test_one_command_opens_the_emporium_and_ctrl_c_closes_all_of_it(
     assert run.status_of("/admin/login/") == 200
     with Redis(port=default_port(checkout)) as redis:
         assert redis.ping()
-    assert set(run.groups) == {"web", "worker", "jobs", "redis"}
+    assert set(run.groups) == {"web", "worker", "jobs", "redis", "turn"}
     assert not any(map(group_has_ended, run.groups.values()))
 
     run.press_ctrl_c()
