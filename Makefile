@@ -4,6 +4,7 @@
 
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 WITH_CHROMIUM = CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM
+WITH_COTURN = sh tests/integration/coturn.sh
 # Playwright brings the one that it runs on, so JavaScript is tested everywhere.
 NODE = .venv/lib/python3*/site-packages/playwright/driver/node
 
@@ -30,15 +31,18 @@ check: setup ## Format, lint, imports, types, migrations, JavaScript syntax
 		$(NODE) --input-type=module --check - <$$file || { echo "in $$file"; exit 1; }; \
 	done
 
-test: setup ## All tests, with a real Redis, PostgreSQL, Celery, WebRTC and Chromium
-	@$(WITH_CHROMIUM) && $(IN_VENV) pytest
+test: setup ## All tests, with a real Redis, PostgreSQL, Celery, coturn and Chromium
+	@$(WITH_COTURN) && $(WITH_CHROMIUM) && $(IN_VENV) pytest
 	@$(NODE) --test $$(find tests/js -name '*.test.mjs')
 
-unit integration: setup ## Only these tests
-	@$(IN_VENV) pytest tests/$@
+unit: setup ## Only the tests that need nothing which runs
+	@$(IN_VENV) pytest tests/unit
+
+integration: setup ## Only the tests with real neighbours, without a browser
+	@$(WITH_COTURN) && $(IN_VENV) pytest tests/integration
 
 e2e: setup ## Only the tests in a browser
-	@$(WITH_CHROMIUM) && $(IN_VENV) pytest tests/e2e
+	@$(WITH_COTURN) && $(WITH_CHROMIUM) && $(IN_VENV) pytest tests/e2e
 
 gpu: setup ## Only the tests that need an NVIDIA GPU, which `make test` leaves out
 	@$(IN_VENV) pytest tests/gpu

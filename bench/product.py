@@ -47,7 +47,7 @@ class Product:
         self.directory = directory
         self.processes: dict[str, Process] = {}
         self.port = free_port()
-        self._ports = {"web": self.port, "redis": free_port()}
+        self._ports = {"web": self.port, "redis": free_port(), "turn": free_port()}
         programs = Path(sys.executable).parent
         self.env = {
             **os.environ,
@@ -59,6 +59,7 @@ class Product:
             "EMPORIUM_TEST_DIR": str(directory),
             "REDIS_URL": redis_url,
             "REDIS_PORT": str(self._ports["redis"]),
+            "TURN_PORT_TCP": str(self._ports["turn"]),
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "ALLOWED_HOSTS": "localhost",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -48,6 +49,45 @@ def words(name: str, default: list[str]) -> list[str]:
     """Read a list that commas separate."""
     said = [word.strip() for word in env.list(name, default=default)]
     return [word for word in said if word]
+
+
+def ip(name: str, said: str) -> str:
+    """Take one IP address, in its canonical form."""
+    try:
+        read = ip_address(said)
+    except ValueError:
+        read = None
+    if read is None or read.is_unspecified or read.is_multicast or "%" in said:
+        raise ImproperlyConfigured(
+            f"{name} must name single IP addresses, as 192.0.2.7 or 2001:db8::7 is, "
+            f"not {said!r}."
+        )
+    return str(read)
+
+
+def address(name: str) -> str:
+    """Read an IP address, or nothing."""
+    said = env.str(name, default="").strip()
+    return said and ip(name, said)
+
+
+def addresses(name: str) -> list[str]:
+    return [ip(name, said) for said in words(name, [])]
+
+
+def ports(name: str) -> range:
+    """Read a range of ports; it is 0 alone, the kernel's choice, if there is none."""
+    said = env.str(name, default="").replace(" ", "")
+    if not said:
+        return range(1)
+    match = re.fullmatch(r"(\d{4,5})-(\d{4,5})", said)
+    low, high = map(int, match.groups()) if match else (0, 0)
+    if not 1024 <= low <= high <= 65535:
+        raise ImproperlyConfigured(
+            f"{name} must be a range from 1024 to 65535, the lower port first, as "
+            f"50000-50199 is; not {said!r}."
+        )
+    return range(low, high + 1)
 
 
 def split_url(name: str, url: str, schemes: set[str]) -> SplitResult:
@@ -277,6 +317,45 @@ AGE_BUDGET_MS = integer("AGE_BUDGET_MS", 1000, 50, 60_000)
 FRAME_MAX_SIDE = integer("FRAME_MAX_SIDE", 640, 64, 4096)
 # How long a peer connection may take from the offer to its first frame.
 CONNECT_TIMEOUT_S = integer("CONNECT_TIMEOUT_S", 15, 1, 120)
+# Where peer connections are met: on all addresses of the machine, unless some are
+# named; under which address the world sees them; and on which ports.
+NEXUS_ADDRESSES = addresses("NEXUS_ADDRESSES")
+NEXUS_PUBLIC_IP = address("NEXUS_PUBLIC_IP")
+NEXUS_UDP_PORTS = ports("NEXUS_UDP_PORTS")
+
+# The TURN server, which takes the streams of browsers that can't send them here: none
+# without TURN_IP. TURN_MOCK_IP is where browsers find it; the names are inherited.
+TURN_IP = address("TURN_IP")
+TURN_MOCK_IP = address("TURN_MOCK_IP") or TURN_IP
+TURN_PORT_TCP = integer("TURN_PORT_TCP", 3478, 1, 65535)
+TURN_PORT_TLS = integer("TURN_PORT_TLS", 5349, 1, 65535)
+TURN_PORT_UDP_FROM = integer("TURN_PORT_UDP_FROM", 49160, 1024, 65535)
+TURN_PORT_UDP_TO = integer("TURN_PORT_UDP_TO", 49359, 1024, 65535)
+TURN_CERT_TLS = env.str("TURN_CERT_TLS", default="")
+TURN_HOST = env.str("TURN_HOST", default="")
+TURN_SECRET = env.str("TURN_SECRET", default="")
+TURN_PEERS = addresses("TURN_PEERS")
+if TURN_PORT_UDP_FROM > TURN_PORT_UDP_TO:
+    raise ImproperlyConfigured(
+        f"TURN_PORT_UDP_FROM={TURN_PORT_UDP_FROM} must not be above "
+        f"TURN_PORT_UDP_TO={TURN_PORT_UDP_TO}."
+    )
+if TURN_MOCK_IP and (not TURN_IP or (":" in TURN_MOCK_IP) != (":" in TURN_IP)):
+    raise ImproperlyConfigured(
+        "TURN_MOCK_IP is the address under which the world sees TURN_IP: set both, and "
+        "both as IPv4 or both as IPv6."
+    )
+if TURN_CERT_TLS and TURN_PORT_TLS == TURN_PORT_TCP:
+    raise ImproperlyConfigured("TURN_PORT_TLS and TURN_PORT_TCP must differ.")
+if not re.fullmatch(r"([a-zA-Z0-9-]+\.)*[a-zA-Z0-9-]+|", TURN_HOST):
+    raise ImproperlyConfigured(
+        f"TURN_HOST must be a name as turn.example.org, not {TURN_HOST!r}."
+    )
+if not re.fullmatch(r"[a-zA-Z0-9+/=_-]{16,}|", TURN_SECRET):
+    raise ImproperlyConfigured(
+        "TURN_SECRET must be 16 or more letters, digits and +/=_-; leave it empty to "
+        "have it derived from SECRET_KEY."
+    )
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:

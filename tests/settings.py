@@ -20,6 +20,7 @@ os.environ.setdefault("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
 from emporium.settings import *  # noqa: E402, F403
 from emporium.settings import DATABASES, PREDICTOR_FAMILIES  # noqa: E402
 
+VAR_DIR = TEST_DIR
 # Records are written by a thread of their own, which an in-memory database hides from.
 DATABASES["default"]["TEST"] = {"NAME": TEST_DIR / "tests.sqlite3"}
 PREDICTOR_FAMILIES["scripted"] = "tests.scripted_predictor"

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from apps.inference import client as inference_client
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
-from apps.nexus import media, protocol, records
+from apps.nexus import ice, media, protocol, records, turn
 from apps.nexus.credit import ResultCredit
 from apps.nexus.media import MediaLink
 from apps.nexus.peer import check_offer
@@ -33,6 +33,7 @@ from apps.sessions import services
 from apps.sessions.models import CameraSession
 
 logger = logging.getLogger(__name__)
+ice.be_reached(ice.Reach.from_settings())
 
 Status = CameraSession.Status
 
@@ -102,12 +103,14 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 "welcome",
                 session_id=str(session.pk),
                 deployment=session.deployment.name,
-                ice_servers=[],
+                ice_servers=turn.ice_servers(str(session.pk)),
                 model=self._model,
                 worker_alive=await self._worker_alive(),
             )
         )
         self._spawn(self._keep_in_sight())
+        if turn.is_configured():
+            self._spawn(self._renew_ice_servers())
 
     async def disconnect(self, code: int) -> None:
         self._why_closed = PAGE_LOST if code == ABNORMAL_CLOSURE else PAGE_CLOSED
@@ -289,6 +292,13 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             if not is_open:
                 await self.close(BEGIN_ANEW)
                 return
+
+    async def _renew_ice_servers(self) -> None:
+        """A page may need a new connection long after its welcome."""
+        while True:
+            await asyncio.sleep(turn.RENEWAL_S)
+            servers = turn.ice_servers(str(self._open_session.pk))
+            await self.send_json(server_message("ice_servers", ice_servers=servers))
 
     async def _worker_alive(self) -> bool:
         try:

@@ -19,7 +19,7 @@ from aiortc import (
 from aiortc.exceptions import OperationError
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
-from apps.nexus.ice import peer_configuration
+from apps.nexus.ice import UnreachableError, peer_configuration
 from apps.nexus.protocol import IceCandidate, ProtocolError
 from apps.nexus.receiver import decode_in_daemons
 
@@ -75,6 +75,8 @@ class Peer:
             await self._pc.setLocalDescription(await self._pc.createAnswer())
         except OperationError as error:
             raise _unsupported_codec() from error
+        except UnreachableError as error:
+            raise ProtocolError("unavailable", str(error)) from error
         except Exception as error:
             # SDP is text from a stranger: aiortc meets it with any kind of exception.
             raise ProtocolError("invalid", "The offer can't be used.") from error

@@ -5,10 +5,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-stop() {
-    echo "$1" >&2
-    exit 1
-}
+. tests/packages.sh
 
 # Prints where the browser lies, if that is one.
 runs() {
@@ -23,21 +20,8 @@ find_browser() {
     return 1
 }
 
-is_debian() {
-    grep -qs '^ID=debian' /etc/os-release
-}
-
-# Prints how to become root, which is nothing for root, and fails who may not.
-as_root() {
-    [ "$(id -u)" = 0 ] || { sudo -n true && echo sudo -n; } 2>/dev/null
-}
-
-install_from_debian() {
-    is_debian && sudo=$(as_root) || return 1
-    echo "Installing Debian's chromium..." >&2
-    $sudo apt-get update -qq >&2 &&
-        $sudo apt-get install -y -qq chromium fonts-noto-color-emoji >&2 &&
-        find_browser
+install_packages() {
+    install_from_debian chromium fonts-noto-color-emoji && find_browser
 }
 
 install_from_playwright() {
@@ -51,6 +35,6 @@ if [ "${CHROMIUM:-}" ]; then
     runs "$CHROMIUM" || stop "CHROMIUM=$CHROMIUM is no browser that runs here."
     exit
 fi
-find_browser || install_from_debian || install_from_playwright || stop "There is no \
+find_browser || install_packages || install_from_playwright || stop "There is no \
 Chromium, and none could be installed: install one, or name it with \
 CHROMIUM=/path/to/chromium."

@@ -125,7 +125,14 @@ def test_one_command_opens_the_emporium_and_ctrl_c_closes_all_of_it(
     assert run.status_of("/admin/login/") == 200
     with Redis(port=default_port(checkout)) as redis:
         assert redis.ping()
-    assert set(run.groups) == {"web", "worker", "jobs", "housekeeping", "redis"}
+    assert set(run.groups) == {
+        "web",
+        "worker",
+        "jobs",
+        "housekeeping",
+        "redis",
+        "turn",
+    }
     assert not any(map(group_has_ended, run.groups.values()))
 
     run.press_ctrl_c()
@@ -186,6 +193,15 @@ def refusal(checkout: Path, **env: str) -> str:
         ("AGE_BUDGET_MS", "0"),
         ("FRAME_MAX_SIDE", "100000"),
         ("CONNECT_TIMEOUT_S", "soon"),
+        ("NEXUS_ADDRESSES", "127.0.0.1,localhost"),
+        ("NEXUS_ADDRESSES", "0.0.0.0"),
+        ("NEXUS_ADDRESSES", "fe80::1%eth0"),
+        ("NEXUS_PUBLIC_IP", "emporium.example.org"),
+        ("NEXUS_PUBLIC_IP", "192.0.2.1,192.0.2.2"),
+        ("NEXUS_UDP_PORTS", "50000"),
+        ("NEXUS_UDP_PORTS", "50199-50000"),
+        ("NEXUS_UDP_PORTS", "80-90"),
+        ("NEXUS_UDP_PORTS", "50000-70000"),
         ("LOG_LEVEL", "loud"),
         ("SECRET_KEY", ""),
         ("DEBUG", "perhaps"),

@@ -22,7 +22,7 @@ from redis import Redis
 from apps.inference.client import InferenceClient
 from apps.inference.models import Deployment, ModelVersion
 from apps.inference.services import activate
-from apps.nexus import consumers, media
+from apps.nexus import consumers, media, turn
 from apps.nexus import pipeline as pipeline_module
 from apps.nexus.consumers import SessionConsumer
 from apps.nexus.pipeline import NO_WORKER, WORKER_BACK
@@ -114,6 +114,20 @@ async def test_a_visit_is_welcomed(page: Page, deployment: Deployment):
     ]
     assert (session.status, session.client) == ("pending", "Mozilla/5.0")
     assert session.user_id is None
+
+
+async def test_a_page_that_stays_is_lent_a_new_key_to_the_turn_server(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    settings.TURN_IP = settings.TURN_MOCK_IP = "203.0.113.9"
+    monkeypatch.setattr(turn, "RENEWAL_S", 0.01)
+    async with Page() as page:
+        welcome = await page.message("welcome")
+        renewed = await page.message("ice_servers")
+    (first,), (next_,) = welcome["ice_servers"], renewed["ice_servers"]
+    assert first["urls"] == next_["urls"] == turn.urls()
+    assert first["username"].endswith(f":{welcome['session_id']}")
+    assert next_["username"].endswith(f":{welcome['session_id']}")
 
 
 @pytest.mark.usefixtures("answering")

@@ -17,6 +17,7 @@ export const CLIENT_MESSAGES = {
 
 export const SERVER_MESSAGES = {
   "welcome": ["session_id", "deployment", "ice_servers", "model", "worker_alive"],
+  "ice_servers": ["ice_servers"],
   "status": ["status", "sentence"],
   "worker": ["alive", "sentence"],
   "answer": ["sdp"],
@@ -74,6 +75,7 @@ export const ERROR_CODES = [
  * @typedef {{type: "error", code: string, sentence: string}} ErrorMessage
  *
  * @typedef {Welcome | StatusMessage | WorkerMessage | Result | ErrorMessage
+ *   | {type: "ice_servers", ice_servers: RTCIceServer[]}
  *   | {type: "answer", sdp: string}
  *   | {type: "model", model: Model}
  *   | {type: "pong", sent_at_ms: number}} ServerMessage

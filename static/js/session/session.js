@@ -30,6 +30,8 @@ export class Session {
   #wanted = true;
   #retried = false;
   #deviceId = "";
+  /** @type {RTCIceServer[]} the newest that the server has lent us */
+  #iceServers = [];
 
   /**
    * @param {string} url
@@ -106,7 +108,10 @@ export class Session {
   /** @param {ServerMessage} message */
   #receive(message) {
     if (message.type === "welcome") {
+      this.#iceServers = message.ice_servers;
       if (this.#wanted) this.#begin();
+    } else if (message.type === "ice_servers") {
+      this.#iceServers = message.ice_servers;
     } else if (message.type === "status") {
       if (this.#wanted) this.#serverSays(message.status, message.sentence);
     } else if (message.type === "answer") {
@@ -128,7 +133,7 @@ export class Session {
 
   #connect(/** @type {SituationName} */ situation) {
     this.#show(situation);
-    this.#sender.connect(this.#signalling.welcome?.ice_servers ?? []);
+    this.#sender.connect(this.#iceServers);
   }
 
   #linked(/** @type {string} */ sentence = "") {

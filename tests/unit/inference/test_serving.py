@@ -427,7 +427,7 @@ def test_a_refused_version_is_tried_again_once_it_was_verified_anew(
     """Also where it is the only one, which nobody can activate anew."""
     version = scripted_version(fail_on_load="The head is missing.")
     Deployment.objects.create(name=DEFAULT_DEPLOYMENT, active_version=version)
-    host = ModelHost()
+    host = ModelHost(unrehearsed)
     host.follow()
     (version.path / "config.json").write_text(json.dumps({"label": "banana"}))
     ModelVersion.objects.update(verified_at=timezone.now())
