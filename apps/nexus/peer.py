@@ -19,11 +19,11 @@ from aiortc import (
 from aiortc.exceptions import OperationError
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
+from apps.nexus import receiver
 from apps.nexus.ice import peer_configuration
 from apps.nexus.protocol import IceCandidate, ProtocolError
-from apps.nexus.receiver import decode_in_daemons
 
-decode_in_daemons()
+receiver.install()
 logger = logging.getLogger(__name__)
 
 SUPPORTED_CODECS = {"video/vp8", "video/h264"}
