@@ -97,6 +97,14 @@ class Peer:
         async with self._passing_on:
             await self._pass_on(parsed)
 
+    @property
+    def decode_lag_ms(self) -> float:
+        """How far decoding is behind what has arrived; `receiver.py` bounds it."""
+        return max(
+            (each.decode_lag_ms for each in receiver.of_connection(self._pc)),
+            default=0.0,
+        )
+
     async def close(self) -> None:
         """End the connection and its threads. May be called more than once."""
         self._closing = True

@@ -120,6 +120,7 @@ SERVER_MESSAGES: dict[str, tuple[str, ...]] = {
     "model": ("model",),
     "result": (
         "seq",
+        "rtp_timestamp",
         "frame",
         "is_hot_dog",
         "detections",

@@ -19,7 +19,7 @@ from typing import Any
 
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
-from aiortc import RTCRtpReceiver
+from aiortc import RTCPeerConnection, RTCRtpReceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
@@ -41,6 +41,14 @@ def install() -> None:
     peer_connection.RTCRtpReceiver = LowLatencyReceiver
     receiver: Any = aiortc.rtcrtpreceiver
     receiver.threading = SimpleNamespace(Thread=DecoderThread, Event=threading.Event)
+
+
+def of_connection(connection: RTCPeerConnection) -> list[LowLatencyReceiver]:
+    return [
+        each
+        for each in connection.getReceivers()
+        if isinstance(each, LowLatencyReceiver)
+    ]
 
 
 def rtp_timestamp(frame: VideoFrame) -> int:
