@@ -19,11 +19,11 @@ from aiortc import (
 from aiortc.exceptions import OperationError
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
+from apps.nexus import receiver
 from apps.nexus.ice import UnreachableError, peer_configuration
 from apps.nexus.protocol import IceCandidate, ProtocolError
-from apps.nexus.receiver import decode_in_daemons
 
-decode_in_daemons()
+receiver.install()
 logger = logging.getLogger(__name__)
 
 SUPPORTED_CODECS = {"video/vp8", "video/h264"}
@@ -98,6 +98,14 @@ class Peer:
         # One after the other: none may come behind the news that there are no more.
         async with self._passing_on:
             await self._pass_on(parsed)
+
+    @property
+    def decode_lag_ms(self) -> float:
+        """How far decoding is behind what has arrived; `receiver.py` bounds it."""
+        return max(
+            (each.decode_lag_ms for each in receiver.of_connection(self._pc)),
+            default=0.0,
+        )
 
     async def close(self) -> None:
         """End the connection and its threads. May be called more than once."""

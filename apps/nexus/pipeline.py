@@ -25,6 +25,7 @@ from apps.inference.mailbox import Offered
 from apps.inference.types import Frame
 from apps.nexus.frames import LatestFrame
 from apps.nexus.ledger import DropReason
+from apps.nexus.receiver import rtp_timestamp
 from apps.nexus.runs import RunRecorder
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,14 @@ class ReceivedFrame:
     decoded_at: float  # of time.monotonic
 
 
+@dataclass(frozen=True, slots=True)
+class FrameTime:
+    """When a frame was taken by its sender's clock, and when it was decoded by ours."""
+
+    rtp_timestamp: int
+    decoded_at: float  # of time.monotonic
+
+
 class PipelineListener(Protocol):
     """Who is told what happens on the way; called on the event loop."""
 
@@ -60,7 +69,7 @@ class PipelineListener(Protocol):
         """The first frame has been decoded."""
 
     def on_result(self, message: dict[str, Any], timings: dict[str, float]) -> None:
-        """A frame was answered by an `inference.result`."""
+        """A frame was answered by an `inference.result`; `rtp_timestamp` is added."""
 
     def on_worker(self, alive: bool, sentence: str) -> None:
         """Answers stopped for want of a worker or a model, or came back."""
@@ -105,7 +114,7 @@ class SessionPipeline:
         self._max_side = max_side
         self._is_live = False
         self._latest: LatestFrame[ReceivedFrame] = LatestFrame()
-        self._decoded_at: dict[int, float] = {}
+        self._unanswered: dict[int, FrameTime] = {}
         self._in_mailbox: int | None = None
         self._offering: asyncio.Task[Offered] | None = None
         # Since when a worker owes an answer, of whatever kind.
@@ -140,8 +149,8 @@ class SessionPipeline:
 
     def deliver(self, message: dict[str, Any]) -> None:
         """Take what a worker published for this session."""
-        decoded_at = self._decoded_at.get(message["seq"])
-        if decoded_at is None:
+        frame = self._unanswered.get(message["seq"])
+        if frame is None:
             return
         self._unanswered_since = None
         if message["type"] == "inference.dropped":
@@ -149,12 +158,14 @@ class SessionPipeline:
             if message["reason"] == "failed":
                 self._report_worker(False, message["sentence"])
             return
-        del self._decoded_at[message["seq"]]
-        age_ms = (time.monotonic() - decoded_at) * 1000
+        del self._unanswered[message["seq"]]
+        age_ms = (time.monotonic() - frame.decoded_at) * 1000
         timings = _with_publish_and_age(message["timings"], age_ms)
         self._report_worker(True, WORKER_BACK)
         if self._recorder.infer(message, timings):
-            self._listener.on_result(message, timings)
+            self._listener.on_result(
+                {**message, "rtp_timestamp": frame.rtp_timestamp}, timings
+            )
 
     async def _receive_frames(self, track: MediaStreamTrack) -> None:
         """Decode all, keep the newest, no more: aiortc's queue has no bound."""
@@ -164,7 +175,9 @@ class SessionPipeline:
                 frame = cast(VideoFrame, await track.recv())
                 received = ReceivedFrame(seq, frame, time.monotonic())
                 self._recorder.receive(seq)
-                self._decoded_at[seq] = received.decoded_at
+                self._unanswered[seq] = FrameTime(
+                    rtp_timestamp(frame), received.decoded_at
+                )
                 replaced = self._latest.put(received)
                 if replaced is not None:
                     self._drop(replaced.seq, "superseded")
@@ -214,17 +227,18 @@ class SessionPipeline:
                 self._recorder.save()
 
     def _give_up_on_old_frames(self, now: float) -> None:
-        for seq, decoded_at in list(self._decoded_at.items()):
-            if now - decoded_at > FORGOTTEN_AFTER_S:
-                del self._decoded_at[seq]
-            elif now - decoded_at > LOST_AFTER_S:
+        for seq, frame in list(self._unanswered.items()):
+            silence_s = now - frame.decoded_at
+            if silence_s > FORGOTTEN_AFTER_S:
+                del self._unanswered[seq]
+            elif silence_s > LOST_AFTER_S:
                 # The mailbox keeps a frame for less than this.
                 unseen = seq == self._in_mailbox
                 self._recorder.give_up(seq, "expired" if unseen else "lost")
 
     def _drop(self, seq: int, reason: DropReason) -> None:
         self._recorder.drop(seq, reason)
-        self._decoded_at.pop(seq, None)
+        self._unanswered.pop(seq, None)
 
     async def _ask_for_worker(self, silence_s: float) -> None:
         if silence_s <= SILENCE_S:

@@ -122,6 +122,7 @@ SERVER_MESSAGES: dict[str, tuple[str, ...]] = {
     "model": ("model",),
     "result": (
         "seq",
+        "rtp_timestamp",
         "frame",
         "is_hot_dog",
         "detections",

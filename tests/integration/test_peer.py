@@ -11,6 +11,7 @@ from typing import Any
 import aioice.mdns
 import pytest
 from aiortc import MediaStreamTrack
+from aiortc.codecs.vpx import Vp8Decoder
 from aiortc.mediastreams import MediaStreamError
 from dns.name import LabelTooLong
 
@@ -387,6 +388,27 @@ async def test_a_process_does_not_wait_for_its_decoders(
     await receiver.has_frames(1)
     (decoder,) = [each for each in threading.enumerate() if "-decoder" in each.name]
     assert decoder.daemon
+
+
+async def test_a_decoder_that_does_not_come_along_is_told_by_its_lag(
+    camera: Camera, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    stuck = threading.Event()
+    decode = Vp8Decoder.decode
+
+    def wait_and_decode(decoder: Vp8Decoder, picture: Any) -> Any:
+        stuck.wait()
+        return decode(decoder, picture)
+
+    monkeypatch.setattr(Vp8Decoder, "decode", wait_and_decode)
+    assert receiver.peer.decode_lag_ms == 0
+    try:
+        await connect(camera, receiver)
+        await eventually(lambda: receiver.peer.decode_lag_ms > 50, "a lag")
+    finally:
+        stuck.set()
+    await eventually(lambda: receiver.peer.decode_lag_ms < 50, "no lag")
+    await receiver.has_frames(1)
 
 
 async def test_closing_at_once_is_clean(receiver: Receiver):

@@ -158,6 +158,11 @@ async def test_a_camera_becomes_results(page: Page, camera: Camera):
     assert page.all_of("error") == []
     seqs = [result["seq"] for result in results]
     assert seqs == sorted(set(seqs))
+    # The camera's own clock, of 30 pictures a second, from wherever it began; rounded.
+    stamps = [result["rtp_timestamp"] for result in results]
+    assert [(stamp - stamps[0]) % (1 << 32) for stamp in stamps] == [
+        pytest.approx((seq - seqs[0]) * 3000, abs=1) for seq in seqs
+    ]
     for result in results:
         assert result["frame"] == {"width": 160, "height": 120}
         assert result["is_hot_dog"] is True

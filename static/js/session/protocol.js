@@ -23,7 +23,8 @@ export const SERVER_MESSAGES = {
   "answer": ["sdp"],
   "model": ["model"],
   "result": [
-    "seq", "frame", "is_hot_dog", "detections", "classifications", "timings"
+    "seq", "rtp_timestamp", "frame", "is_hot_dog",
+    "detections", "classifications", "timings"
   ],
   "error": ["code", "sentence"],
   "pong": ["sent_at_ms"]
@@ -69,9 +70,10 @@ export const ERROR_CODES = [
  *   worker_alive: boolean}} Welcome
  * @typedef {{type: "status", status: Status, sentence: string}} StatusMessage
  * @typedef {{type: "worker", alive: boolean, sentence: string}} WorkerMessage
- * @typedef {{type: "result", seq: number, frame: Size, is_hot_dog: boolean,
- *   detections: Detection[], classifications: Classification[],
- *   timings: Timings}} Result
+ * @typedef {{type: "result", seq: number, rtp_timestamp: number, frame: Size,
+ *   is_hot_dog: boolean, detections: Detection[],
+ *   classifications: Classification[], timings: Timings}} Result
+ *   `rtp_timestamp` is what the browser itself gave the frame: 32 bits, 90 kHz
  * @typedef {{type: "error", code: string, sentence: string}} ErrorMessage
  *
  * @typedef {Welcome | StatusMessage | WorkerMessage | Result | ErrorMessage

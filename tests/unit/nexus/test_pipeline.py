@@ -38,17 +38,21 @@ LEDGER = ("received", "inferred", "superseded", "expired", "failed", "lost", "pe
 
 
 class FakeTrack(MediaStreamTrack):
-    """A decoded track: gives what it is given."""
+    """A decoded track: gives what it is given, with timestamps 3000 apart."""
 
     kind = "video"
 
     def __init__(self) -> None:
         super().__init__()
         self._frames: asyncio.Queue[VideoFrame | None] = asyncio.Queue()
+        self.next_pts = 90_000
 
     def show(self, *sizes: tuple[int, int]) -> None:
         for width, height in sizes or [(64, 48)]:
-            self._frames.put_nowait(VideoFrame(width, height, "yuv420p"))
+            frame = VideoFrame(width, height, "yuv420p")
+            frame.pts = self.next_pts
+            self.next_pts += 3000
+            self._frames.put_nowait(frame)
 
     def end(self) -> None:
         self._frames.put_nowait(None)
@@ -204,6 +208,16 @@ async def test_a_frame_is_offered_and_its_answer_told(stage: Stage):
     assert timings["publish_ms"] == max(0.0, timings["age_ms"] - 1.0 - 10.0)
 
 
+async def test_an_answer_tells_the_senders_own_time_of_its_frame(stage: Stage):
+    stage.track.next_pts = (5 << 32) - 3000
+    for _ in range(2):
+        await stage.show()
+        stage.answer()
+
+    told = [message["rtp_timestamp"] for message, _ in stage.listener.results]
+    assert told == [(1 << 32) - 3000, 0]
+
+
 async def test_only_the_newest_of_many_frames_is_offered(stage: Stage):
     stage.track.show(*[(64, 48)] * 5)
     await stage.has_offered(1)
@@ -341,7 +355,7 @@ async def test_lost_frames_are_not_remembered_for_ever(
     await eventually(lambda: stage.recorder.ledger.pending == 0, "the frame to be lost")
     limits(FORGOTTEN_AFTER_S=-1.0)
     await eventually(
-        lambda: not stage.pipeline._decoded_at, "the frame to be forgotten"
+        lambda: not stage.pipeline._unanswered, "the frame to be forgotten"
     )
 
     stage.pipeline.deliver(result(taken, stage.version_id))
