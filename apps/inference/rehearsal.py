@@ -9,10 +9,12 @@ it kill the worker.
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 from django.conf import settings
 
@@ -23,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 REFUSED = 3  # the exit status with which the command says why in one sentence
 LIMIT_S = 1800.0  # TensorRT takes minutes
+# A tenth of a busy processor: the last of priorities might never get to its end.
+NICENESS = 10
 _PATIENCE_S = 0.2
 
 
@@ -33,7 +37,11 @@ def rehearse(version: ModelVersion, stopping: threading.Event) -> None:
         InferenceError: it can't be, with a sentence for the operator.
     """
     with subprocess.Popen(
-        command(version), cwd=settings.BASE_DIR, stderr=subprocess.PIPE, text=True
+        command(version),
+        cwd=settings.BASE_DIR,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # for `stand_behind_live_frames`
     ) as process:
         try:
             said = _wait(process, stopping)
@@ -53,6 +61,19 @@ def rehearse(version: ModelVersion, stopping: threading.Event) -> None:
 
 def command(version: ModelVersion) -> list[str]:
     return [sys.executable, "manage.py", "models", "rehearse", str(version.pk)]
+
+
+def stand_behind_live_frames() -> None:
+    """Leave the processor to who answers, for this process and what it starts.
+
+    Linux shares a processor between sessions of processes first, and niceness counts
+    only within one: `man 7 sched`, the autogroup feature.
+    """
+    os.nice(NICENESS)
+    autogroup = Path("/proc/self/autogroup")
+    has_its_own = os.getsid(0) == os.getpid()
+    if has_its_own and autogroup.exists():
+        autogroup.write_text(str(NICENESS))
 
 
 def _wait(process: subprocess.Popen[str], stopping: threading.Event) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -84,3 +85,37 @@ def test_one_that_never_ends_is_ended(
     with pytest.raises(InferenceError, match="longer than half an hour"):
         run(monkeypatch, SLEEPS)
     assert [process.returncode for process in started] == [-9]
+
+
+STANDS_BEHIND = """
+import os
+from pathlib import Path
+import django
+django.setup()
+from apps.inference.rehearsal import stand_behind_live_frames
+stand_behind_live_frames()
+autogroup = Path("/proc/self/autogroup")
+print(os.nice(0), autogroup.read_text().split()[-1] if autogroup.exists() else "none")
+"""
+
+
+@pytest.mark.parametrize(
+    ("has_its_own_session", "autogroup"), [(True, "10"), (False, "0")]
+)
+def test_it_stands_behind_live_frames_and_takes_nobody_with_it(
+    has_its_own_session: bool, autogroup: str
+) -> None:
+    inner = [sys.executable, "-c", STANDS_BEHIND]
+    script = f"import subprocess; subprocess.run({inner!r}, check=True)"
+    # What asks without a session of its own is in that of this other process.
+    done = subprocess.run(
+        inner if has_its_own_session else [sys.executable, "-c", script],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    niceness, seen = done.stdout.split()
+    assert int(niceness) >= 10
+    assert seen in {autogroup, "none"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,10 @@ from apps.inference import adding, asking, verification, weights
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion
 from apps.inference.predictors.families import engines_of
-from apps.inference.rehearsal import REFUSED
+from apps.inference.rehearsal import REFUSED, stand_behind_live_frames
 from apps.inference.serving import load_version
 
 State = ModelVersion.State
-# Jobs leave the processor to whoever answers live sessions.
-BEHIND_LIVE_FRAMES = 10
-BEHIND_EVERYBODY = 19
 
 
 class Command(BaseCommand):
@@ -72,15 +68,15 @@ class Command(BaseCommand):
         self._say_outcome(version)
 
     def _bring_in(self, options: dict[str, Any]) -> None:
-        os.nice(BEHIND_LIVE_FRAMES)
+        stand_behind_live_frames()
         adding.bring_in(_of_number(options["pk"]))
 
     def _verify_again(self, options: dict[str, Any]) -> None:
-        os.nice(BEHIND_LIVE_FRAMES)
+        stand_behind_live_frames()
         adding.verify(_of_number(options["pk"]))
 
     def _rehearse(self, options: dict[str, Any]) -> None:
-        os.nice(BEHIND_EVERYBODY)
+        stand_behind_live_frames()
         try:
             load_version(_of_number(options["pk"]))
         except InferenceError as error:
