@@ -72,10 +72,18 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     readonly_fields = fields
     registered = when("created_at", "registered")
     verified = when("verified_at", "verified")
-    actions = ("verify_anew",)
+    actions = ("verify_anew", "bring_in_again")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: ModelVersion | None = None
+    ) -> bool:
+        """What failed before it had files has never answered, and never will."""
+        if obj is None or obj.sha256 or obj.state != State.FAILED:
+            return False
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
@@ -140,6 +148,19 @@ class ModelVersionAdmin(ReadOnlyAdmin):
             messages.info(
                 request, "The jobs verify them. Reload to see what came of it."
             )
+
+    @admin.action(description="Bring in again", permissions=["add"])
+    def bring_in_again(
+        self, request: HttpRequest, queryset: QuerySet[ModelVersion]
+    ) -> None:
+        """Those that failed before they had files."""
+        for version in queryset.select_related("model"):
+            try:
+                asking.request_again(version)
+            except InferenceError as error:
+                messages.error(request, str(error))
+            else:
+                self._have_brought_in(request, version)
 
     @admin.display(description="state", ordering="state")
     def outcome(self, version: ModelVersion) -> SafeString:

@@ -163,6 +163,75 @@ def test_versions_with_files_are_verified_anew(
     assert jobs == [("apps.inference.tasks.verify", [version.pk])]
 
 
+def failed_version(**fields: Any) -> ModelVersion:
+    model = RegisteredModel.objects.create(name="mine")
+    facts = {"state": State.FAILED, "source": "hub:somebody/something"}
+    return ModelVersion.objects.create(model=model, **{**facts, **fields})
+
+
+def choose(client: Client, action: str, version: ModelVersion) -> str:
+    fields = {"action": action, "_selected_action": [version.pk]}
+    return content(client.post(reverse(LIST), fields, follow=True))
+
+
+def test_what_failed_before_it_had_files_is_brought_in_again(
+    jobs: list[tuple[str, list[int]]], admin_client: Client
+):
+    version = failed_version(reason="No network.", progress=0.3)
+    shown = choose(admin_client, "bring_in_again", version)
+    assert "The jobs bring it in." in shown
+    assert jobs == [("apps.inference.tasks.bring_in", [version.pk])]
+    version.refresh_from_db()
+    assert (version.state, version.reason, version.progress) == (State.ADDING, "", 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"state": State.VERIFYING}, "hasn&#x27;t failed"),
+        ({"sha256": "a" * 64}, "verify it anew"),
+        ({"source": "https://somewhere/a.pt?…"}, "add it anew"),
+    ],
+    ids=["under way", "has files", "kept no secret"],
+)
+def test_what_cannot_be_brought_in_again_says_why(
+    jobs: list[tuple[str, list[int]]],
+    admin_client: Client,
+    fields: dict[str, Any],
+    why: str,
+):
+    version = failed_version(**fields)
+    assert why in choose(admin_client, "bring_in_again", version)
+    assert jobs == []
+    before = version.state
+    version.refresh_from_db()
+    assert version.state == before
+
+
+def delete_of(version: ModelVersion) -> str:
+    return reverse("admin:inference_modelversion_delete", args=[version.pk])
+
+
+def test_what_failed_before_it_had_files_can_be_deleted(admin_client: Client):
+    version = failed_version()
+    assert delete_of(version) in content(admin_client.get(page(version)))
+    admin_client.post(delete_of(version), {"post": "yes"})
+    assert not ModelVersion.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"sha256": "a" * 64}, {"state": State.ADDING}, {"state": State.VERIFIED}],
+    ids=["has files", "under way", "verified"],
+)
+def test_nothing_else_can_be_deleted(admin_client: Client, fields: dict[str, Any]):
+    version = failed_version(**fields)
+    assert delete_of(version) not in content(admin_client.get(page(version)))
+    response = admin_client.post(delete_of(version), {"post": "yes"})
+    assert response.status_code == 403
+    assert ModelVersion.objects.exists()
+
+
 def test_the_list_and_the_page_say_how_far_it_is_and_why_it_failed(
     admin_client: Client, scripted_version: Callable[..., ModelVersion]
 ):
