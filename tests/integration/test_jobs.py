@@ -39,7 +39,6 @@ def are_sessions_closed() -> bool:
 
 
 def test_housekeeping_goes_on_while_a_model_is_being_added(product: Product):
-    product.env["MODELS_PRIVATE_HOSTS"] = "127.0.0.1"
     product.env["MODELS_DIR"] = str(product.directory / "models")
     with serving() as site:
         site.pages["/a.pt"] = Page(waits_for=site.closing)
