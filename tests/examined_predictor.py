@@ -20,7 +20,7 @@ import torch
 from apps.inference import weights
 from apps.inference.comparison import Candidates
 from apps.inference.exceptions import EngineError
-from apps.inference.types import Frame, Prediction, Timings
+from apps.inference.types import Decode, Frame, Infer, Prediction, Timings
 
 # Whoever measures with a clock of its own puts here how it is moved on.
 pass_ms: Callable[[float], None] = lambda ms: None  # noqa: E731
@@ -31,6 +31,13 @@ class ExaminedPredictor:
     engine: str
     said: dict[str, Any]
     calls: count[int] = field(default_factory=count)
+
+    def prepare(self, frames: Sequence[Frame]) -> Infer:
+        def infer() -> Decode:
+            predictions = self.predict(frames)
+            return lambda: predictions
+
+        return infer
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
         if len(frames) >= self.said.get("breaks", 1000):

@@ -13,7 +13,15 @@ from pathlib import Path
 from apps.inference.predictors import yolov5
 from apps.inference.preprocessing import i420_to_rgb
 from apps.inference.starter.marker import read_marker
-from apps.inference.types import Box, Detection, Frame, Prediction, Predictor
+from apps.inference.types import (
+    Box,
+    Decode,
+    Detection,
+    Frame,
+    Infer,
+    Prediction,
+    Predictor,
+)
 
 MARKER = "frame "
 
@@ -23,13 +31,21 @@ class MarkedPredictor:
         self._predictor = predictor
         self.engine = predictor.engine
 
+    def prepare(self, frames: Sequence[Frame]) -> Infer:
+        infer = self._predictor.prepare(frames)
+        markers = [_marker_of(frame) for frame in frames]
+
+        def infer_and_mark() -> Decode:
+            decode = infer()
+            return lambda: [
+                replace(prediction, detections=(*prediction.detections, *marker))
+                for marker, prediction in zip(markers, decode(), strict=True)
+            ]
+
+        return infer_and_mark
+
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
-        return [
-            replace(prediction, detections=(*prediction.detections, *_marker_of(frame)))
-            for frame, prediction in zip(
-                frames, self._predictor.predict(frames), strict=True
-            )
-        ]
+        return self.prepare(frames)()()
 
 
 def load(directory: Path, *, engine: str | None = None) -> MarkedPredictor:

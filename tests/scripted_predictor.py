@@ -18,7 +18,15 @@ from pathlib import Path
 from apps.inference import weights
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion
-from apps.inference.types import Box, Detection, Frame, Prediction, Timings
+from apps.inference.types import (
+    Box,
+    Decode,
+    Detection,
+    Frame,
+    Infer,
+    Prediction,
+    Timings,
+)
 
 
 @dataclass
@@ -28,6 +36,13 @@ class ScriptedPredictor:
     fail_every: int
     engine: str = "scripted"
     batches: int = field(default=0)
+
+    def prepare(self, frames: Sequence[Frame]) -> Infer:
+        def infer() -> Decode:
+            predictions = self.predict(frames)
+            return lambda: predictions
+
+        return infer
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
         # The first batch is the warm-up, which always goes well.

@@ -1,4 +1,4 @@
-"""Answering what was taken from the mailbox: predict, publish, release the sessions.
+"""What becomes of letters: batches, and from them the answers that are published.
 
 Every letter is answered, by a prediction or by the reason why there is none.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
 from django.conf import settings
 from redis import Redis
@@ -18,69 +19,119 @@ from redis import Redis
 from apps.inference import results
 from apps.inference.exceptions import NoModelError
 from apps.inference.mailbox import Letter, WorkerMailbox
-
-if TYPE_CHECKING:
-    from apps.inference.serving import ModelHost
+from apps.inference.serving import LoadedVersion, ModelHost
+from apps.inference.types import Decode
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+Answers = list[tuple[Letter, dict[str, Any]]]
 
-def answer(
-    redis: Redis, mailbox: WorkerMailbox, host: ModelHost, letters: Sequence[Letter]
-) -> None:
-    """Answer a batch in one round trip to Redis: all its messages, all its sessions."""
+
+class Batch(Protocol):
+    """Letters that are answered together, featurized already. No step raises."""
+
+    def infer(self) -> None:
+        """The forward pass."""
+
+    def answers(self) -> Answers:
+        """Decoded, while another batch may be in its forward pass."""
+
+
+def batches_of(host: ModelHost, letters: Sequence[Letter]) -> list[Batch]:
+    """Featurize letters as they were taken, as many at once as their version wants."""
     taken_at = time.monotonic()
+    budget_ms = settings.AGE_BUDGET_MS
+    batches: list[Batch] = []
+    if expired := [letter for letter in letters if letter.age_ms > budget_ms]:
+        batches.append(
+            _Dropped(
+                expired, "expired", "The picture was too old when a worker was free."
+            )
+        )
+    fresh = [letter for letter in letters if letter.age_ms <= budget_ms]
+    by_deployment = attrgetter("deployment")
+    for deployment, group in groupby(sorted(fresh, key=by_deployment), by_deployment):
+        batches += _of_deployment(host, deployment, list(group), taken_at)
+    return batches
+
+
+def publish(redis: Redis, mailbox: WorkerMailbox, answers: Answers) -> None:
+    """In one round trip to Redis: all messages, and all sessions released."""
     with redis.pipeline(transaction=False) as pipe:
-        for letter, message in _messages(host, letters, taken_at):
+        for letter, message in answers:
             results.add_publish(pipe, letter.reply_channel, message)
         mailbox.add_done(
-            pipe, [(letter.frame.session_id, letter.token) for letter in letters]
+            pipe, [(letter.frame.session_id, letter.token) for letter, _ in answers]
         )
         pipe.execute()
 
 
-def _messages(
-    host: ModelHost, letters: Sequence[Letter], taken_at: float
-) -> Iterable[tuple[Letter, dict[str, Any]]]:
-    fresh = []
-    for letter in letters:
-        if letter.age_ms > settings.AGE_BUDGET_MS:
-            yield (
-                letter,
-                results.dropped_message(
-                    letter, "expired", "The picture was too old when a worker was free."
-                ),
-            )
-        else:
-            fresh.append(letter)
-    by_deployment = attrgetter("deployment")
-    for deployment, group in groupby(sorted(fresh, key=by_deployment), by_deployment):
-        yield from _predictions(host, deployment, list(group), taken_at)
-
-
-def _predictions(
+def _of_deployment(
     host: ModelHost, deployment: str, letters: Sequence[Letter], taken_at: float
-) -> Iterable[tuple[Letter, dict[str, Any]]]:
+) -> Iterator[Batch]:
     try:
-        loaded, predictions = host.predict(
-            deployment, [letter.frame for letter in letters]
-        )
-        answers = list(zip(letters, predictions, strict=True))
+        loaded = host.version_for(deployment)
     except NoModelError as error:
         logger.warning("%s", error)
-        sentence = "No model is loaded. The operator sees why."
-    except Exception:
-        # Whatever a model does to one batch, the worker goes on to the next.
-        logger.exception("The model of %s failed on a batch", deployment)
-        sentence = "The model failed on this picture."
-    else:
-        served_by = loaded.describe()
-        for letter, prediction in answers:
-            held_ms = (time.monotonic() - taken_at) * 1000
-            yield (
-                letter,
-                results.result_message(letter, prediction, served_by, held_ms),
-            )
+        yield _Dropped(letters, "failed", "No model is loaded. The operator sees why.")
         return
-    for letter in letters:
-        yield letter, results.dropped_message(letter, "failed", sentence)
+    size = loaded.batch_size
+    for first in range(0, len(letters), size):
+        yield _Predicted(loaded, letters[first : first + size], taken_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dropped:
+    letters: Sequence[Letter]
+    reason: str
+    sentence: str
+
+    def infer(self) -> None:
+        pass
+
+    def answers(self) -> Answers:
+        return [
+            (letter, results.dropped_message(letter, self.reason, self.sentence))
+            for letter in self.letters
+        ]
+
+
+class _Predicted:
+    """Whatever a model does to one batch, the worker goes on to the next."""
+
+    def __init__(
+        self, loaded: LoadedVersion, letters: Sequence[Letter], taken_at: float
+    ) -> None:
+        self._loaded = loaded
+        self._letters = letters
+        self._taken_at = taken_at
+        frames = [letter.frame for letter in letters]
+        self._infer = self._tried(lambda: loaded.predictor.prepare(frames))
+        self._decode: Decode | None = None
+
+    def infer(self) -> None:
+        if self._infer is not None:
+            self._decode = self._tried(self._infer)
+
+    def answers(self) -> Answers:
+        decode = self._decode
+        answered = decode and self._tried(
+            lambda: list(zip(self._letters, decode(), strict=True))
+        )
+        if answered is None:
+            sentence = "The model failed on this picture."
+            return _Dropped(self._letters, "failed", sentence).answers()
+        served_by = self._loaded.describe()
+        held_ms = (time.monotonic() - self._taken_at) * 1000
+        return [
+            (letter, results.result_message(letter, prediction, served_by, held_ms))
+            for letter, prediction in answered
+        ]
+
+    def _tried(self, step: Callable[[], T]) -> T | None:
+        try:
+            return step()
+        except Exception:
+            logger.exception("%s failed on a batch", self._loaded.name)
+            return None

@@ -13,7 +13,7 @@ import logging
 import os
 import platform
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -27,7 +27,7 @@ from apps.inference.engines import AUTO, KEEPING, TENSORRT, TORCH_CUDA
 from apps.inference.engines.choice import available_engines, likely_engine
 from apps.inference.exceptions import EngineError, InferenceError, NoModelError
 from apps.inference.models import Deployment, ModelVersion
-from apps.inference.types import Frame, Prediction, Predictor
+from apps.inference.types import Frame, Predictor
 
 logger = logging.getLogger(__name__)
 
@@ -175,10 +175,8 @@ class ModelHost:
         """How many frames to take at once."""
         return max((each.batch_size for each in self._serving.values()), default=1)
 
-    def predict(
-        self, deployment: str, frames: Sequence[Frame]
-    ) -> tuple[LoadedVersion, list[Prediction]]:
-        """Answer a batch with the deployment's version of this moment.
+    def version_for(self, deployment: str) -> LoadedVersion:
+        """The deployment's version of this moment, which answers whole batches.
 
         Raises:
             NoModelError: none is loaded.
@@ -186,7 +184,7 @@ class ModelHost:
         loaded = self._serving.get(deployment)
         if loaded is None:
             raise NoModelError(f"No model is loaded for deployment {deployment!r}.")
-        return loaded, loaded.predictor.predict(frames)
+        return loaded
 
     def follow(self) -> None:
         """Load what the deployments have as active version and this worker has not."""

@@ -9,13 +9,11 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-import time
 
 from celery import shared_task
 from django.conf import settings
 
 from apps.inference import asking, client, under_way, worker
-from apps.inference.answering import answer
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +25,9 @@ JOB_LIMIT_S = 3600
 def drain() -> None:
     """Answer waiting frames until none waits or the slice is over; then ring again."""
     runtime = worker.runtime()
-    mailbox, host = runtime.mailbox, runtime.host
-    deadline = time.monotonic() + SLICE_S
-    mailbox.answer_bell()
-    while time.monotonic() < deadline and (letters := mailbox.take(host.batch_size)):
-        answer(runtime.redis, mailbox, host, letters)
-    if mailbox.must_ring():
+    runtime.mailbox.answer_bell()
+    runtime.drain.run(SLICE_S)
+    if runtime.mailbox.must_ring():
         client.ring()
 
 

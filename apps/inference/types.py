@@ -6,7 +6,7 @@ torch. Boxes are `xyxy` in upright frame pixels; scores lie in 0..1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -78,10 +78,23 @@ class Prediction:
     classifications: tuple[Classification, ...] = field(default=())
 
 
+# The steps that follow upon `prepare`: the forward pass, and from its answer to boxes
+# or labels, in the frames' order.
+Decode = Callable[[], list[Prediction]]
+Infer = Callable[[], Decode]
+
+
 class Predictor(Protocol):
     """A loaded model version: the only thing the worker needs to know of it."""
 
     engine: str
 
+    def prepare(self, frames: Sequence[Frame]) -> Infer:
+        """Featurize a batch, whose frames may differ in size.
+
+        Each of the three steps may have a thread of its own: while one batch is in its
+        forward pass, another may be featurized and the one before it decoded.
+        """
+
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
-        """Answer a batch in order; frames may differ in size."""
+        """Answer a batch in order, all three steps at once."""

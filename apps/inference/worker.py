@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from celery import current_app
 from celery.signals import worker_process_init, worker_shutdown
-from redis import Redis
 
 from apps.inference import client
 from apps.inference.connections import sync_redis
@@ -21,6 +20,7 @@ from apps.inference.presence import Heartbeat
 from apps.inference.rehearsal import rehearse
 
 if TYPE_CHECKING:
+    from apps.inference.draining import Drain
     from apps.inference.serving import ModelHost
 
 logger = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    redis: Redis
     mailbox: WorkerMailbox
+    drain: Drain
     host: ModelHost
     heartbeat: Heartbeat
 
@@ -52,13 +52,15 @@ def start(**_: Any) -> None:
     global _runtime
     if client.QUEUE not in current_app.amqp.queues.consume_from:
         return
+    from apps.inference.draining import Drain
     from apps.inference.serving import ModelHost
 
-    redis = sync_redis()
+    redis, host = sync_redis(), ModelHost(rehearse)
+    mailbox = WorkerMailbox(redis, client.QUEUE)
     _runtime = Runtime(
-        redis=redis,
-        mailbox=WorkerMailbox(redis, client.QUEUE),
-        host=ModelHost(rehearse),
+        mailbox=mailbox,
+        drain=Drain(redis, mailbox, host),
+        host=host,
         heartbeat=Heartbeat(sync_redis(), client.QUEUE),
     )
     _runtime.host.start()
@@ -70,6 +72,7 @@ def stop(**_: Any) -> None:
     global _runtime
     if _runtime is not None:
         _runtime.heartbeat.stop()
+        _runtime.drain.close()
         _runtime.host.stop()
         _runtime = None
         # The interpreter's last collection would walk through all of torch, a second of

@@ -117,6 +117,17 @@ def test_a_graph_is_recorded_once_a_power_of_two_and_replayed():
     assert sorted(shape[0] for shape in engine._recordings) == [1, 2, 4, 8]
 
 
+@engines
+def test_an_answer_can_be_read_while_the_next_is_found(engine):
+    compiled = compile_module(calm_detector(), pictures(1, 128, 96), engine)
+    batch = pictures(2, 128, 96)
+    first, second = batch[:1], batch[1:]
+    answer = compiled(first)
+    before = answer.clone()
+    compiled(second)
+    assert torch.equal(answer, before)
+
+
 def test_memory_comes_back_when_an_engine_is_let_go():
     torch.cuda.synchronize()
     before = torch.cuda.memory_allocated()

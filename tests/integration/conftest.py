@@ -14,6 +14,7 @@ from redis import Redis
 from apps.inference import client as inference_client
 from apps.inference import worker
 from apps.inference.connections import sync_redis
+from apps.inference.draining import Drain
 from apps.inference.mailbox import WorkerMailbox
 from apps.inference.models import Deployment
 from apps.inference.presence import Heartbeat
@@ -53,11 +54,12 @@ class ThreadedWorker:
     """Does in a thread what a worker does in a process: answers doorbells."""
 
     def __init__(self) -> None:
-        redis = sync_redis()
+        self.redis = redis = sync_redis()
         self.host = ModelHost(unrehearsed)
+        mailbox = WorkerMailbox(redis, inference_client.QUEUE)
         self.runtime = worker.Runtime(
-            redis=redis,
-            mailbox=WorkerMailbox(redis, inference_client.QUEUE),
+            mailbox=mailbox,
+            drain=Drain(redis, mailbox, self.host),
             host=self.host,
             heartbeat=Heartbeat(sync_redis(), inference_client.QUEUE),
         )
@@ -73,12 +75,13 @@ class ThreadedWorker:
         self._stopping.set()
         self._thread.join()
         self.runtime.heartbeat.stop()
+        self.runtime.drain.close()
         self.host.stop()
-        self.runtime.redis.delete(f"worker:alive:{inference_client.QUEUE}")
+        self.redis.delete(f"worker:alive:{inference_client.QUEUE}")
 
     def _work(self) -> None:
         while not self._stopping.is_set():
-            if self.runtime.redis.brpop([inference_client.QUEUE], timeout=0.2):
+            if self.redis.brpop([inference_client.QUEUE], timeout=0.2):
                 drain()
 
 
@@ -92,6 +95,7 @@ def threaded_worker(
     yield threaded
     if threaded._thread.is_alive():
         threaded.stop()
+    threaded.runtime.drain.close()
 
 
 @pytest.fixture

@@ -13,9 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from apps.inference.engines import TORCH_CUDA
+from apps.inference.engines.engine import make_room
 from apps.inference.engines.network import Network
 from apps.inference.engines.torch import optimise
 
+# Each holds memory: powers of two that batches are filled up to, by cameras' shapes.
+MOST_SHAPES = 64
 WARM_UPS = 3  # in which cuDNN tries its algorithms and the allocator finds its sizes
 
 
@@ -44,13 +47,15 @@ class CudaGraphEngine:
         shape = torch.Size((places_for(count), *batch.shape[1:]))
         with torch.cuda.device(self.device):
             if shape not in self._recordings:
+                make_room(self._recordings, MOST_SHAPES)
                 self._recordings[shape] = self._record(batch)
             recording = self._recordings[shape]
             recording.batch[:count].copy_(batch)
             recording.graph.replay()
+            answer = recording.answer[:count].clone()
             # Or its time would be counted to whoever reads the answer first.
             torch.cuda.current_stream().synchronize()
-        return recording.answer[:count]
+        return answer
 
     def _record(self, example: Tensor) -> _Recording:
         batch = input_for(example, self.device)

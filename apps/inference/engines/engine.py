@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -18,5 +18,12 @@ class Engine(Protocol):
     def __call__(self, batch: Tensor) -> Tensor:
         """Answer a batch [B, ...] that lies on the CPU, once the answer is there.
 
-        The next call may overwrite the answer: read it or copy it before.
+        The next call leaves the answer alone, so that it may be read meanwhile; the
+        one after that may overwrite it.
         """
+
+
+def make_room(kept: dict[torch.Size, Any], most: int) -> None:
+    """Let the oldest of what is kept by shape go, so that one more may come."""
+    while len(kept) >= most:
+        del kept[next(iter(kept))]

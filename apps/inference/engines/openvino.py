@@ -9,15 +9,18 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
 from functools import cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from apps.inference.engines import OPENVINO, OPENVINO_F32, keeping
+from apps.inference.engines.engine import make_room
 from apps.inference.engines.network import Network
 
 if TYPE_CHECKING:
@@ -41,16 +44,17 @@ class OpenVINOEngine:
             chosen.get_type_name()
         ]
         self._compiled = compiled
-        # One for each shape: a request prepares itself anew when shapes change.
-        self._requests: dict[torch.Size, InferRequest] = {}
+        # For each shape, since a request prepares itself anew when shapes change, two
+        # by turns: what one has answered is read while the other answers.
+        self._requests: dict[torch.Size, Iterator[InferRequest]] = {}
 
     def __call__(self, batch: Tensor) -> Tensor:
         shape = batch.shape
         if shape not in self._requests:
-            if len(self._requests) == MOST_SHAPES:
-                del self._requests[next(iter(self._requests))]
-            self._requests[shape] = self._compiled.create_infer_request()
-        request = self._requests[shape]
+            make_room(self._requests, MOST_SHAPES)
+            create = self._compiled.create_infer_request
+            self._requests[shape] = cycle((create(), create()))
+        request = next(self._requests[shape])
         request.infer([batch.numpy()], share_inputs=True, share_outputs=True)
         return torch.from_numpy(request.get_output_tensor(0).data)
 

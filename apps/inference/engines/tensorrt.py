@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from apps.inference.engines import TENSORRT, cuda
+from apps.inference.engines.engine import make_room
 from apps.inference.engines.network import Network
 from apps.inference.engines.torch import optimise
 
@@ -36,6 +37,7 @@ class TensorRTEngine:
         count = len(batch)
         shape = torch.Size((cuda.places_for(count), *batch.shape[1:]))
         if shape not in self._compiled:
+            make_room(self._compiled, cuda.MOST_SHAPES)
             self._compiled[shape] = self._compile(batch)
         compiled, places = self._compiled[shape]
         places[:count].copy_(batch)

@@ -21,9 +21,9 @@ from apps.inference.predictors.pretrained import (
     read_pretrained,
     refuse_other_types,
 )
-from apps.inference.predictors.recipe import Recipe
+from apps.inference.predictors.recipe import Batches, Recipe
 from apps.inference.predictors.stopwatch import Stopwatch
-from apps.inference.types import Classification, Frame, Prediction
+from apps.inference.types import Classification, Decode, Frame, Infer, Prediction
 
 BEST = 5
 
@@ -77,16 +77,25 @@ class ClassifierPredictor:
         self.engine = engine.name
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
-        if not frames:
-            return []
+        return self.prepare(frames)()() if frames else []
+
+    def prepare(self, frames: Sequence[Frame]) -> Infer:
         stopwatch = Stopwatch()
         batches = self._recipe.batches(frames)
         stopwatch.lap()
+        return lambda: self._infer(batches, stopwatch)
+
+    def _infer(self, batches: Batches, stopwatch: Stopwatch) -> Decode:
+        stopwatch.go_on()
         logits = self._network.answer(batches)
         stopwatch.lap()
+        return lambda: self._decode(logits, stopwatch)
+
+    def _decode(self, logits: Tensor, stopwatch: Stopwatch) -> list[Prediction]:
+        stopwatch.go_on()
         best = self._best(self._scores(logits))
         stopwatch.lap()
-        timings = stopwatch.timings(len(frames))
+        timings = stopwatch.timings(len(best))
         return [Prediction(timings, classifications=each) for each in best]
 
     def examine(self, frames: Sequence[Frame]) -> list[Candidates]:

@@ -5,7 +5,7 @@ Knows recipes, engines and tensors, not what the network answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from apps.inference.engines.choice import compile_network
 from apps.inference.engines.engine import Engine
 from apps.inference.engines.network import Network
 from apps.inference.exceptions import ArchitectureError
-from apps.inference.predictors.recipe import RECIPE_NAME, Recipe
+from apps.inference.predictors.recipe import RECIPE_NAME, Batches, Recipe
 from apps.inference.preprocessing import Featurize
 from apps.inference.types import Frame
 
@@ -51,7 +51,7 @@ class RecipeEngine:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def answer(self, batches: Sequence[tuple[list[int], Tensor]]) -> Tensor:
+    def answer(self, batches: Batches) -> Tensor:
         """What the network says: float32, in the frames' order."""
         answers = [
             # Copied, for the next batch may overwrite the answer to this one.

@@ -23,8 +23,8 @@ from apps.inference.predictors.fields import Fields, is_whole
 from apps.inference.predictors.letterboxed import detections, fit
 from apps.inference.predictors.stopwatch import Stopwatch
 from apps.inference.predictors.yolov5_config import are_labels
-from apps.inference.preprocessing import blank, stack
-from apps.inference.types import Frame, Prediction
+from apps.inference.preprocessing import Letterbox, blank, stack
+from apps.inference.types import Decode, Frame, Infer, Prediction
 
 FAMILY = "exported"
 SMALLEST_SIDE, LARGEST_SIDE = 32, 2048
@@ -102,14 +102,28 @@ class ExportedPredictor:
         self._refuse_other_layout(self._engine(example))
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
-        if not frames:
-            return []
+        return self.prepare(frames)()() if frames else []
+
+    def prepare(self, frames: Sequence[Frame]) -> Infer:
         stopwatch = Stopwatch()
         fitted = [fit(frame, self._size) for frame in frames]
         pictures = stack([picture for picture, _ in fitted])
         stopwatch.lap()
+        boxes = [box for _, box in fitted]
+        return lambda: self._infer(pictures, boxes, stopwatch)
+
+    def _infer(
+        self, pictures: Tensor, fitted: Sequence[Letterbox], stopwatch: Stopwatch
+    ) -> Decode:
+        stopwatch.go_on()
         answer = self._answer(pictures)
         stopwatch.lap()
+        return lambda: self._decode(answer, fitted, stopwatch)
+
+    def _decode(
+        self, answer: Tensor, fitted: Sequence[Letterbox], stopwatch: Stopwatch
+    ) -> list[Prediction]:
+        stopwatch.go_on()
         selected = layouts.select(
             self._config.layout,
             answer,
@@ -119,10 +133,10 @@ class ExportedPredictor:
         )
         found = [
             detections(kept, box, self._config.labels)
-            for kept, (_, box) in zip(selected, fitted, strict=True)
+            for kept, box in zip(selected, fitted, strict=True)
         ]
         stopwatch.lap()
-        timings = stopwatch.timings(len(frames))
+        timings = stopwatch.timings(len(fitted))
         return [Prediction(timings, detections=each) for each in found]
 
     def examine(self, frames: Sequence[Frame]) -> list[Candidates]:

@@ -58,6 +58,10 @@ _CROP = f"a height and a width in whole pixels up to {LARGEST_SIDE}"
 _CHANNELS = "one number or three"
 
 
+# Which frames are in it goes with each batch of pictures, uint8 [B, H, W, 3].
+Batches = list[tuple[list[int], Tensor]]
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How pictures became tensors in training.
@@ -115,11 +119,10 @@ class Recipe:
         """Whether pictures come out at sizes that depend on their shapes."""
         return self.crop is None and not isinstance(self.scaling, Stretch)
 
-    def batches(self, frames: Sequence[Frame]) -> list[tuple[list[int], Tensor]]:
-        """The frames' pictures, uint8 [B, H, W, 3], one batch for each size.
+    def batches(self, frames: Sequence[Frame]) -> Batches:
+        """The frames' pictures, one batch for each size.
 
         Padding them to one size would let a frame's answer depend on its neighbours.
-        With each batch goes which frames are in it.
         """
         images = [self.prepare(frame) for frame in frames]
         batches: dict[tuple[int, ...], list[int]] = {}

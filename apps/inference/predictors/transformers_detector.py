@@ -24,8 +24,9 @@ from apps.inference.predictors.pretrained import (
     refuse_other_types,
 )
 from apps.inference.predictors.queries import Decoding
+from apps.inference.predictors.recipe import Batches
 from apps.inference.predictors.stopwatch import Stopwatch
-from apps.inference.types import Box, Detection, Frame, Prediction
+from apps.inference.types import Box, Decode, Detection, Frame, Infer, Prediction
 
 SCORE_THRESHOLD = 0.5
 
@@ -82,13 +83,26 @@ class DetectorPredictor:
         self.engine = engine.name
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
-        if not frames:
-            return []
+        return self.prepare(frames)()() if frames else []
+
+    def prepare(self, frames: Sequence[Frame]) -> Infer:
         stopwatch = Stopwatch()
         batches = self._recipe.batches(frames)
         stopwatch.lap()
+        return lambda: self._infer(frames, batches, stopwatch)
+
+    def _infer(
+        self, frames: Sequence[Frame], batches: Batches, stopwatch: Stopwatch
+    ) -> Decode:
+        stopwatch.go_on()
         answer = self._network.answer(batches)
         stopwatch.lap()
+        return lambda: self._decode(answer, frames, stopwatch)
+
+    def _decode(
+        self, answer: Tensor, frames: Sequence[Frame], stopwatch: Stopwatch
+    ) -> list[Prediction]:
+        stopwatch.go_on()
         selected = self._decoding.select(answer, self._score_threshold)
         found = [
             self._detections(kept, frame)

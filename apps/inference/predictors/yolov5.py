@@ -28,8 +28,8 @@ from apps.inference.predictors.yolov5_network import (
     STRIDES,
     YOLOv5,
 )
-from apps.inference.preprocessing import Featurize, blank, stack
-from apps.inference.types import Frame, Prediction
+from apps.inference.preprocessing import Featurize, Letterbox, blank, stack
+from apps.inference.types import Decode, Frame, Infer, Prediction
 
 __all__ = [
     "DEFAULT_ANCHORS",
@@ -66,20 +66,34 @@ class YOLOv5Predictor:
         self.engine = engine.name
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
-        if not frames:
-            return []
+        return self.prepare(frames)()() if frames else []
+
+    def prepare(self, frames: Sequence[Frame]) -> Infer:
         stopwatch = Stopwatch()
         fitted = [fit(frame, self._config.input_size) for frame in frames]
         images = stack([image for image, _ in fitted])
         stopwatch.lap()
+        boxes = [box for _, box in fitted]
+        return lambda: self._infer(images, boxes, stopwatch)
+
+    def _infer(
+        self, images: Tensor, fitted: Sequence[Letterbox], stopwatch: Stopwatch
+    ) -> Decode:
+        stopwatch.go_on()
         answer = self._engine(images)
         stopwatch.lap()
+        return lambda: self._decode(answer, fitted, stopwatch)
+
+    def _decode(
+        self, answer: Tensor, fitted: Sequence[Letterbox], stopwatch: Stopwatch
+    ) -> list[Prediction]:
+        stopwatch.go_on()
         found = [
             detections(kept, box, self._config.labels)
-            for kept, (_, box) in zip(self._select(answer), fitted, strict=True)
+            for kept, box in zip(self._select(answer), fitted, strict=True)
         ]
         stopwatch.lap()
-        timings = stopwatch.timings(len(frames))
+        timings = stopwatch.timings(len(fitted))
         return [Prediction(timings, detections=each) for each in found]
 
     def examine(self, frames: Sequence[Frame]) -> list[Candidates]:

@@ -11,11 +11,11 @@ from channels.layers import get_channel_layer
 from pytest_django import Settings
 from redis import Redis
 
-from apps.inference.answering import answer
+from apps.inference.answering import Answers, batches_of, publish
 from apps.inference.mailbox import Letter, WorkerMailbox
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
 from apps.inference.serving import ModelHost
-from apps.inference.types import Frame, Prediction
+from apps.inference.types import Frame, Infer, Predictor
 from tests.scripted_predictor import ScriptedPredictor, unrehearsed
 
 
@@ -82,7 +82,11 @@ def letter(seq: int, **fields: Any) -> Letter:
 
 def answer_all(redis: FakeRedis, host: ModelHost, letters: Sequence[Letter]) -> None:
     connection = cast(Redis, redis)
-    answer(connection, WorkerMailbox(connection, "gpu"), host, letters)
+    answers: Answers = []
+    for batch in batches_of(host, letters):
+        batch.infer()
+        answers += batch.answers()
+    publish(connection, WorkerMailbox(connection, "gpu"), answers)
 
 
 def test_a_batch_is_answered_in_one_round_trip(redis: FakeRedis, host: ModelHost):
@@ -175,11 +179,26 @@ def test_deployments_in_one_batch_each_ask_their_own_model(
     labels = {m["seq"]: m["detections"][0]["label"] for m in redis.messages}
     assert labels == {0: "hot dog", 1: "banana", 2: "hot dog", 3: "banana"}
     assert dict(redis.published)["channel-3"]["seq"] == 3
-    # One batch each, beside the one of the warm-up.
-    for name in (DEFAULT_DEPLOYMENT, "fruit"):
-        predictor = cast(ScriptedPredictor, host._serving[name].predictor)
-        assert predictor.batches == 2
     assert len(redis.released) == 4
+
+
+def test_a_version_is_given_as_many_at_once_as_it_wants(
+    redis: FakeRedis, host: ModelHost
+):
+    loaded = host._serving[DEFAULT_DEPLOYMENT]
+    host._serving[DEFAULT_DEPLOYMENT] = replace(loaded, batch_size=2)
+    sizes: list[int] = []
+    predictor = cast(ScriptedPredictor, loaded.predictor)
+    prepare_one = predictor.prepare
+
+    def prepare_and_count(frames: Sequence[Frame]) -> Infer:
+        sizes.append(len(frames))
+        return prepare_one(frames)
+
+    predictor.prepare = prepare_and_count  # type: ignore[method-assign]
+    answer_all(redis, host, [letter(seq) for seq in range(5)])
+    assert sizes == [2, 2, 1]
+    assert sorted(message["seq"] for message in redis.messages) == [0, 1, 2, 3, 4]
 
 
 def test_without_a_model_every_frame_is_told_so(redis: FakeRedis, host: ModelHost):
@@ -193,30 +212,50 @@ def test_without_a_model_every_frame_is_told_so(redis: FakeRedis, host: ModelHos
 
 
 class Breaking:
-    engine = "scripted"
+    def prepare(self, frames: Sequence[Frame]) -> Infer:
+        return self.fail
 
-    def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
+    def fail(self) -> Any:
         raise ZeroDivisionError("a detail for the log")
+
+
+class BreakingSoon(Breaking):
+    def prepare(self, frames: Sequence[Frame]) -> Infer:
+        return cast(Infer, self.fail())
+
+
+class BreakingLate(Breaking):
+    def prepare(self, frames: Sequence[Frame]) -> Infer:
+        return lambda: self.fail
 
 
 class Forgetful:
     """Answers all frames of a batch but the last."""
 
-    engine = "scripted"
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
 
-    def __init__(self, host: ModelHost) -> None:
-        self.predictor = host._serving[DEFAULT_DEPLOYMENT].predictor
-
-    def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
-        return self.predictor.predict(frames)[:-1]
+    def prepare(self, frames: Sequence[Frame]) -> Infer:
+        predictions = self.predictor.predict(frames)
+        return lambda: lambda: predictions[:-1]
 
 
-@pytest.mark.parametrize("make", [lambda host: Breaking(), Forgetful])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda _: BreakingSoon(),
+        lambda _: Breaking(),
+        lambda _: BreakingLate(),
+        Forgetful,
+    ],
+)
 def test_a_batch_that_the_model_fails_on_is_released_and_the_next_goes_on(
     redis: FakeRedis, host: ModelHost, make: Callable[..., Any], caplog
 ):
     good = host._serving[DEFAULT_DEPLOYMENT]
-    host._serving[DEFAULT_DEPLOYMENT] = replace(good, predictor=make(host))
+    host._serving[DEFAULT_DEPLOYMENT] = replace(
+        good, predictor=make(good.predictor), batch_size=2
+    )
 
     answer_all(redis, host, [letter(0), letter(1)])
 

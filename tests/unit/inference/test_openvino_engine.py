@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from apps.inference.engines import OPENVINO, OPENVINO_F32, TORCH_CPU
+from apps.inference.engines import OPENVINO, OPENVINO_F32, TORCH_CPU, openvino
 from apps.inference.engines.choice import compile_network
 from apps.inference.engines.network import Network
 from apps.inference.engines.openvino import OpenVINOEngine
@@ -103,6 +103,28 @@ def test_a_batch_is_its_pictures_one_by_one_whatever_came_before():
         torch.testing.assert_close(
             engine(batch[:count]), torch.cat(single[:count]), rtol=1e-4, atol=1e-4
         )
+
+
+def test_holds_a_few_shapes_and_lets_the_oldest_go(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(openvino, "MOST_SHAPES", 2)
+    engine = compile_module(calm_detector(), pictures(1, 128, 96), OPENVINO_F32)
+    assert isinstance(engine, OpenVINOEngine)
+    expected = [engine(pictures(count, 128, 96)).clone() for count in (1, 2, 3)]
+    assert [shape[0] for shape in engine._requests] == [2, 3]
+    for count in (1, 2, 3):
+        assert torch.equal(engine(pictures(count, 128, 96)), expected[count - 1])
+
+
+@engines
+def test_an_answer_can_be_read_while_the_next_is_found(engine):
+    compiled = compile_module(calm_detector(), pictures(1, 128, 96), engine)
+    batch = pictures(2, 128, 96)
+    first, second = batch[:1], batch[1:]
+    for picture, other in ((first, second), (second, first), (first, second)):
+        answer = compiled(picture)
+        before = answer.clone()
+        compiled(other)
+        assert torch.equal(answer, before)
 
 
 def test_takes_numbers_as_well_as_bytes_in_any_order_of_memory():

@@ -56,7 +56,7 @@ def host(deployment: Deployment) -> ModelHost:
 
 def seen(host: ModelHost, deployment: str = DEFAULT_DEPLOYMENT) -> str:
     """The label by which the versions of these tests can be told."""
-    _, (prediction,) = host.predict(deployment, [FRAME])
+    (prediction,) = host.version_for(deployment).predictor.predict([FRAME])
     return prediction.detections[0].label
 
 
@@ -68,7 +68,7 @@ def outcome(deployment: Deployment) -> tuple[str, str]:
 def test_what_is_deployed_answers_and_says_who_it_is(
     deployment: Deployment, host: ModelHost
 ):
-    loaded, _ = host.predict(DEFAULT_DEPLOYMENT, [FRAME])
+    loaded = host.version_for(DEFAULT_DEPLOYMENT)
     version = deployment.active_version
     assert loaded.describe() == {
         "version_id": version.pk,
@@ -86,7 +86,7 @@ def test_without_a_deployment_there_is_no_model_and_no_fault():
     host = ModelHost(unrehearsed)
     host.follow()
     with pytest.raises(NoModelError, match="default"):
-        host.predict(DEFAULT_DEPLOYMENT, [FRAME])
+        host.version_for(DEFAULT_DEPLOYMENT)
 
 
 def test_another_version_takes_over_and_is_confirmed(
@@ -106,9 +106,9 @@ def test_another_version_takes_over_and_is_confirmed(
 def test_what_answers_already_is_not_loaded_again(
     deployment: Deployment, host: ModelHost
 ):
-    before, _ = host.predict(DEFAULT_DEPLOYMENT, [FRAME])
+    before = host.version_for(DEFAULT_DEPLOYMENT)
     host.follow()
-    after, _ = host.predict(DEFAULT_DEPLOYMENT, [FRAME])
+    after = host.version_for(DEFAULT_DEPLOYMENT)
     assert after is before
 
 
@@ -408,17 +408,17 @@ def test_a_forced_engine_takes_the_batch_that_was_measured_for_it(
 
 def test_what_was_verified_anew_is_loaded_anew(deployment: Deployment, host: ModelHost):
     version = deployment.active_version
-    before, _ = host.predict(DEFAULT_DEPLOYMENT, [FRAME])
+    before = host.version_for(DEFAULT_DEPLOYMENT)
     version.engine, version.batch_size = "scripted", 4
     version.verified_at = timezone.now()
     version.save()
 
     host.follow()
 
-    after, _ = host.predict(DEFAULT_DEPLOYMENT, [FRAME])
+    after = host.version_for(DEFAULT_DEPLOYMENT)
     assert (before.batch_size, after.batch_size) == (1, 4)
     host.follow()
-    assert host.predict(DEFAULT_DEPLOYMENT, [FRAME])[0] is after
+    assert host.version_for(DEFAULT_DEPLOYMENT) is after
 
 
 def test_a_refused_version_is_tried_again_once_it_was_verified_anew(

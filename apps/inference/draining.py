@@ -1,0 +1,108 @@
+"""Keeps the engine of a worker busy while frames wait.
+
+While one batch is in its forward pass, the one before it is decoded and published, and
+the next is taken and featurized, each in a thread of its own. The next is taken as late
+as it can be ready in time, for the newest frame wins: what is taken early is old when
+its turn comes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from redis import Redis
+
+from apps.inference import answering
+from apps.inference.answering import Batch
+from apps.inference.mailbox import WorkerMailbox
+from apps.inference.serving import ModelHost
+
+
+class Pace:
+    """How long batches take of late, and so when to take the next one."""
+
+    REMEMBERED = 8
+    # A batch that is ready too late costs the engine more than its age costs a frame.
+    SPARE = 1.5
+
+    def __init__(self) -> None:
+        self._inferred_s: deque[float] = deque(maxlen=self.REMEMBERED)
+        self._ready_s: deque[float] = deque(maxlen=self.REMEMBERED)
+
+    def inferred(self, seconds: float) -> None:
+        self._inferred_s.append(seconds)
+
+    def made_ready(self, seconds: float) -> None:
+        self._ready_s.append(seconds)
+
+    @property
+    def delay_s(self) -> float:
+        """From when a batch goes to the engine to when the next is taken."""
+        if not self._inferred_s or not self._ready_s:
+            return 0.0
+        return max(0.0, min(self._inferred_s) - self.SPARE * max(self._ready_s))
+
+
+class Drain:
+    """Answers what waits in a mailbox. Used by one thread, until it is closed."""
+
+    def __init__(self, redis: Redis, mailbox: WorkerMailbox, host: ModelHost) -> None:
+        self._redis = redis
+        self._mailbox = mailbox
+        self._host = host
+        self._pace = Pace()
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+        self._behind = ThreadPoolExecutor(1, thread_name_prefix="behind")
+
+    def close(self) -> None:
+        self._ahead.shutdown()
+        self._behind.shutdown()
+
+    def run(self, slice_s: float) -> None:
+        """Answer until nobody waits, or for a slice of time and what it has taken.
+
+        Raises:
+            redis.RedisError: what was taken is lost.
+        """
+        deadline = time.monotonic() + slice_s
+        published: Future[None] | None = None
+        batches = self._take()
+        while batches:
+            batch = batches.pop(0)
+            coming = None if batches else self._take_in_time(deadline)
+            self._infer(batch)
+            if published is not None:
+                published.result()
+            published = self._behind.submit(self._publish, batch)
+            if coming is not None:
+                batches = coming.result()
+            if not batches:
+                # Who has just been answered may have sent a newer frame.
+                published.result()
+                if time.monotonic() < deadline:
+                    batches = self._take()
+
+    def _take_in_time(self, deadline: float) -> Future[list[Batch]] | None:
+        delay_s = self._pace.delay_s
+        if time.monotonic() + delay_s >= deadline:
+            return None
+        return self._ahead.submit(self._take, delay_s)
+
+    def _take(self, delay_s: float = 0.0) -> list[Batch]:
+        time.sleep(delay_s)
+        started = time.perf_counter()
+        letters = self._mailbox.take(self._host.batch_size)
+        batches = answering.batches_of(self._host, letters)
+        if batches:
+            self._pace.made_ready(time.perf_counter() - started)
+        return batches
+
+    def _infer(self, batch: Batch) -> None:
+        started = time.perf_counter()
+        batch.infer()
+        self._pace.inferred(time.perf_counter() - started)
+
+    def _publish(self, batch: Batch) -> None:
+        answering.publish(self._redis, self._mailbox, batch.answers())
