@@ -22,6 +22,7 @@ from apps.inference.models import Deployment
 from apps.nexus import ice, media, protocol, turn
 from apps.nexus.chores import Chores, whatever_happens
 from apps.nexus.credit import ResultCredit
+from apps.nexus.jpeg import read_picture
 from apps.nexus.negotiation import Negotiation
 from apps.nexus.pipeline import PipelineListener, SessionPipeline
 from apps.nexus.protocol import ProtocolError, server_message
@@ -106,9 +107,10 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         if self._visit is None:
             return
         try:
-            if text_data is None:
-                raise ProtocolError("malformed", "Messages are text, not bytes.")
-            await self._follow(protocol.parse(text_data))
+            if text_data is not None:
+                await self._follow(protocol.parse(text_data))
+            elif bytes_data is not None:
+                self._negotiation.put(read_picture(bytes_data))
         except ProtocolError as error:
             await self.on_refused(error)
 
@@ -122,6 +124,9 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 self._negotiation.add_candidate(candidate)
             case protocol.Offer(sdp):
                 self._negotiation.offer(sdp)
+                self._credit.restart()
+            case protocol.BeginJpeg():
+                self._negotiation.begin_jpeg()
                 self._credit.restart()
             case protocol.Acquiring():
                 self._negotiation.forget_loss()
@@ -141,9 +146,13 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def on_answer(self, sdp: str) -> None:
         await self._send("answer", sdp=sdp)
-        await self._change_status(
-            Status.CONNECTING, "Connecting the camera to the server."
-        )
+        if not self._negotiation.is_live:
+            await self._change_status(
+                Status.CONNECTING, "Connecting the camera to the server."
+            )
+
+    async def on_taken(self, rtp_timestamp: int) -> None:
+        await self._send("taken", rtp_timestamp=rtp_timestamp)
 
     async def on_refused(self, error: ProtocolError) -> None:
         await self._send_error(error.code, error.sentence)
@@ -151,8 +160,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def on_failed(self, sentence: str) -> None:
         await self._change_status(Status.FAILED, sentence)
 
-    def on_live(self) -> None:
-        self._chores.start(self._change_status(Status.LIVE, "Live."))
+    def on_live(self, sentence: str) -> None:
+        self._chores.start(self._change_status(Status.LIVE, sentence))
 
     def on_worker(self, alive: bool, sentence: str) -> None:
         self._chores.start(self._send("worker", alive=alive, sentence=sentence))

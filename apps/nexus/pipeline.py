@@ -65,9 +65,6 @@ class FrameTime:
 class MediaListener(Protocol):
     """Who is told what comes of the frames; called on the event loop."""
 
-    def on_live(self) -> None:
-        """The first frame has been decoded."""
-
     def on_result(self, message: dict[str, Any], timings: dict[str, float]) -> None:
         """A frame was answered by an `inference.result`; `rtp_timestamp` is added."""
 
@@ -76,6 +73,9 @@ class MediaListener(Protocol):
 
 
 class PipelineListener(MediaListener, Protocol):
+    def on_live(self) -> None:
+        """The first frame has been decoded."""
+
     def on_broken(self) -> None:
         """The pipeline met an error it does not know and has stopped working."""
 
@@ -138,16 +138,19 @@ class SessionPipeline:
         """Leave nothing in the mailbox and no task; finish the run."""
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
         if self._offering is not None:
             # Cut off half-way, an offer could reach Redis after the withdrawal.
             await asyncio.wait([self._offering], timeout=LAST_OFFER_PATIENCE_S)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+            await self._withdraw()
+        self._recorder.finish()
+
+    async def _withdraw(self) -> None:
         try:
             await self._client.withdraw(self._session_id)
         except RedisError as error:
             logger.warning("The mailbox was not emptied, it will expire: %s", error)
-        self._recorder.finish()
 
     def deliver(self, message: dict[str, Any]) -> None:
         """Take what a worker published for this session."""

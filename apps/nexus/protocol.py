@@ -6,7 +6,8 @@ and shapes only: no socket, no peer connection.
 
 The browser always offers. `acquiring` → `offer`, `candidate`… → `answer` → `result`,
 `ack`…, and `stop` or a new `offer` at any time. A message that can't be used is
-answered by `error` and changes nothing.
+answered by `error` and changes nothing. Where no connection comes about, `begin_jpeg`
+announces pictures in binary messages, each of which is answered by `taken`.
 """
 
 from __future__ import annotations
@@ -96,17 +97,25 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginJpeg:
+    """Pictures come as JPEG over this socket, until a peer connection is live."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The person stopped the camera."""
 
 
-ClientMessage = Acquiring | CameraFailed | Offer | Candidate | Ack | Ping | Stop
+ClientMessage = (
+    Acquiring | CameraFailed | Offer | Candidate | BeginJpeg | Ack | Ping | Stop
+)
 
 CLIENT_MESSAGES: dict[str, tuple[str, ...]] = {
     "acquiring": (),
     "camera_failed": ("reason",),
     "offer": ("sdp",),
     "candidate": ("candidate",),
+    "begin_jpeg": (),
     "ack": ("seq",),
     "ping": ("sent_at_ms",),
     "stop": (),
@@ -119,6 +128,8 @@ SERVER_MESSAGES: dict[str, tuple[str, ...]] = {
     "status": ("status", "sentence"),
     "worker": ("alive", "sentence"),
     "answer": ("sdp",),
+    # Another picture of as many as may be on their way can be sent.
+    "taken": ("rtp_timestamp",),
     "model": ("model",),
     "result": (
         "seq",
@@ -236,6 +247,7 @@ _BUILDERS: dict[str, Callable[[dict[str, Any]], ClientMessage]] = {
     "camera_failed": _camera_failed,
     "offer": lambda content: Offer(_string(content, "sdp")),
     "candidate": _candidate,
+    "begin_jpeg": lambda content: BeginJpeg(),
     "ack": lambda content: Ack(_whole_number(content, "seq")),
     "ping": lambda content: Ping(_number(content, "sent_at_ms")),
     "stop": lambda content: Stop(),

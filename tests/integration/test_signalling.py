@@ -224,10 +224,10 @@ async def test_a_connection_that_goes_at_its_first_frame_is_told(
     await page.send("offer", sdp=await camera.offer())
     await page.message("status", status="connecting")
     (visit,) = visits
-    link = visit._negotiation._link
+    link = visit._negotiation._peer
     assert link is not None
 
-    visit.on_live()
+    visit._negotiation.on_live(link)
     visit._negotiation.on_lost(link, media.CONNECTION_LOST)
 
     await page.message("status", status="failed", sentence=media.CONNECTION_LOST)
@@ -258,7 +258,7 @@ async def test_a_page_that_does_not_draw_gets_two_results_and_then_the_newest(
 
 async def answered(visit: SessionConsumer, count: int) -> None:
     """Wait until the session's run has so many results."""
-    link: Any = visit._negotiation._link
+    link: Any = visit._negotiation._peer
     ledger = link._pipeline._recorder.ledger
     await eventually(lambda: ledger.inferred >= count, f"{count} answers")
 
@@ -593,7 +593,7 @@ async def test_a_server_that_stops_while_a_session_closes_waits_for_it(
     await page.results(1)
     await page.close()
     await eventually(
-        lambda: visits[0]._negotiation._link is None, "the session to be closing"
+        lambda: visits[0]._negotiation._peer is None, "the session to be closing"
     )
     for _ in range(3):
         page.cancel()

@@ -10,6 +10,7 @@ export const CLIENT_MESSAGES = {
   "camera_failed": ["reason"],
   "offer": ["sdp"],
   "candidate": ["candidate"],
+  "begin_jpeg": [],
   "ack": ["seq"],
   "ping": ["sent_at_ms"],
   "stop": []
@@ -21,6 +22,7 @@ export const SERVER_MESSAGES = {
   "status": ["status", "sentence"],
   "worker": ["alive", "sentence"],
   "answer": ["sdp"],
+  "taken": ["rtp_timestamp"],
   "model": ["model"],
   "result": [
     "seq", "rtp_timestamp", "frame", "is_hot_dog",
@@ -58,7 +60,7 @@ export const ERROR_CODES = [
  * @typedef {{wait_ms: number, featurize_ms: number, forward_ms: number,
  *   decode_ms: number, publish_ms: number, age_ms: number}} Timings
  *
- * @typedef {{type: "acquiring"} | {type: "stop"}
+ * @typedef {{type: "acquiring"} | {type: "stop"} | {type: "begin_jpeg"}
  *   | {type: "camera_failed", reason: CameraFailure}
  *   | {type: "offer", sdp: string}
  *   | {type: "candidate", candidate: RTCIceCandidateInit | null}
@@ -79,6 +81,7 @@ export const ERROR_CODES = [
  * @typedef {Welcome | StatusMessage | WorkerMessage | Result | ErrorMessage
  *   | {type: "ice_servers", ice_servers: RTCIceServer[]}
  *   | {type: "answer", sdp: string}
+ *   | {type: "taken", rtp_timestamp: number}
  *   | {type: "model", model: Model}
  *   | {type: "pong", sent_at_ms: number}} ServerMessage
  */
