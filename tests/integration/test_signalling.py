@@ -458,8 +458,9 @@ async def test_a_session_that_was_sent_everything_bad_still_streams(
     for code, text in BAD_TEXTS:
         await page.send_text(text)
         await refused(page, code)
-    await page.send_bytes(b'{"type": "stop"}')
-    await refused(page, "malformed")
+    for code, content in (("malformed", b"\xff"), ("out_of_order", b"picture")):
+        await page.send_bytes(content)
+        await refused(page, code)
     candidate = {"candidate": "candidate:1 1 udp 1 192.0.2.7 5 typ host", "sdpMid": "0"}
     for early in (candidate, None):
         await page.send("candidate", candidate=early)
