@@ -52,18 +52,18 @@ def bring_in(version: ModelVersion, told: Told = lambda share, step: None) -> No
         _upload_removed(source),
         _staging(version) as staging,
     ):
-        fetched = sources.fetch(
+        with sources.fetch(
             source,
             Path(settings.MODELS_DIR) / "downloads",
             sha256=version.expected_sha256 or None,
             progress=progress.fetching,
-        )
-        progress.at(_FETCHED, "Reading the files.")
-        try:
-            licence = conversion.convert(fetched.path, staging)
-        finally:
-            if fetched.is_passing:
-                fetched.path.unlink(missing_ok=True)
+        ) as fetched:
+            progress.at(_FETCHED, "Reading the files.")
+            try:
+                licence = conversion.convert(fetched.path, staging)
+            finally:
+                if fetched.is_passing:
+                    fetched.path.unlink(missing_ok=True)
         version.card = _card(staging, licence or fetched.licence)
         version.source = fetched.origin
         family = _family_of(staging, version.model)

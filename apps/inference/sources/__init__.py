@@ -8,6 +8,7 @@ files mean: no torch, no transformers, no Django.
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from apps.inference.exceptions import SourceTextError
@@ -43,8 +44,10 @@ def parse(text: str) -> Source:
 
 def fetch(
     source: Source, downloads: Path, *, sha256: str | None, progress: Progress
-) -> Fetched:
-    """Bring the files of a source here.
+) -> AbstractContextManager[Fetched]:
+    """Bring the files of a source here, and hold them until the exit of the `with`.
+
+    Who fetches the same file from the web meanwhile waits: it may be removed once read.
 
     Args:
         source: what `parse` has read.
