@@ -17,7 +17,7 @@ from apps.inference.sources.hub import HubSource
 from apps.inference.sources.local import LocalSource
 from apps.inference.sources.types import Fetched, Progress, Source
 
-__all__ = ["Fetched", "LocalSource", "Progress", "Source", "fetch", "parse"]
+__all__ = ["Fetched", "Progress", "Source", "checksum", "fetch", "parse"]
 
 
 def parse(text: str) -> Source:
@@ -42,6 +42,20 @@ def parse(text: str) -> Source:
     )
 
 
+def checksum(text: str) -> str:
+    """Read the SHA-256 checksum that an operator wrote, if any, in small letters.
+
+    Raises:
+        SourceTextError
+    """
+    text = text.strip().lower()
+    if text and not re.fullmatch("[0-9a-f]{64}", text):
+        raise SourceTextError(
+            f"A SHA-256 checksum has 64 hexadecimal digits, unlike {text!r}."
+        )
+    return text
+
+
 def fetch(
     source: Source, downloads: Path, *, sha256: str | None, progress: Progress
 ) -> AbstractContextManager[Fetched]:
@@ -54,17 +68,11 @@ def fetch(
         downloads: a folder of our own, where files from the web come to lie. They stay
             until somebody removes them.
         sha256: what the checksum of the file must be, or of the only weights file where
-            the source is a folder.
+            the source is a folder; as `checksum` has read it.
         progress: called after every few kB; the hub's files may call it from another
             thread.
 
     Raises:
         SourceError
     """
-    if sha256 is not None:
-        sha256 = sha256.strip().lower()
-        if not re.fullmatch("[0-9a-f]{64}", sha256):
-            raise SourceTextError(
-                f"A SHA-256 checksum has 64 hexadecimal digits, unlike {sha256!r}."
-            )
     return source.fetch(downloads, sha256=sha256, progress=progress)
