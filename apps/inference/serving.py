@@ -181,6 +181,11 @@ class ModelHost:
         """How many frames to take at once."""
         return max((each.batch_size for each in self._serving.values()), default=1)
 
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """What answers for each deployment."""
+        serving = dict(self._serving)
+        return {name: loaded.describe() for name, loaded in serving.items()}
+
     def version_for(self, deployment: str) -> LoadedVersion:
         """The deployment's version of this moment, which answers whole batches.
 
