@@ -129,7 +129,9 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def _follow(self, message: protocol.ClientMessage) -> None:
         match message:
-            case protocol.Ack(seq):
+            case protocol.Ack(seq, timings):
+                if timings is not None and self._link is not None:
+                    self._link.record_drawn(seq, timings)
                 await self._credit.acknowledge(seq)
             case protocol.Ping(sent_at_ms):
                 await self.send_json(server_message("pong", sent_at_ms=sent_at_ms))
