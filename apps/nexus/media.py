@@ -54,6 +54,11 @@ class MediaLink:
         if self._pipeline is not None:
             self._pipeline.deliver(message)
 
+    def record_drawn(self, seq: int, timings: dict[str, float]) -> None:
+        """Pass on what the page measured of a result that it has drawn."""
+        if self._pipeline is not None:
+            self._pipeline.record_drawn(seq, timings)
+
     async def close(self) -> None:
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:

@@ -25,7 +25,7 @@ from apps.inference.mailbox import Offered
 from apps.inference.types import Frame
 from apps.nexus.frames import LatestFrame
 from apps.nexus.ledger import DropReason
-from apps.nexus.receiver import rtp_timestamp
+from apps.nexus.receiver import arrived_at, rtp_timestamp
 from apps.nexus.runs import RunRecorder
 
 logger = logging.getLogger(__name__)
@@ -56,10 +56,13 @@ class ReceivedFrame:
 
 @dataclass(frozen=True, slots=True)
 class FrameTime:
-    """When a frame was taken by its sender's clock, and when it was decoded by ours."""
+    """When a frame was taken by its sender's clock; when it was complete, and decoded,
+    by our `time.monotonic`.
+    """
 
     rtp_timestamp: int
-    decoded_at: float  # of time.monotonic
+    arrived_at: float
+    decoded_at: float
 
 
 class MediaListener(Protocol):
@@ -164,13 +167,16 @@ class SessionPipeline:
                 self._report_worker(False, message["sentence"])
             return
         del self._unanswered[message["seq"]]
-        age_ms = (time.monotonic() - frame.decoded_at) * 1000
-        timings = _with_publish_and_age(message["timings"], age_ms)
+        timings = _whole_way(message["timings"], frame, time.monotonic())
         self._report_worker(True, WORKER_BACK)
         if self._recorder.infer(message, timings):
             self._listener.on_result(
                 {**message, "rtp_timestamp": frame.rtp_timestamp}, timings
             )
+
+    def record_drawn(self, seq: int, timings: dict[str, float]) -> None:
+        """Take what the page measured of a result that it has drawn."""
+        self._recorder.draw(seq, timings)
 
     async def _receive_frames(self, track: MediaStreamTrack) -> None:
         """Decode all, keep the newest, no more: aiortc's queue has no bound."""
@@ -178,10 +184,13 @@ class SessionPipeline:
             for seq in self._numbers:
                 # aiortc decodes video tracks to frames only.
                 frame = cast(VideoFrame, await track.recv())
-                received = ReceivedFrame(seq, frame, time.monotonic())
+                decoded_at = time.monotonic()
+                received = ReceivedFrame(seq, frame, decoded_at)
                 self._recorder.receive(seq)
                 self._unanswered[seq] = FrameTime(
-                    rtp_timestamp(frame), received.decoded_at
+                    rtp_timestamp(frame),
+                    arrived_at=arrived_at(track, frame) or decoded_at,
+                    decoded_at=decoded_at,
                 )
                 replaced = self._latest.put(received)
                 if replaced is not None:
@@ -291,11 +300,16 @@ def to_i420(received: ReceivedFrame, session_id: str, max_side: int) -> Frame:
     )
 
 
-def _with_publish_and_age(timings: dict[str, float], age_ms: float) -> dict[str, float]:
-    """What the page is told: the worker's stages, the way back, and the whole."""
+def _whole_way(
+    timings: dict[str, float], frame: FrameTime, now: float
+) -> dict[str, float]:
+    """What the page is told: our stages and the worker's, which add up to the age."""
+    receive_ms = (frame.decoded_at - frame.arrived_at) * 1000
+    age_ms = (now - frame.arrived_at) * 1000
     held_ms = timings["held_ms"]
     return {
+        "receive_ms": receive_ms,
         **{stage: value for stage, value in timings.items() if stage != "held_ms"},
-        "publish_ms": max(0.0, age_ms - timings["wait_ms"] - held_ms),
+        "publish_ms": max(0.0, age_ms - receive_ms - timings["wait_ms"] - held_ms),
         "age_ms": age_ms,
     }

@@ -22,6 +22,9 @@ from typing import Any, Literal
 MAX_MESSAGE_CHARS = 64_000
 # What a browser's numbers hold exactly.
 LARGEST_NUMBER = 2**53
+DRAWN_TIMINGS = ("capture_ms", "draw_ms", "picture_ms")
+# As long as a frame is remembered; nothing that takes longer is a delay.
+LONGEST_DELAY_MS = 60_000
 
 CAMERA_FAILURES = {
     "permission_denied": "The camera was not allowed.",
@@ -86,9 +89,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The result of this frame has been drawn."""
+    """The result of this frame has been drawn.
+
+    `timings` is what only the page can measure of it, None where it can't:
+    `capture_ms` from the camera to the picture's arrival here, `draw_ms` from the
+    sending of the result to its drawing, `picture_ms` from the one to the other end.
+    """
 
     seq: int
+    timings: dict[str, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +125,7 @@ CLIENT_MESSAGES: dict[str, tuple[str, ...]] = {
     "offer": ("sdp",),
     "candidate": ("candidate",),
     "begin_jpeg": (),
-    "ack": ("seq",),
+    "ack": ("seq", "timings"),
     "ping": ("sent_at_ms",),
     "stop": (),
 }
@@ -212,6 +221,22 @@ def _whole_number(content: dict[str, Any], field: str) -> int:
     return value
 
 
+def _ack(content: dict[str, Any]) -> Ack:
+    seq, timings = _whole_number(content, "seq"), content.get("timings")
+    if timings is None:
+        return Ack(seq, None)
+    if not isinstance(timings, dict):
+        raise _invalid("timings", "an object or null")
+    return Ack(seq, {stage: _delay(timings, stage) for stage in DRAWN_TIMINGS})
+
+
+def _delay(content: dict[str, Any], field: str) -> float:
+    value = _number(content, field)
+    if not 0 <= value <= LONGEST_DELAY_MS:
+        raise _invalid(field, f"from 0 to {LONGEST_DELAY_MS} milliseconds")
+    return value
+
+
 def _camera_failed(content: dict[str, Any]) -> CameraFailed:
     reason = _string(content, "reason")
     if reason not in CAMERA_FAILURES:
@@ -248,7 +273,7 @@ _BUILDERS: dict[str, Callable[[dict[str, Any]], ClientMessage]] = {
     "offer": lambda content: Offer(_string(content, "sdp")),
     "candidate": _candidate,
     "begin_jpeg": lambda content: BeginJpeg(),
-    "ack": lambda content: Ack(_whole_number(content, "seq")),
+    "ack": _ack,
     "ping": lambda content: Ping(_number(content, "sent_at_ms")),
     "stop": lambda content: Stop(),
 }

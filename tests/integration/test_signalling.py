@@ -169,7 +169,7 @@ async def test_a_camera_becomes_results(page: Page, camera: Camera):
         (found,) = result["detections"]
         assert found == {"label": "hot dog", "score": 0.9, "box": [40, 30, 120, 90]}
         assert list(result["timings"]) == [
-            *("wait_ms", "featurize_ms", "forward_ms", "decode_ms"),
+            *("receive_ms", "wait_ms", "featurize_ms", "forward_ms", "decode_ms"),
             *("publish_ms", "age_ms"),
         ]
         assert result["timings"]["age_ms"] >= result["timings"]["wait_ms"] > 0

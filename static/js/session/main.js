@@ -78,7 +78,7 @@ function receive(message) {
  * @param {number} now
  */
 function draw(result, now) {
-  const acknowledge = () => session.send({ type: "ack", seq: result.seq });
+  const acknowledge = () => session.send({ type: "ack", seq: result.seq, timings: null });
   if (body.dataset.status !== "live") return acknowledge();
   latency.recordResult(result.timings.age_ms, now);
   verdict.record(result.is_hot_dog, now);

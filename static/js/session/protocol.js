@@ -11,7 +11,7 @@ export const CLIENT_MESSAGES = {
   "offer": ["sdp"],
   "candidate": ["candidate"],
   "begin_jpeg": [],
-  "ack": ["seq"],
+  "ack": ["seq", "timings"],
   "ping": ["sent_at_ms"],
   "stop": []
 };
@@ -57,14 +57,17 @@ export const ERROR_CODES = [
  * @typedef {{label: string, score: number, box: Box}} Detection
  * @typedef {{label: string, score: number}} Classification
  * @typedef {{name: string, version: string, family: string}} Model
- * @typedef {{wait_ms: number, featurize_ms: number, forward_ms: number,
- *   decode_ms: number, publish_ms: number, age_ms: number}} Timings
+ * @typedef {{receive_ms: number, wait_ms: number, featurize_ms: number,
+ *   forward_ms: number, decode_ms: number, publish_ms: number,
+ *   age_ms: number}} Timings of the server; they add up to the age
+ * @typedef {{capture_ms: number, draw_ms: number, picture_ms: number}} DrawnTimings
+ *   from the camera to the server, from the server to the drawing, and in all
  *
  * @typedef {{type: "acquiring"} | {type: "stop"} | {type: "begin_jpeg"}
  *   | {type: "camera_failed", reason: CameraFailure}
  *   | {type: "offer", sdp: string}
  *   | {type: "candidate", candidate: RTCIceCandidateInit | null}
- *   | {type: "ack", seq: number}
+ *   | {type: "ack", seq: number, timings: DrawnTimings | null}
  *   | {type: "ping", sent_at_ms: number}} ClientMessage
  *
  * @typedef {{type: "welcome", session_id: string, deployment: string,
