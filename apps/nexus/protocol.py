@@ -31,6 +31,8 @@ CAMERA_FAILURES = {
     "constraint": "The chosen camera can't deliver a usable picture.",
 }
 
+ROTATIONS = (0, 90, 180, 270)
+
 ErrorCode = Literal[
     "malformed",
     "unknown_type",
@@ -96,11 +98,20 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
+class Rotate:
+    """The camera's pictures are upright once turned clockwise by so many degrees."""
+
+    rotation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The person stopped the camera."""
 
 
-ClientMessage = Acquiring | CameraFailed | Offer | Candidate | Ack | Ping | Stop
+ClientMessage = (
+    Acquiring | CameraFailed | Offer | Candidate | Ack | Ping | Rotate | Stop
+)
 
 CLIENT_MESSAGES: dict[str, tuple[str, ...]] = {
     "acquiring": (),
@@ -109,6 +120,7 @@ CLIENT_MESSAGES: dict[str, tuple[str, ...]] = {
     "candidate": ("candidate",),
     "ack": ("seq",),
     "ping": ("sent_at_ms",),
+    "rotate": ("rotation",),
     "stop": (),
 }
 
@@ -208,6 +220,13 @@ def _camera_failed(content: dict[str, Any]) -> CameraFailed:
     return CameraFailed(reason)
 
 
+def _rotate(content: dict[str, Any]) -> Rotate:
+    rotation = _whole_number(content, "rotation")
+    if rotation not in ROTATIONS:
+        raise _invalid("rotation", "one of " + ", ".join(map(str, ROTATIONS)))
+    return Rotate(rotation)
+
+
 def _candidate(content: dict[str, Any]) -> Candidate:
     if "candidate" not in content:
         raise _invalid("candidate", "an object or null")
@@ -238,5 +257,6 @@ _BUILDERS: dict[str, Callable[[dict[str, Any]], ClientMessage]] = {
     "candidate": _candidate,
     "ack": lambda content: Ack(_whole_number(content, "seq")),
     "ping": lambda content: Ping(_number(content, "sent_at_ms")),
+    "rotate": _rotate,
     "stop": lambda content: Stop(),
 }

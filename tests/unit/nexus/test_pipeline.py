@@ -94,6 +94,7 @@ class Stage:
     listener: Listener
     track: FakeTrack
     session: CameraSession
+    rotations: list[int]
 
     @property
     def version_id(self) -> int:
@@ -161,7 +162,7 @@ def numbers() -> Iterator[int]:
 async def stage(
     session: CameraSession, client: ScriptedClient, numbers: Iterator[int]
 ) -> AsyncIterator[Stage]:
-    listener, track = Listener(), FakeTrack()
+    listener, track, rotations = Listener(), FakeTrack(), [0]
     recorder = RunRecorder(session.pk, session.deployment.active_version_id)
     pipeline = SessionPipeline(
         session_id=str(session.pk),
@@ -172,9 +173,10 @@ async def stage(
         listener=listener,
         numbers=numbers,
         max_side=640,
+        rotation=lambda: rotations[-1],
     )
     pipeline.start(track)
-    yield Stage(pipeline, recorder, client, listener, track, session)
+    yield Stage(pipeline, recorder, client, listener, track, session, rotations)
     await pipeline.stop()
     await records_written()
 
@@ -206,6 +208,13 @@ async def test_a_frame_is_offered_and_its_answer_told(stage: Stage):
     assert timings["age_ms"] >= stage.client.ages_ms[0] > 0
     # The way back is what neither the waiting nor the worker took, and no less than 0.
     assert timings["publish_ms"] == max(0.0, timings["age_ms"] - 1.0 - 10.0)
+
+
+async def test_a_frame_is_offered_with_the_rotation_of_its_time(stage: Stage):
+    await stage.show((64, 48))
+    stage.rotations.append(270)
+    await stage.show((64, 48))
+    assert [frame.rotation for frame in stage.client.offered] == [0, 270]
 
 
 async def test_an_answer_tells_the_senders_own_time_of_its_frame(stage: Stage):

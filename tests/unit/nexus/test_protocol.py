@@ -16,6 +16,7 @@ from apps.nexus.protocol import (
     Offer,
     Ping,
     ProtocolError,
+    Rotate,
     Stop,
 )
 
@@ -29,6 +30,10 @@ LINE = "candidate:1 1 udp 2130706431 192.0.2.7 50000 typ host"
         ({"type": "stop"}, Stop()),
         ({"type": "stop", "surplus": [1]}, Stop()),
         ({"type": "offer", "sdp": "v=0\r\n"}, Offer("v=0\r\n")),
+        *(
+            ({"type": "rotate", "rotation": rotation}, Rotate(rotation))
+            for rotation in (0, 90, 180, 270)
+        ),
         ({"type": "ack", "seq": 0}, Ack(0)),
         ({"type": "ack", "seq": 10**18}, Ack(10**18)),
         ({"type": "ping", "sent_at_ms": 12.5}, Ping(12.5)),
