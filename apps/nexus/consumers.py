@@ -58,6 +58,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         self._visit: Visit | None = None
         self._model: dict[str, str] | None = None
         self._seqs = itertools.count()
+        self._rotation = 0
         self._why_closed: str | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -140,6 +141,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 await self._change_status(
                     Status.FAILED, protocol.CAMERA_FAILURES[reason]
                 )
+            case protocol.Rotate(rotation):
+                self._rotation = rotation
             case protocol.Stop():
                 self._negotiation.drop()
                 await self._change_status(Status.PENDING, "The camera is off.")
@@ -212,6 +215,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             listener=listener,
             numbers=self._seqs,
             max_side=settings.FRAME_MAX_SIDE,
+            rotation=lambda: self._rotation,
         )
 
     async def _change_status(self, status: str, sentence: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -95,6 +95,7 @@ class SessionPipeline:
         listener: is told what happens.
         numbers: the session's frame numbers, which go on from one track to the next.
         max_side: larger frames are scaled down to it, in pixels.
+        rotation: asked for each frame: clockwise by how many degrees it is upright.
     """
 
     def __init__(  # noqa: PLR0913 - it joins these and makes none of them
@@ -108,6 +109,7 @@ class SessionPipeline:
         listener: PipelineListener,
         numbers: Iterator[int],
         max_side: int,
+        rotation: Callable[[], int] = lambda: 0,
     ) -> None:
         self._session_id = session_id
         self._deployment = deployment
@@ -117,6 +119,7 @@ class SessionPipeline:
         self._listener = listener
         self._numbers = numbers
         self._max_side = max_side
+        self._rotation = rotation
         self._is_live = False
         self._latest: LatestFrame[ReceivedFrame] = LatestFrame()
         self._unanswered: dict[int, FrameTime] = {}
@@ -204,7 +207,11 @@ class SessionPipeline:
             received = await self._latest.take()
             try:
                 frame = await asyncio.to_thread(
-                    to_i420, received, self._session_id, self._max_side
+                    to_i420,
+                    received,
+                    self._session_id,
+                    self._max_side,
+                    self._rotation(),
                 )
                 await self._offer(frame, received.decoded_at)
             except RedisError as error:
@@ -280,7 +287,9 @@ class SessionPipeline:
             self._listener.on_broken()
 
 
-def to_i420(received: ReceivedFrame, session_id: str, max_side: int) -> Frame:
+def to_i420(
+    received: ReceivedFrame, session_id: str, max_side: int, rotation: int = 0
+) -> Frame:
     """Scale a decoded frame down to `max_side` and to even sides, without leaving YUV.
 
     Blocking: a millisecond or two, most of it without the interpreter's lock.
@@ -297,6 +306,7 @@ def to_i420(received: ReceivedFrame, session_id: str, max_side: int) -> Frame:
         width=width,
         height=height,
         pixels=planar.to_ndarray().reshape(-1).data,
+        rotation=rotation,
     )
 
 

@@ -35,6 +35,8 @@ CAMERA_FAILURES = {
     "constraint": "The chosen camera can't deliver a usable picture.",
 }
 
+ROTATIONS = (0, 90, 180, 270)
+
 ErrorCode = Literal[
     "malformed",
     "unknown_type",
@@ -111,12 +113,27 @@ class BeginJpeg:
 
 
 @dataclass(frozen=True, slots=True)
+class Rotate:
+    """The camera's pictures are upright once turned clockwise by so many degrees."""
+
+    rotation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The person stopped the camera."""
 
 
 ClientMessage = (
-    Acquiring | CameraFailed | Offer | Candidate | BeginJpeg | Ack | Ping | Stop
+    Acquiring
+    | CameraFailed
+    | Offer
+    | Candidate
+    | BeginJpeg
+    | Ack
+    | Ping
+    | Rotate
+    | Stop
 )
 
 CLIENT_MESSAGES: dict[str, tuple[str, ...]] = {
@@ -127,6 +144,7 @@ CLIENT_MESSAGES: dict[str, tuple[str, ...]] = {
     "begin_jpeg": (),
     "ack": ("seq", "timings"),
     "ping": ("sent_at_ms",),
+    "rotate": ("rotation",),
     "stop": (),
 }
 
@@ -244,6 +262,13 @@ def _camera_failed(content: dict[str, Any]) -> CameraFailed:
     return CameraFailed(reason)
 
 
+def _rotate(content: dict[str, Any]) -> Rotate:
+    rotation = _whole_number(content, "rotation")
+    if rotation not in ROTATIONS:
+        raise _invalid("rotation", "one of " + ", ".join(map(str, ROTATIONS)))
+    return Rotate(rotation)
+
+
 def _candidate(content: dict[str, Any]) -> Candidate:
     if "candidate" not in content:
         raise _invalid("candidate", "an object or null")
@@ -275,5 +300,6 @@ _BUILDERS: dict[str, Callable[[dict[str, Any]], ClientMessage]] = {
     "begin_jpeg": lambda content: BeginJpeg(),
     "ack": _ack,
     "ping": lambda content: Ping(_number(content, "sent_at_ms")),
+    "rotate": _rotate,
     "stop": lambda content: Stop(),
 }

@@ -164,7 +164,7 @@ async def test_a_camera_becomes_results(page: Page, camera: Camera):
         pytest.approx((seq - seqs[0]) * 3000, abs=1) for seq in seqs
     ]
     for result in results:
-        assert result["frame"] == {"width": 160, "height": 120}
+        assert result["frame"] == {"width": 160, "height": 120, "rotation": 0}
         assert result["is_hot_dog"] is True
         (found,) = result["detections"]
         assert found == {"label": "hot dog", "score": 0.9, "box": [40, 30, 120, 90]}
@@ -184,9 +184,31 @@ async def test_a_picture_that_changes_its_size_is_answered_in_its_own_pixels(
     await page.stream(camera)
     await page.results(1)
     camera.stripe.size = (96, 128)
-    await page.message("result", frame={"width": 96, "height": 128})
-    found = page.all_of("result", frame={"width": 96, "height": 128})[0]
+    frame = {"width": 96, "height": 128, "rotation": 0}
+    found = await page.message("result", frame=frame)
     assert found["detections"][0]["box"] == [24, 32, 72, 96]
+
+
+@pytest.mark.usefixtures("answering")
+async def test_a_picture_that_is_turned_is_answered_upright_from_then_on(
+    page: Page, camera: Camera
+):
+    await page.send("rotate", rotation=90)
+    await page.stream(camera)
+    (first,) = await page.results(1)
+    assert first["frame"] == {"width": 120, "height": 160, "rotation": 90}
+    assert first["detections"][0]["box"] == [30, 40, 90, 120]
+
+    await page.send("rotate", rotation=180)
+    frame = {"width": 160, "height": 120, "rotation": 180}
+    await page.message("result", frame=frame)
+
+    # And so in the next connection.
+    again = Camera()
+    await page.stream(again)
+    (found,) = await page.results(1)
+    assert found["frame"] == frame
+    await again.close()
 
 
 @pytest.mark.usefixtures("answering")

@@ -13,6 +13,7 @@ export const CLIENT_MESSAGES = {
   "begin_jpeg": [],
   "ack": ["seq", "timings"],
   "ping": ["sent_at_ms"],
+  "rotate": ["rotation"],
   "stop": []
 };
 
@@ -53,7 +54,9 @@ export const ERROR_CODES = [
  * @typedef {"permission_denied" | "no_camera" | "camera_busy"
  *   | "insecure_context" | "unsupported" | "constraint"} CameraFailure
  * @typedef {[number, number, number, number]} Box `xyxy` in pixels of its frame
- * @typedef {{width: number, height: number}} Size
+ * @typedef {0 | 90 | 180 | 270} Rotation clockwise, in degrees, until upright
+ * @typedef {{width: number, height: number, rotation: Rotation}} Frame its upright
+ *   size, once turned by its rotation
  * @typedef {{label: string, score: number, box: Box}} Detection
  * @typedef {{label: string, score: number}} Classification
  * @typedef {{name: string, version: string, family: string}} Model
@@ -68,14 +71,15 @@ export const ERROR_CODES = [
  *   | {type: "offer", sdp: string}
  *   | {type: "candidate", candidate: RTCIceCandidateInit | null}
  *   | {type: "ack", seq: number, timings: DrawnTimings | null}
- *   | {type: "ping", sent_at_ms: number}} ClientMessage
+ *   | {type: "ping", sent_at_ms: number}
+ *   | {type: "rotate", rotation: Rotation}} ClientMessage
  *
  * @typedef {{type: "welcome", session_id: string, deployment: string,
  *   ice_servers: RTCIceServer[], model: Model | null,
  *   worker_alive: boolean}} Welcome
  * @typedef {{type: "status", status: Status, sentence: string}} StatusMessage
  * @typedef {{type: "worker", alive: boolean, sentence: string}} WorkerMessage
- * @typedef {{type: "result", seq: number, rtp_timestamp: number, frame: Size,
+ * @typedef {{type: "result", seq: number, rtp_timestamp: number, frame: Frame,
  *   is_hot_dog: boolean, detections: Detection[],
  *   classifications: Classification[], timings: Timings}} Result
  *   `rtp_timestamp` is what the browser itself gave the frame: 32 bits, 90 kHz

@@ -95,6 +95,7 @@ class Stage:
     listener: Listener
     track: FakeTrack
     session: CameraSession
+    rotations: list[int]
 
     @property
     def version_id(self) -> int:
@@ -162,7 +163,7 @@ def numbers() -> Iterator[int]:
 async def stage(
     session: CameraSession, client: ScriptedClient, numbers: Iterator[int]
 ) -> AsyncIterator[Stage]:
-    listener, track = Listener(), FakeTrack()
+    listener, track, rotations = Listener(), FakeTrack(), [0]
     recorder = RunRecorder(session.pk, session.deployment.active_version_id)
     pipeline = SessionPipeline(
         session_id=str(session.pk),
@@ -173,9 +174,10 @@ async def stage(
         listener=listener,
         numbers=numbers,
         max_side=640,
+        rotation=lambda: rotations[-1],
     )
     pipeline.start(track)
-    yield Stage(pipeline, recorder, client, listener, track, session)
+    yield Stage(pipeline, recorder, client, listener, track, session, rotations)
     await pipeline.stop()
     await records_written()
 
@@ -239,6 +241,13 @@ async def test_what_the_page_measured_is_recorded_with_the_rest(stage: Stage):
     assert [latency[name]["p95"] for name in ("capture", "draw", "picture")] == [
         pytest.approx(ms, rel=0.03) for ms in timings.values()
     ]
+
+
+async def test_a_frame_is_offered_with_the_rotation_of_its_time(stage: Stage):
+    await stage.show((64, 48))
+    stage.rotations.append(270)
+    await stage.show((64, 48))
+    assert [frame.rotation for frame in stage.client.offered] == [0, 270]
 
 
 async def test_an_answer_tells_the_senders_own_time_of_its_frame(stage: Stage):

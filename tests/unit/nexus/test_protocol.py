@@ -17,6 +17,7 @@ from apps.nexus.protocol import (
     Offer,
     Ping,
     ProtocolError,
+    Rotate,
     Stop,
 )
 
@@ -37,6 +38,10 @@ LINE = "candidate:1 1 udp 2130706431 192.0.2.7 50000 typ host"
         (
             {"type": "ack", "seq": 1, "timings": {**DRAWN, "surplus_ms": "x"}},
             Ack(1, DRAWN),
+        ),
+        *(
+            ({"type": "rotate", "rotation": rotation}, Rotate(rotation))
+            for rotation in (0, 90, 180, 270)
         ),
         ({"type": "ping", "sent_at_ms": 12.5}, Ping(12.5)),
         ({"type": "ping", "sent_at_ms": -3}, Ping(-3)),
