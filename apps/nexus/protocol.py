@@ -4,9 +4,10 @@ Messages are JSON objects with a field `type`. The twin for the browser is
 `static/js/session/protocol.js`; a test holds the two together. This module knows words
 and shapes only: no socket, no peer connection.
 
-The browser always offers. `acquiring` → `offer`, `candidate`… → `answer` → `result`,
-`ack`…, and `stop` or a new `offer` at any time. A message that can't be used is
-answered by `error` and changes nothing.
+Before the `welcome` a browser may have to wait, and is told its `place` in line. Then
+it always offers: `acquiring` → `offer`, `candidate`… → `answer` → `result`, `ack`…,
+and `stop` or a new `offer` at any time. A message that can't be used is answered by
+`error` and changes nothing.
 """
 
 from __future__ import annotations
@@ -117,6 +118,8 @@ SERVER_MESSAGES: dict[str, tuple[str, ...]] = {
     # In place of the welcome's, whose key is about to expire.
     "ice_servers": ("ice_servers",),
     "status": ("status", "sentence"),
+    # In line, before the welcome: 1 is next, None is not in it; None is unknown.
+    "place": ("position", "estimate_s"),
     "worker": ("alive", "sentence"),
     "answer": ("sdp",),
     "model": ("model",),

@@ -62,6 +62,8 @@ function receive(message) {
   if (message.type === "welcome") {
     view.showModel(message.model);
     view.showWorker(message.worker_alive ? "" : WAITING_FOR_WORKER);
+  } else if (message.type === "place") {
+    view.showPlace(message.position, message.estimate_s);
   } else if (message.type === "model") {
     view.showModel(message.model);
   } else if (message.type === "worker") {
