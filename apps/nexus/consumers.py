@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from contextlib import AsyncExitStack
 from typing import Any
 
 from channels.consumer import get_handler_name
@@ -20,6 +21,10 @@ from redis.exceptions import RedisError
 from apps.inference import client as inference_client
 from apps.inference.models import Deployment
 from apps.nexus import ice, media, protocol, turn
+from apps.nexus.admission.place import Place
+from apps.nexus.admission.standing import Waiting
+from apps.nexus.admission.stay import Stay
+from apps.nexus.admission.visitor import Visitor
 from apps.nexus.chores import Chores, whatever_happens
 from apps.nexus.credit import ResultCredit
 from apps.nexus.jpeg import read_picture
@@ -43,6 +48,7 @@ ABNORMAL_CLOSURE = 1006
 # Of our own range: servers may not send 1012 and 1013 themselves.
 TRY_AGAIN_LATER = 4013
 BEGIN_ANEW = 4012
+SESSION_OVER = 4011
 
 
 class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
@@ -56,6 +62,10 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         )
         self._credit = ResultCredit(self.send_json)
         self._visit: Visit | None = None
+        self._place: Place | None = None
+        # None until the visit has been let in.
+        self._stay: Stay | None = None
+        self._waits_because = ""
         self._model: dict[str, str] | None = None
         self._seqs = itertools.count()
         self._rotation = 0
@@ -86,6 +96,22 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             await self._send_error("unavailable", "Nothing is served here yet.")
             await self.close(TRY_AGAIN_LATER)
             return
+        self._chores.start(self._close_when_given_up(visit))
+        self._chores.start(self._come_in(visit))
+
+    async def _come_in(self, visit: Visit) -> None:
+        """Beside the messages: a page that waits in line pings, and may leave."""
+        visitor = Visitor.from_scope(str(visit.session_id), self.scope)
+        place = self._place = Place(visitor)
+        held_s = await place.enter(self._tell_place)
+        self._chores.start(place.keep())
+        if self._waits_because:
+            visit.change_status(Status.PENDING, "")
+        stay = self._stay = Stay(held_s=held_s, notify=self._tell_live)
+        self._chores.start(self._end_when_over(stay))
+        await self._welcome(visit)
+
+    async def _welcome(self, visit: Visit) -> None:
         self._model = visit.model
         await self._send(
             "welcome",
@@ -95,12 +121,12 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             model=self._model,
             worker_alive=await self._worker_alive(),
         )
-        self._chores.start(self._close_when_given_up(visit))
         if turn.is_configured():
             self._chores.start(self._renew_ice_servers(visit))
 
     async def disconnect(self, code: int) -> None:
-        self._why_closed = PAGE_LOST if code == ABNORMAL_CLOSURE else PAGE_CLOSED
+        page = PAGE_LOST if code == ABNORMAL_CLOSURE else PAGE_CLOSED
+        self._why_closed = self._why_closed or page
 
     async def receive(
         self, text_data: str | None = None, bytes_data: bytes | None = None
@@ -109,7 +135,10 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             return
         try:
             if text_data is not None:
-                await self._follow(protocol.parse(text_data))
+                message = protocol.parse(text_data)
+                if self._stay is None and not isinstance(message, protocol.Ping):
+                    raise ProtocolError("out_of_order", "Wait for the welcome.")
+                await self._follow(message)
             elif bytes_data is not None:
                 self._negotiation.put(read_picture(bytes_data))
         except ProtocolError as error:
@@ -123,6 +152,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 await self._credit.acknowledge(seq)
             case protocol.Ping(sent_at_ms):
                 await self._send("pong", sent_at_ms=sent_at_ms)
+            case protocol.Rotate(rotation):
+                self._rotation = rotation
             case protocol.Candidate(candidate):
                 self._negotiation.add_candidate(candidate)
             case protocol.Offer(sdp):
@@ -131,18 +162,21 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             case protocol.BeginJpeg():
                 self._negotiation.begin_jpeg()
                 self._credit.restart()
+            case _:
+                await self._follow_camera(message)
+
+    async def _follow_camera(
+        self, message: protocol.Acquiring | protocol.CameraFailed | protocol.Stop
+    ) -> None:
+        """The page itself says where it is: what was lost before is old news."""
+        self._negotiation.forget_loss()
+        match message:
             case protocol.Acquiring():
-                self._negotiation.forget_loss()
-                await self._change_status(
-                    Status.ACQUIRING, "Waiting for the camera to be allowed."
-                )
+                sentence = "Waiting for the camera to be allowed."
+                await self._change_status(Status.ACQUIRING, sentence)
             case protocol.CameraFailed(reason):
-                self._negotiation.forget_loss()
-                await self._change_status(
-                    Status.FAILED, protocol.CAMERA_FAILURES[reason]
-                )
-            case protocol.Rotate(rotation):
-                self._rotation = rotation
+                sentence = protocol.CAMERA_FAILURES[reason]
+                await self._change_status(Status.FAILED, sentence)
             case protocol.Stop():
                 self._negotiation.drop()
                 await self._change_status(Status.PENDING, "The camera is off.")
@@ -218,7 +252,25 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             rotation=lambda: self._rotation,
         )
 
+    async def _tell_place(self, waiting: Waiting) -> None:
+        if waiting.sentence != self._waits_because:
+            self._waits_because = waiting.sentence
+            await self._change_status(Status.WAITING, waiting.sentence)
+        await self._send(
+            "place", position=waiting.position, estimate_s=waiting.estimate_s
+        )
+
+    async def _tell_live(self, sentence: str) -> None:
+        await self._change_status(Status.LIVE, sentence)
+
+    async def _end_when_over(self, stay: Stay) -> None:
+        self._why_closed = await stay.until_over()
+        await self._send("status", status="ended", sentence=self._why_closed)
+        await self.close(SESSION_OVER)
+
     async def _change_status(self, status: str, sentence: str) -> None:
+        if self._stay is not None:
+            self._stay.note_live(status == Status.LIVE)
         self._open_visit.change_status(status, sentence)
         await self._send("status", status=str(status), sentence=sentence)
 
@@ -253,7 +305,10 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def _close(self, why: str) -> None:
         """Nothing may be left, so all of it is tried."""
-        await self._chores.cancel()
-        await self._negotiation.close()
-        if self._visit is not None:
-            await self._visit.close(why)
+        async with AsyncExitStack() as closing:
+            if self._visit is not None:
+                closing.push_async_callback(self._visit.close, why)
+            if self._place is not None:
+                closing.push_async_callback(self._place.leave)
+            closing.push_async_callback(self._negotiation.close)
+            await self._chores.cancel()

@@ -4,10 +4,11 @@ Messages are JSON objects with a field `type`. The twin for the browser is
 `static/js/session/protocol.js`; a test holds the two together. This module knows words
 and shapes only: no socket, no peer connection.
 
-The browser always offers. `acquiring` → `offer`, `candidate`… → `answer` → `result`,
-`ack`…, and `stop` or a new `offer` at any time. A message that can't be used is
-answered by `error` and changes nothing. Where no connection comes about, `begin_jpeg`
-announces pictures in binary messages, each of which is answered by `taken`.
+Before the `welcome` a browser may have to wait, and is told its `place` in line. Then
+it always offers: `acquiring` → `offer`, `candidate`… → `answer` → `result`, `ack`…,
+and `stop` or a new `offer` at any time. Where no connection comes about, `begin_jpeg`
+announces pictures in binary messages, each of which is answered by `taken`. A message
+that can't be used is answered by `error` and changes nothing.
 """
 
 from __future__ import annotations
@@ -153,6 +154,8 @@ SERVER_MESSAGES: dict[str, tuple[str, ...]] = {
     # In place of the welcome's, whose key is about to expire.
     "ice_servers": ("ice_servers",),
     "status": ("status", "sentence"),
+    # In line, before the welcome: 1 is next, None is not in it; None is unknown.
+    "place": ("position", "estimate_s"),
     "worker": ("alive", "sentence"),
     "answer": ("sdp",),
     # Another picture of as many as may be on their way can be sent.

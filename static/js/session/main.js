@@ -68,6 +68,8 @@ function receive(message) {
     view.showWorker(message.worker_alive ? "" : WAITING_FOR_WORKER);
     const { rotation } = stage.orientation;
     if (rotation) session.send({ type: "rotate", rotation });
+  } else if (message.type === "place") {
+    view.showPlace(message.position, message.estimate_s);
   } else if (message.type === "model") {
     view.showModel(message.model);
   } else if (message.type === "worker") {

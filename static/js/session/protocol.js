@@ -21,6 +21,7 @@ export const SERVER_MESSAGES = {
   "welcome": ["session_id", "deployment", "ice_servers", "model", "worker_alive"],
   "ice_servers": ["ice_servers"],
   "status": ["status", "sentence"],
+  "place": ["position", "estimate_s"],
   "worker": ["alive", "sentence"],
   "answer": ["sdp"],
   "taken": ["rtp_timestamp"],
@@ -78,6 +79,9 @@ export const ERROR_CODES = [
  *   ice_servers: RTCIceServer[], model: Model | null,
  *   worker_alive: boolean}} Welcome
  * @typedef {{type: "status", status: Status, sentence: string}} StatusMessage
+ * @typedef {{type: "place", position: number | null,
+ *   estimate_s: number | null}} PlaceMessage
+ *   in line: 1 is next, null is not in it; an estimate of null is none
  * @typedef {{type: "worker", alive: boolean, sentence: string}} WorkerMessage
  * @typedef {{type: "result", seq: number, rtp_timestamp: number, frame: Frame,
  *   is_hot_dog: boolean, detections: Detection[],
@@ -85,8 +89,8 @@ export const ERROR_CODES = [
  *   `rtp_timestamp` is what the browser itself gave the frame: 32 bits, 90 kHz
  * @typedef {{type: "error", code: string, sentence: string}} ErrorMessage
  *
- * @typedef {Welcome | StatusMessage | WorkerMessage | Result | ErrorMessage
- *   | {type: "ice_servers", ice_servers: RTCIceServer[]}
+ * @typedef {Welcome | StatusMessage | PlaceMessage | WorkerMessage | Result
+ *   | ErrorMessage | {type: "ice_servers", ice_servers: RTCIceServer[]}
  *   | {type: "answer", sdp: string}
  *   | {type: "taken", rtp_timestamp: number}
  *   | {type: "model", model: Model}
