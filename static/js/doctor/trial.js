@@ -47,6 +47,9 @@ export async function tryWay(configuration, offer) {
     const roundTripMs = await echo(channel);
     if (roundTripMs === null) return { ending: "no_echo" };
     return { ending: "ok", roundTripMs, place: await placeOf(connection) };
+  } catch {
+    // An answer that can't be used, or a channel that closes while it is written to.
+    return { ending: "no_way" };
   } finally {
     connection.close();
   }
