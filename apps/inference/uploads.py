@@ -14,7 +14,7 @@ from django.core.files.uploadedfile import UploadedFile
 from apps.inference.sources.disk import unwritten
 
 
-def store(upload: UploadedFile) -> str:
+def store(upload: UploadedFile[bytes]) -> str:
     """Keep it in a folder of its own, which no name leaves; returns it as a source.
 
     Raises:
