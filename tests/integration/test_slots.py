@@ -80,7 +80,8 @@ async def test_fifty_at_once_get_in_one_after_the_other_in_their_order(
     names = [f"visitor-{n:02}" for n in range(50)]
     for name in names:
         await process.ask(name, caps)
-    inside, order = set(names[:5]), []
+    inside = set(names[:5])
+    order: list[str] = []
     while len(order) < 45:
         await process.leave(inside.pop())
         rest = [name for name in names[5:] if name not in order]
