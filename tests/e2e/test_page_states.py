@@ -50,6 +50,14 @@ NO_WEBRTC_BEFORE_THE_UPDATE = (
 )
 # No timer goes off: the page neither tries again by itself nor loses its patience.
 ENDLESS_PATIENCE = "window.setTimeout = () => 0;"
+CAMERA_REQUESTS_ARE_COUNTED = """
+window.cameraRequests = 0;
+const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = (wanted) => {
+  window.cameraRequests += 1;
+  return ask(wanted);
+};
+"""
 CAMERA_IS_ASKED_FOR = (
     "navigator.mediaDevices.getUserMedia = () => new Promise(() => {});"
 )
@@ -84,9 +92,11 @@ def expect_situation(page: Page, name: str, words: str, button: str | None) -> N
         expect(action).to_be_visible()
 
 
-def say(page_side: WebSocketRoute, status: str) -> None:
+def say(page_side: WebSocketRoute, status: str, sentence: str = "") -> None:
     """Say to the page what the server may say, but has no reason to."""
-    page_side.send(json.dumps({"type": "status", "status": status, "sentence": ""}))
+    page_side.send(
+        json.dumps({"type": "status", "status": status, "sentence": sentence})
+    )
 
 
 def stand_between(page: Page) -> list[WebSocketRoute]:
@@ -270,16 +280,55 @@ def test_connecting_and_connecting_again(
     page.wait_for_selector('body[data-verdict="hot-dog"]')
 
 
-def test_waiting_for_a_place(web: Product, launch: Launch, tour: Path) -> None:
+def test_waiting_in_line_and_getting_in(
+    product: Product, launch: Launch, tour: Path, scripted_model: Callable[..., Path]
+) -> None:
+    product.env["SESSIONS_PER_PROCESS"] = "1"
+    product.inside(deploy, scripted_model(), "scripted", "starter-detector")
+    product.start("web")
+    browser = launch(clip=tour)
+    first, second, third = [browser.new_page() for _ in range(3)]
+    # Whoever asks for a camera while waiting is caught.
+    third.add_init_script(CAMERA_REQUESTS_ARE_COUNTED)
+    first.goto(product.url)
+    wait_for_status(first, "live")
+    second.goto(product.url)
+    expect_situation(second, "waiting", "Every place is taken", None)
+    expect(second.locator("#place")).to_contain_text("You are next. Nobody knows yet")
+    third.goto(product.url)
+    expect(third.locator("#place")).to_contain_text("You are 2nd in line.")
+    expect(third.locator("#place-spoken")).to_contain_text("You are 2nd in line.")
+    keep_state(third, "waiting")
+
+    first.close()
+    wait_for_status(second, "live")
+    expect(second.locator("#place")).to_be_empty()
+    expect(third.locator("#place")).to_contain_text("You are next. About ")
+    # What is spoken comes later: not at every step.
+    expect(third.locator("#place-spoken")).to_contain_text("You are 2nd in line.")
+    keep_state(third, "waiting-next")
+    third.evaluate("window.dispatchEvent(new Event('online'))")
+    assert third.evaluate("cameraRequests") == 0
+    assert third.evaluate("document.getElementById('video').srcObject") is None
+
+    second.close()
+    wait_for_status(third, "live")
+    assert third.evaluate("cameraRequests") == 1
+
+
+def test_news_of_a_live_session_is_shown_over_the_picture(
+    web: Product, launch: Launch, tour: Path
+) -> None:
+    web.start("worker")
     page = launch(clip=tour).new_page()
     page_sides = stand_between(page)
     page.goto(web.url)
-    wait_for_status(page, "live")
-    say(page_sides[0], "waiting")
-    expect_situation(page, "waiting", "Every place is taken", None)
-    keep_state(page, "waiting")
-    say(page_sides[0], "pending")
-    wait_for_status(page, "live")
+    page.wait_for_selector('body[data-verdict="hot-dog"]')
+    words = "This session ends in a minute, to make room for others."
+    say(page_sides[0], "live", words)
+    expect(page.locator("#sentence")).to_have_text(words)
+    page.wait_for_selector('body[data-situation="live"][data-told="more"]')
+    keep_state(page, "ends-soon")
 
 
 def test_ended_by_the_server(web: Product, launch: Launch, tour: Path) -> None:
@@ -287,8 +336,8 @@ def test_ended_by_the_server(web: Product, launch: Launch, tour: Path) -> None:
     page_sides = stand_between(page)
     page.goto(web.url)
     wait_for_status(page, "live")
-    say(page_sides[0], "ended")
-    expect_situation(page, "ended", "has ended", "Start again")
+    say(page_sides[0], "ended", "This session has been as long as one may be.")
+    expect_situation(page, "ended", "as long as one may be", "Start again")
     assert page.evaluate("document.getElementById('video').srcObject") is None
     keep_state(page, "ended")
     page.locator("#action").click()

@@ -22,7 +22,9 @@ from apps.inference.serving import ModelHost
 from apps.inference.tasks import drain
 from apps.nexus import records
 from apps.nexus.admission import place
+from apps.nexus.consumers import SessionConsumer
 from bench.processes import wait_until
+from tests.integration.camera import Camera
 from tests.scripted_predictor import unrehearsed
 
 
@@ -50,6 +52,27 @@ async def nexus(
     await get_channel_layer().flush()
     # The thread of the records has a connection of its own.
     await records.written(connections.close_all)
+
+
+@pytest.fixture
+def visits(monkeypatch: pytest.MonkeyPatch) -> list[SessionConsumer]:
+    """The server's side of the visits, as they begin."""
+    begun = []
+
+    async def connect(consumer: SessionConsumer) -> None:
+        begun.append(consumer)
+        await original(consumer)
+
+    original = SessionConsumer.connect
+    monkeypatch.setattr(SessionConsumer, "connect", connect)
+    return begun
+
+
+@pytest.fixture
+async def camera() -> AsyncIterator[Camera]:
+    camera = Camera()
+    yield camera
+    await camera.close()
 
 
 class ThreadedWorker:

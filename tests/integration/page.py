@@ -18,10 +18,17 @@ ORIGIN = "http://localhost"
 class Page:
     """One visit, in this process. Draws, and so acknowledges, unless it is `slow`."""
 
-    def __init__(self, origin: str | None = ORIGIN, cookie: str = "") -> None:
+    def __init__(
+        self,
+        origin: str | None = ORIGIN,
+        cookie: str = "",
+        forwarded_for: str = "",
+    ) -> None:
         headers = [(b"user-agent", b"Mozilla/5.0"), (b"cookie", cookie.encode())]
         if origin is not None:
             headers.append((b"origin", origin.encode()))
+        if forwarded_for:
+            headers.append((b"x-forwarded-for", forwarded_for.encode()))
         self.slow = False
         self.messages: list[dict[str, Any]] = []
         self.close_code: int | None = None

@@ -40,30 +40,9 @@ Status = CameraSession.Status
 
 
 @pytest.fixture
-def visits(monkeypatch: pytest.MonkeyPatch) -> list[SessionConsumer]:
-    """The server's side of the visits, as they begin."""
-    begun = []
-
-    async def connect(consumer: SessionConsumer) -> None:
-        begun.append(consumer)
-        await original(consumer)
-
-    original = SessionConsumer.connect
-    monkeypatch.setattr(SessionConsumer, "connect", connect)
-    return begun
-
-
-@pytest.fixture
 async def page() -> AsyncIterator[Page]:
     async with Page() as page:
         yield page
-
-
-@pytest.fixture
-async def camera() -> AsyncIterator[Camera]:
-    camera = Camera()
-    yield camera
-    await camera.close()
 
 
 async def the_session() -> CameraSession:

@@ -6,7 +6,7 @@ import { HOT_DOG_PAINT, paintOf, PAINTS } from "../../static/js/session/palette.
 import {
   CAMERA_FAILURES, parseServerMessage, STATUSES,
 } from "../../static/js/session/protocol.js";
-import { SITUATIONS } from "../../static/js/session/status.js";
+import { placeWords, SITUATIONS } from "../../static/js/session/status.js";
 
 test("every way a camera can fail has words and a way out", () => {
   for (const reason of CAMERA_FAILURES) {
@@ -23,6 +23,16 @@ test("every status is some situation's, and no situation invents one", () => {
 test("no two troubles share a sentence", () => {
   const sentences = Object.values(SITUATIONS).map(({ sentence }) => sentence);
   assert.equal(new Set(sentences).size, sentences.length);
+});
+
+test("a place in line is told in words", () => {
+  assert.equal(placeWords(1, 30), "You are next. About 30 seconds.");
+  assert.equal(placeWords(2, 60), "You are 2nd in line. About a minute.");
+  assert.equal(placeWords(3, 120), "You are 3rd in line. About 2 minutes.");
+  assert.equal(placeWords(11, 7200), "You are 11th in line. About 2 hours.");
+  assert.equal(placeWords(23, 300), "You are 23rd in line. About 5 minutes.");
+  assert.equal(placeWords(101, null), "You are 101st in line. Nobody knows yet for how long.");
+  assert.equal(placeWords(null, null), "");
 });
 
 /** Relative luminance and contrast as WCAG 2 defines them. */
