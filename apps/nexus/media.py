@@ -12,9 +12,12 @@ from typing import Any, Protocol
 
 from aiortc import MediaStreamTrack
 
+from apps.nexus.chores import Chores
+from apps.nexus.load import LoadWatch
 from apps.nexus.peer import Peer
 from apps.nexus.pipeline import MediaListener, PipelineListener, SessionPipeline
 from apps.nexus.protocol import IceCandidate
+from apps.nexus.quality import Quality, QualityController
 
 NOT_CONNECTED = (
     "The camera's stream could not reach the server. A firewall between the two may be "
@@ -25,6 +28,9 @@ SERVER_FAULT = "Something went wrong on the server. It has been written down."
 
 
 class LinkListener(MediaListener, Protocol):
+    def on_quality(self, quality: Quality) -> None:
+        """Another quality is worth sending from now on."""
+
     def on_lost(self, link: MediaLink, sentence: str) -> None:
         """The connection did not come about, or is over without anybody's wish."""
 
@@ -36,6 +42,7 @@ class MediaLink:
         make_pipeline: called when the track is there, with the listener for it.
         listener: told of live, results, workers and the loss of the connection.
         connect_timeout_s: from the offer to the first frame.
+        controller: decides what the sender should send.
     """
 
     def __init__(
@@ -44,12 +51,19 @@ class MediaLink:
         make_pipeline: Callable[[PipelineListener], SessionPipeline],
         listener: LinkListener,
         connect_timeout_s: float,
+        controller: QualityController,
     ) -> None:
         self._make_pipeline = make_pipeline
         self._listener = listener
         self._connect_timeout_s = connect_timeout_s
         self._peer = Peer(on_track=self._start_pipeline, on_lost=self._lose)
         self._pipeline: SessionPipeline | None = None
+        self._watch = LoadWatch(
+            controller=controller,
+            decode_lag_ms=lambda: self._peer.decode_lag_ms,
+            on_quality=listener.on_quality,
+        )
+        self._watching = Chores()
         self._timeout: asyncio.TimerHandle | None = None
         self._is_live = False
 
@@ -71,6 +85,7 @@ class MediaLink:
     async def close(self) -> None:
         """Frames first, then the connection: nobody reads from a closed peer."""
         self._cancel_timeout()
+        await self._watching.cancel()
         pipeline, self._pipeline = self._pipeline, None
         try:
             if pipeline is not None:
@@ -81,9 +96,11 @@ class MediaLink:
     def on_live(self) -> None:
         self._is_live = True
         self._cancel_timeout()
+        self._watching.start(self._watch.run())
         self._listener.on_live()
 
     def on_result(self, message: dict[str, Any], timings: dict[str, float]) -> None:
+        self._watch.count_result()
         self._listener.on_result(message, timings)
 
     def on_worker(self, alive: bool, sentence: str) -> None:
