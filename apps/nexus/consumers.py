@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import logging
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from typing import Any
 
 from channels.consumer import get_handler_name
@@ -31,6 +32,7 @@ from apps.nexus.jpeg import read_picture
 from apps.nexus.negotiation import Negotiation
 from apps.nexus.pipeline import PipelineListener, SessionPipeline
 from apps.nexus.protocol import ProtocolError, server_message
+from apps.nexus.quality import Quality
 from apps.nexus.runs import RunRecorder
 from apps.nexus.visit import Visit
 from apps.sessions.models import CameraSession
@@ -204,6 +206,9 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     def on_worker(self, alive: bool, sentence: str) -> None:
         self._chores.start(self._send("worker", alive=alive, sentence=sentence))
+
+    def on_quality(self, quality: Quality) -> None:
+        self._chores.start(self._send("quality", **asdict(quality)))
 
     def on_result(self, message: dict[str, Any], timings: dict[str, float]) -> None:
         self._chores.start(self._send_result(message, timings))

@@ -12,10 +12,13 @@ from typing import Any, Protocol
 
 from aiortc import MediaStreamTrack
 
+from apps.nexus.chores import Chores
 from apps.nexus.jpeg import JpegTrack, Picture
+from apps.nexus.load import LoadWatch
 from apps.nexus.peer import Peer
 from apps.nexus.pipeline import MediaListener, PipelineListener, SessionPipeline
 from apps.nexus.protocol import IceCandidate, ProtocolError
+from apps.nexus.quality import Quality, QualityController
 
 NOT_CONNECTED = (
     "The camera's stream could not reach the server. A firewall between the two may be "
@@ -30,6 +33,9 @@ PipelineMaker = Callable[[PipelineListener], SessionPipeline]
 class LinkListener(MediaListener, Protocol):
     def on_live(self, link: MediaLink) -> None:
         """The first frame has been decoded."""
+
+    def on_quality(self, quality: Quality) -> None:
+        """Another quality is worth sending from now on."""
 
     def on_lost(self, link: MediaLink, sentence: str) -> None:
         """The connection did not come about, or is over without anybody's wish."""
@@ -87,6 +93,7 @@ class PeerLink(MediaLink):
 
     Args:
         connect_timeout_s: from the offer to the first frame.
+        controller: decides what the sender should send.
     """
 
     def __init__(
@@ -95,10 +102,17 @@ class PeerLink(MediaLink):
         make_pipeline: PipelineMaker,
         listener: LinkListener,
         connect_timeout_s: float,
+        controller: QualityController,
     ) -> None:
         super().__init__(make_pipeline=make_pipeline, listener=listener)
         self._connect_timeout_s = connect_timeout_s
         self._peer = Peer(on_track=self._start_pipeline, on_lost=self._lose)
+        self._watch = LoadWatch(
+            controller=controller,
+            decode_lag_ms=lambda: self._peer.decode_lag_ms,
+            on_quality=listener.on_quality,
+        )
+        self._watching = Chores()
         self._timeout: asyncio.TimerHandle | None = None
 
     async def accept_offer(self, sdp: str) -> str:
@@ -114,6 +128,7 @@ class PeerLink(MediaLink):
     async def close(self) -> None:
         """Frames first, then the connection: nobody reads from a closed peer."""
         self._cancel_timeout()
+        await self._watching.cancel()
         try:
             await super().close()
         finally:
@@ -121,7 +136,12 @@ class PeerLink(MediaLink):
 
     def on_live(self) -> None:
         self._cancel_timeout()
+        self._watching.start(self._watch.run())
         super().on_live()
+
+    def on_result(self, message: dict[str, Any], timings: dict[str, float]) -> None:
+        self._watch.count_result()
+        super().on_result(message, timings)
 
     def on_broken(self) -> None:
         self._cancel_timeout()

@@ -18,6 +18,7 @@ from apps.nexus.media import JpegLink, MediaLink, PeerLink, PipelineMaker
 from apps.nexus.peer import check_offer
 from apps.nexus.pipeline import MediaListener
 from apps.nexus.protocol import IceCandidate, ProtocolError
+from apps.nexus.quality import Quality, QualityController
 
 OFFER_GRACE_S = 1.0
 
@@ -26,6 +27,9 @@ LIVE_AS_JPEG = "Live, as JPEG over the WebSocket: no way was found for WebRTC."
 
 
 class NegotiationListener(MediaListener, Protocol):
+    def on_quality(self, quality: Quality) -> None:
+        """Another quality is worth sending from now on."""
+
     async def on_answer(self, sdp: str) -> None:
         """An offer has been accepted."""
 
@@ -85,6 +89,7 @@ class Negotiation:
             make_pipeline=self._make_pipeline,
             listener=self,
             connect_timeout_s=settings.CONNECT_TIMEOUT_S,
+            controller=QualityController(settings.FRAME_MAX_SIDE),
         )
         self._chores.start(self._answer(peer, sdp))
 
@@ -210,6 +215,9 @@ class Negotiation:
 
     def on_result(self, message: dict[str, Any], timings: dict[str, float]) -> None:
         self._listener.on_result(message, timings)
+
+    def on_quality(self, quality: Quality) -> None:
+        self._listener.on_quality(quality)
 
     def on_lost(self, link: MediaLink, sentence: str) -> None:
         if link not in self._links:

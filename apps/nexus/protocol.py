@@ -170,6 +170,8 @@ SERVER_MESSAGES: dict[str, tuple[str, ...]] = {
         "classifications",
         "timings",
     ),
+    # The most that is worth sending.
+    "quality": ("max_side", "max_framerate"),
     "error": ("code", "sentence"),
     "pong": ("sent_at_ms",),
 }

@@ -6,6 +6,7 @@
  *
  * @typedef {import("./protocol.js").ClientMessage} ClientMessage
  */
+import { SenderLimit } from "./quality.js";
 
 const CONNECT_TIMEOUT_MS = 15_000;
 const DISCONNECTED_GRACE_MS = 4000;
@@ -14,6 +15,7 @@ const ENCODING = { maxBitrate: 1_500_000, maxFramerate: 30 };
 export class PeerLink {
   #connection;
   #sender;
+  #limit;
   #send;
   #onConnected;
   #onBroken;
@@ -39,6 +41,7 @@ export class PeerLink {
       streams: [stream],
       sendEncodings: [ENCODING],
     }).sender;
+    this.#limit = new SenderLimit(this.#sender);
     this.#connection.onconnectionstatechange = () => this.#onState();
   }
 
@@ -80,7 +83,14 @@ export class PeerLink {
 
   /** @param {MediaStreamTrack} track */
   async replaceTrack(track) {
-    if (!this.#isClosed) await this.#sender.replaceTrack(track);
+    if (this.#isClosed) return;
+    await this.#sender.replaceTrack(track);
+    await this.#limit.apply();
+  }
+
+  /** @param {import("./protocol.js").Quality} quality the most that is worth sending */
+  async limit(quality) {
+    if (!this.#isClosed) await this.#limit.set(quality);
   }
 
   close() {

@@ -30,6 +30,7 @@ export const SERVER_MESSAGES = {
     "seq", "rtp_timestamp", "frame", "is_hot_dog",
     "detections", "classifications", "timings"
   ],
+  "quality": ["max_side", "max_framerate"],
   "error": ["code", "sentence"],
   "pong": ["sent_at_ms"]
 };
@@ -87,9 +88,11 @@ export const ERROR_CODES = [
  *   is_hot_dog: boolean, detections: Detection[],
  *   classifications: Classification[], timings: Timings}} Result
  *   `rtp_timestamp` is what the browser itself gave the frame: 32 bits, 90 kHz
+ * @typedef {{type: "quality", max_side: number, max_framerate: number}} Quality the
+ *   most that is worth sending: pixels of the longer side, frames a second
  * @typedef {{type: "error", code: string, sentence: string}} ErrorMessage
  *
- * @typedef {Welcome | StatusMessage | PlaceMessage | WorkerMessage | Result
+ * @typedef {Welcome | StatusMessage | PlaceMessage | WorkerMessage | Result | Quality
  *   | ErrorMessage | {type: "ice_servers", ice_servers: RTCIceServer[]}
  *   | {type: "answer", sdp: string}
  *   | {type: "taken", rtp_timestamp: number}

@@ -120,6 +120,8 @@ export class Session {
       if (this.#wanted) this.#serverSays(message.status, message.sentence);
     } else if (message.type === "answer") {
       this.#sender.peer?.accept(message.sdp);
+    } else if (message.type === "quality") {
+      this.#sender.peer?.limit(message);
     } else if (message.type === "error" && OFFER_REFUSED.includes(message.code)) {
       this.#linkBroken(message.sentence);
     }
