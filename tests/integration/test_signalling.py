@@ -332,7 +332,8 @@ async def test_a_new_offer_replaces_the_peer_connection(page: Page):
     await page.results(2)
 
     await page.stream(second)
-    await page.message("result", frame={"width": 96, "height": 128})
+    frame = {"width": 96, "height": 128, "rotation": 0}
+    await page.message("result", frame=frame)
 
     await eventually(
         lambda: first.pc.connectionState == "closed", "the first camera to be told"
