@@ -48,7 +48,7 @@ test("what counts is what can carry a picture, once each", () => {
 test("a browser's addresses are told in words", () => {
   const all = [HOST, HIDDEN, SEEN, LENT].map(parseCandidate);
   const finding = words.candidatesFinding(all, true);
-  expect(finding, "ok", "its own (IPv4, hidden by the browser), as its network");
+  expect(finding, "ok", "addresses of its own (IPv4, hidden by the browser), as its network");
   expect(finding, "ok", "and lent by the TURN server (IPv4).");
   const without = words.candidatesFinding([parseCandidate(HOST)], true);
   expect(without, "warning", "lends none", "below");

@@ -94,7 +94,7 @@ export function candidatesFinding(candidates, hasTurn) {
     );
   }
   const parts = [];
-  if (host.length) parts.push(`its own (${host.map(named).join(", ")})`);
+  if (host.length) parts.push(`of its own (${host.map(named).join(", ")})`);
   if (srflx.length) parts.push(`as its network shows it outside (${srflx.join(", ")})`);
   if (relay.length) parts.push(`lent by the TURN server (${relay.join(", ")})`);
   const cause = `This browser offers addresses ${listing(parts)}.`;
