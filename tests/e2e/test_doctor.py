@@ -14,8 +14,20 @@ from playwright.sync_api import Page, expect
 from bench.processes import wait_until
 from bench.product import Product
 from bench.records import deploy
-from tests.e2e.conftest import ALLOW_CAMERA, FAKE_CAMERA, Launch, expecting_no_errors
-from tests.e2e.test_page_states import NO_WAY_THROUGH, expect_situation, keep_state
+from tests.e2e.conftest import (
+    ALLOW_CAMERA,
+    ARTEFACTS,
+    FAKE_CAMERA,
+    Launch,
+    expecting_no_errors,
+)
+from tests.e2e.test_page_states import (
+    NO_WAY_THROUGH,
+    SCHEMES,
+    SIZES,
+    expect_situation,
+    keep_state,
+)
 from tests.e2e.test_relay import fingerprint
 from tests.integration.coturn import LOOPBACK, turn_env, write_certificate
 
@@ -41,6 +53,16 @@ def web(product: Product, scripted_model: Callable[..., Path]) -> Product:
 def examined(page: Page, product: Product, path: str = "/doctor/") -> None:
     page.goto(product.url + path)
     page.wait_for_selector('body[data-examining="no"]', timeout=60_000)
+
+
+def keep_page(page: Page, name: str) -> None:
+    """From its top to its end."""
+    for size, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            path = ARTEFACTS / f"{name}-{size}-{scheme}.png"
+            page.screenshot(path=path, full_page=True)
 
 
 def outcomes(page: Page) -> dict[str, str]:
@@ -96,7 +118,7 @@ def test_all_is_well(web: Product, launch: Launch) -> None:
         camera = page.locator("#camera")
         expect(camera).to_have_attribute("data-outcome", "ok")
         expect(camera).to_contain_text("640 × 480")
-        keep_state(page, "doctor-well")
+        keep_page(page, "doctor-well")
 
 
 def test_without_a_turn_server_it_is_not_set_up(web: Product, launch: Launch) -> None:
@@ -110,7 +132,7 @@ def test_without_a_turn_server_it_is_not_set_up(web: Product, launch: Launch) ->
     # No worker has been started.
     assert found["Worker"] == "failed"
     expect(page.locator("#verdict")).to_contain_text("something is missing there")
-    keep_state(page, "doctor-no-worker")
+    keep_page(page, "doctor-no-worker")
 
     web.start("worker")
     page.get_by_role("button", name="Examine again").press("Enter")
@@ -131,7 +153,7 @@ def test_a_network_that_lets_only_relays_through(web: Product, launch: Launch) -
     # Nobody vouches for the certificate in this browser.
     assert found["TURN over TLS"] == "failed"
     expect(page.locator("#verdict")).to_contain_text("through TURN over UDP")
-    keep_state(page, "doctor-relays-alone")
+    keep_page(page, "doctor-relays-alone")
 
 
 def test_no_way_through_the_network(web: Product, launch: Launch, tour: Path) -> None:
@@ -145,7 +167,7 @@ def test_no_way_through_the_network(web: Product, launch: Launch, tour: Path) ->
     page.wait_for_selector('body[data-examining="no"]', timeout=60_000)
     expect(page.locator("#verdict")).to_contain_text("can’t reach the server")
     assert outcomes(page)["Direct way, over UDP"] == "failed"
-    keep_state(page, "doctor-no-way")
+    keep_page(page, "doctor-no-way")
 
 
 def test_a_server_without_its_redis_and_its_database(
@@ -159,7 +181,7 @@ def test_a_server_without_its_redis_and_its_database(
     found = outcomes(page)
     assert found["WebSocket"] == found["Direct way, over UDP"] == "ok"
     assert found["Model"] == found["Worker"] == "failed"
-    keep_state(page, "doctor-server-broken")
+    keep_page(page, "doctor-server-broken")
 
 
 def test_a_proxy_that_passes_no_websocket(web: Product, launch: Launch) -> None:
@@ -171,7 +193,7 @@ def test_a_proxy_that_passes_no_websocket(web: Product, launch: Launch) -> None:
     assert found["WebSocket"] == found["Direct way, over UDP"] == "failed"
     expect(page.locator("#socket")).to_contain_text("ALLOWED_HOSTS")
     expect(page.locator("#verdict")).to_contain_text("can’t talk")
-    keep_state(page, "doctor-no-websocket")
+    keep_page(page, "doctor-no-websocket")
 
 
 def test_a_page_that_is_not_secure(web: Product, launch: Launch) -> None:
@@ -184,7 +206,7 @@ def test_a_page_that_is_not_secure(web: Product, launch: Launch) -> None:
     report = page.get_by_label("Report").input_value()
     assert "Failed: Secure page." in report
     assert f"http://emporium.test:{web.port}/doctor/" in report
-    keep_state(page, "doctor-not-secure")
+    keep_page(page, "doctor-not-secure")
 
 
 def test_a_browser_without_webrtc(web: Product, launch: Launch) -> None:
@@ -209,7 +231,7 @@ def test_an_operator_is_shown_all_of_the_server(web: Product, launch: Launch) ->
     assert found["Redis"] == found["Database"] == found["Model"] == "ok"
     assert found["Page address"] == "warning"
     assert found["Background"] == "warning"
-    keep_state(page, "doctor-operator")
+    keep_page(page, "doctor-operator")
 
 
 def test_the_report_is_copied(web: Product, launch: Launch) -> None:

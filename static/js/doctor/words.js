@@ -37,7 +37,7 @@ const failed = (/** @type {string} */ cause, /** @type {string} */ cure) => {
 export function secureFinding({ isSecure, address }) {
   if (isSecure) return ok("Browsers give the camera to this page’s address.");
   return failed(
-    `${address} is no secure address, and browsers give the camera to those alone.`,
+    `Browsers give the camera to secure addresses alone, and ${address} is none.`,
     "Open the page with https://, or as localhost on the server itself.",
   );
 }
@@ -51,7 +51,7 @@ export function cameraFinding({ label, width, height }) {
 /** @param {import("../session/protocol.js").CameraFailure} reason */
 export function cameraFailure(reason) {
   const { sentence } = SITUATIONS[reason];
-  const [cause, cure] = sentence.split(/:\s+/);
+  const [cause, cure] = sentence.split(": ");
   if (cure === undefined) return failed(sentence, OTHER_BROWSER);
   return failed(`${cause}.`, `${cure[0].toUpperCase()}${cure.slice(1)}`);
 }
@@ -64,7 +64,7 @@ export function cameraFailure(reason) {
 export function socketFinding({ isOpen, roundTripMs, busy, httpAnswers }) {
   if (busy) return { outcome: "warning", cause: "It was not examined.", cure: busy };
   if (isOpen && roundTripMs !== null) {
-    return ok(`It is open, and a message comes back in ${rounded(roundTripMs)} ms.`);
+    return ok(`It is open, and a message comes back in ${rounded(roundTripMs)}\u00a0ms.`);
   }
   if (isOpen) {
     return failed("It opens, but nothing comes back over it.", OTHER_NETWORK);
@@ -94,7 +94,7 @@ export function candidatesFinding(candidates, hasTurn) {
     );
   }
   const parts = [];
-  if (host.length) parts.push(`its own (${host.map(named).join(", ")})`);
+  if (host.length) parts.push(`of its own (${host.map(named).join(", ")})`);
   if (srflx.length) parts.push(`as its network shows it outside (${srflx.join(", ")})`);
   if (relay.length) parts.push(`lent by the TURN server (${relay.join(", ")})`);
   const cause = `This browser offers addresses ${listing(parts)}.`;
@@ -135,7 +135,7 @@ export function wayFinding(way, trial, helped = false) {
     const at = trial.place ? ` at ${trial.place}` : "";
     return ok(
       `The server is met${at}; what is sent comes back in ` +
-        `${rounded(trial.roundTripMs ?? 0)} ms.`,
+        `${rounded(trial.roundTripMs ?? 0)}\u00a0ms.`,
     );
   }
   const { cause, cure } = why(way, trial);
@@ -194,10 +194,10 @@ function noCandidate(way, errorCode) {
     };
   }
   const names = { udp: "UDP", tcp: "TCP", tls: "TLS" };
-  const certificate = way === "tls" ? " or its certificate isn’t trusted" : "";
+  const certificate = way === "tls" ? ", its certificate isn’t trusted" : "";
   return {
     cause: `The TURN server lends nothing over ${names[way]}: it doesn’t answer, a ` +
-      `firewall is in between,${certificate ? `${certificate},` : ""} or it has no more.`,
+      `firewall is in between${certificate}, or it has no more.`,
     cure: `${OTHER_NETWORK} ${TELL_THEM}`,
   };
 }
