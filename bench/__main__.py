@@ -20,6 +20,7 @@ from typing import TypedDict
 
 from apps.inference.starter.clips import CLIPS, FRAMES_PER_SECOND, render_clip
 from bench import age, records, scenario
+from bench.browser import BrowserError
 from bench.clip import EncodedClip, encode
 from bench.figures import Accuracy, accuracy
 from bench.processes import CHECKOUT, ProcessError
@@ -149,6 +150,8 @@ def main() -> None:
         report = measure(seconds, heading)
     except ProcessError as error:
         sys.exit(f"The product did not start. {error}")
+    except BrowserError as error:
+        sys.exit(str(error))
     print(report.as_text(), file=sys.stderr if target == "-" else sys.stdout)
     if target == "-":
         print(report.as_json())

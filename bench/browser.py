@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, TimeoutError, ViewportSize, sync_playwright
 
 CLOCK_CAMERA = Path(__file__).with_name("clock_camera.js")
 # Everything is on this machine; nothing may be asked of another.
@@ -22,21 +22,23 @@ QUIET = (
     "--autoplay-policy=no-user-gesture-required",
 )
 PATIENCE_MS = 30_000
+# Without a GPU the browser draws the page itself: as little of it as the picture needs.
+VIEWPORT: ViewportSize = {"width": 640, "height": 480}
 
 
-class NoBrowserError(Exception):
-    """There is no Chromium; the text says what to do."""
+class BrowserError(Exception):
+    """There is no Chromium, or it can't show the page; the text says more."""
 
 
 def chromium_path() -> str:
     """The browser that CHROMIUM names, or the one on PATH.
 
     Raises:
-        NoBrowserError: there is neither.
+        BrowserError: there is neither.
     """
     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if path is None:
-        raise NoBrowserError("There is no Chromium: CHROMIUM may name one.")
+        raise BrowserError("There is no Chromium: CHROMIUM may name one.")
     return path
 
 
@@ -49,9 +51,19 @@ def watching(url: str, sessions: int) -> Iterator[None]:
         )
         for _ in range(sessions):
             # A window of its own: what is hidden behind another is drawn more seldom.
-            page = browser.new_context().new_page()
+            page = browser.new_context(viewport=VIEWPORT).new_page()
             page.add_init_script(path=CLOCK_CAMERA)
             page.goto(url)
-            page.wait_for_selector('body[data-status="live"]', timeout=PATIENCE_MS)
+            _wait_for_live(page)
         yield
         browser.close()
+
+
+def _wait_for_live(page: Page) -> None:
+    try:
+        page.wait_for_selector('body[data-status="live"]', timeout=PATIENCE_MS)
+    except TimeoutError:
+        said = page.inner_text("body")
+        raise BrowserError(
+            f"The page is not live after half a minute: {said}"
+        ) from None
