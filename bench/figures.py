@@ -11,7 +11,8 @@ from apps.inference.hotdog import HOT_DOG
 from apps.inference.starter.composition import BoxXYXY
 from bench.sender import Result
 
-MODEL_STAGES = ("featurize_ms", "forward_ms", "decode_ms")
+# The video decoder's stage, and those of the model.
+WORK_STAGES = ("receive_ms", "featurize_ms", "forward_ms", "decode_ms")
 MATCHING_IOU = 0.5
 
 
@@ -27,9 +28,9 @@ class Spread:
 class Latencies:
     """Milliseconds of the results of a scenario.
 
-    `age` is from the decoded frame to the consumer, as the product tells it, and
-    `orchestration` the same less the model's own time; `sent_to_result` is seen from
-    the camera, with the network, the decoder and the WebSocket in it.
+    `age` is from the arrived picture to the consumer, as the product tells it, and
+    `orchestration` the same less the video decoder's and the model's own time;
+    `sent_to_result` is seen from the camera, with network and WebSocket in it.
     """
 
     age: Spread
@@ -65,7 +66,7 @@ def latencies(results: Sequence[Result]) -> Latencies:
     return Latencies(
         age=spread(timing["age_ms"] for timing in timings),
         orchestration=spread(
-            timing["age_ms"] - sum(timing[stage] for stage in MODEL_STAGES)
+            timing["age_ms"] - sum(timing[stage] for stage in WORK_STAGES)
             for timing in timings
         ),
         sent_to_result=spread(

@@ -50,8 +50,9 @@ def table(report: Report) -> str:
             for name in columns[0]
         ),
         "",
-        "Orchestration is the age less the model's own time. It holds the wait for a",
-        "busy worker too, so its own cost shows where the worker has time to spare.",
+        "Orchestration is the age less the video decoder's and the model's own time.",
+        "It holds the wait for a busy worker too, so its own cost shows where the",
+        "worker has time to spare.",
     ]
     if any(outcome.packets_lost for outcome in report.outcomes):
         lines.append("Answers were not held against the truth where packets were lost.")

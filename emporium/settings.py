@@ -225,7 +225,8 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 60
 
 # Behind a proxy that ends TLS, and only there: anyone could send these headers.
-if boolean("TRUST_PROXY_HEADERS", False):
+TRUST_PROXY_HEADERS = boolean("TRUST_PROXY_HEADERS", False)
+if TRUST_PROXY_HEADERS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     USE_X_FORWARDED_HOST = True
     SESSION_COOKIE_SECURE = True
@@ -317,6 +318,13 @@ AGE_BUDGET_MS = integer("AGE_BUDGET_MS", 1000, 50, 60_000)
 FRAME_MAX_SIDE = integer("FRAME_MAX_SIDE", 640, 64, 4096)
 # How long a peer connection may take from the offer to its first frame.
 CONNECT_TIMEOUT_S = integer("CONNECT_TIMEOUT_S", 15, 1, 120)
+# How many sessions there may be, and for how long; 0 is without a limit.
+SESSIONS_PER_PROCESS = integer("SESSIONS_PER_PROCESS", 20, 0, 100_000)
+SESSIONS_PER_NODE = integer("SESSIONS_PER_NODE", 0, 0, 100_000)
+SESSIONS_IN_ALL = integer("SESSIONS_IN_ALL", 0, 0, 100_000)
+SESSIONS_PER_ADDRESS = integer("SESSIONS_PER_ADDRESS", 10, 0, 100_000)
+SESSIONS_PER_USER = integer("SESSIONS_PER_USER", 0, 0, 100_000)
+SESSION_MAX_MINUTES = integer("SESSION_MAX_MINUTES", 0, 0, 100_000)
 # Where peer connections are met: on all addresses of the machine, unless some are
 # named; under which address the world sees them; and on which ports.
 NEXUS_ADDRESSES = addresses("NEXUS_ADDRESSES")

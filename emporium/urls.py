@@ -13,6 +13,7 @@ admin.site.index_title = "Operations"
 
 urlpatterns = [
     path("", include("apps.sessions.urls")),
+    path("", include("apps.nexus.urls")),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz),
     path("readyz", health.readyz),

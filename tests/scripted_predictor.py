@@ -1,8 +1,8 @@
 """A model family for tests: it answers what its config says, as slowly as it says.
 
 `config.json`: `sleep_ms` (0), `label` ("hot dog"), `fail_on_load` (a sentence),
-`kill_on_load` (false), `fail_every` (0: every n-th batch raises). Its one box is the
-middle of the frame.
+`kill_on_load` (false), `fail_every` (0: every n-th batch raises). Loading fails where
+others build a network. Its one box is the middle of the frame.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apps.inference import weights
+from apps.inference.engines.network import refuse_to_build
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion
 from apps.inference.types import (
@@ -63,8 +64,10 @@ class ScriptedPredictor:
 def load(directory: Path, *, engine: str | None = None) -> ScriptedPredictor:
     config = weights.read_config(directory)
     if sentence := config.get("fail_on_load"):
+        refuse_to_build()
         raise InferenceError(sentence)
     if config.get("kill_on_load"):
+        refuse_to_build()
         os.kill(os.getpid(), signal.SIGKILL)
     return ScriptedPredictor(
         label=config.get("label", "hot dog"),

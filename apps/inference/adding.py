@@ -18,7 +18,15 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apps.inference import asking, conversion, sources, under_way, verification, weights
+from apps.inference import (
+    asking,
+    conversion,
+    sources,
+    under_way,
+    uploads,
+    verification,
+    weights,
+)
 from apps.inference.exceptions import DuplicateError, InferenceError
 from apps.inference.models import ModelVersion, RegisteredModel
 from apps.inference.predictors.families import engines_of, family_of
@@ -49,24 +57,25 @@ def bring_in(version: ModelVersion, told: Told = lambda share, step: None) -> No
     with (
         under_way.said(version.pk),
         _failures_written(version),
-        _upload_removed(source),
+        _upload_removed(str(source)),
         _staging(version) as staging,
     ):
-        fetched = sources.fetch(
+        with sources.fetch(
             source,
             Path(settings.MODELS_DIR) / "downloads",
             sha256=version.expected_sha256 or None,
             progress=progress.fetching,
-        )
-        progress.at(_FETCHED, "Reading the files.")
-        try:
-            licence = conversion.convert(fetched.path, staging)
-        finally:
-            if fetched.is_passing:
-                fetched.path.unlink(missing_ok=True)
+        ) as fetched:
+            progress.at(_FETCHED, "Reading the files.")
+            try:
+                licence = conversion.convert(fetched.path, staging)
+            finally:
+                if fetched.is_passing:
+                    fetched.path.unlink(missing_ok=True)
         version.card = _card(staging, licence or fetched.licence)
         version.source = fetched.origin
-        family = _family_of(staging, version.model)
+        family = family_of(staging)
+        _refuse_other_family(version.model, family)
         _refuse_duplicate(version.model, staging)
         outcome = _verified(version, staging, family, progress.rest_from(_CONVERTED))
         _register(version, staging, family, outcome)
@@ -141,7 +150,7 @@ def _fail(version: ModelVersion, reason: str) -> None:
 
 @contextmanager
 def _staging(version: ModelVersion) -> Iterator[Path]:
-    directory = Path(settings.MODELS_DIR) / "staging" / str(version.pk)
+    directory = version.staging
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     try:
@@ -151,16 +160,12 @@ def _staging(version: ModelVersion) -> Iterator[Path]:
 
 
 @contextmanager
-def _upload_removed(source: sources.Source) -> Iterator[None]:
+def _upload_removed(source: str) -> Iterator[None]:
     """Remove what a form has stored once it has been read, and nobody's own files."""
     try:
         yield
     finally:
-        if isinstance(source, sources.LocalSource):
-            path = source.path.resolve()
-            if path.parent.parent == Path(settings.MODELS_DIR, "uploads").resolve():
-                path.unlink(missing_ok=True)
-                path.parent.rmdir()
+        uploads.remove(source)
 
 
 def _card(staging: Path, licence: str) -> dict[str, Any]:
@@ -169,15 +174,14 @@ def _card(staging: Path, licence: str) -> dict[str, Any]:
     return {**card, "licence": licence or card.get("licence", "")}
 
 
-def _family_of(staging: Path, model: RegisteredModel) -> str:
-    family = family_of(staging)
+def _refuse_other_family(model: RegisteredModel, family: str) -> None:
+    model.refresh_from_db()
     is_taken = model.versions.exclude(sha256="").exists()
     if is_taken and model.family != family:
         raise InferenceError(
             f"{model.name} is a {model.family} model and this one is {family}: give it"
             " another name."
         )
-    return family
 
 
 def _refuse_duplicate(model: RegisteredModel, staging: Path) -> None:
@@ -211,12 +215,15 @@ def _register(
     model, name = version.model, sha256[:8]
     directory = Path(settings.MODELS_DIR) / model.name / name
     directory.parent.mkdir(parents=True, exist_ok=True)
-    model.family = family
     version.version, version.sha256 = name, sha256
     version.directory = _portable(directory)
     _keep(version, outcome)
     try:
         with transaction.atomic():
+            RegisteredModel.objects.select_for_update().get(pk=model.pk)
+            # Another may have been added under this name meanwhile.
+            _refuse_other_family(model, family)
+            model.family = family
             model.save(update_fields=["family"])
             # First the name, which nobody else has then, and so neither its folder.
             version.save()

@@ -13,7 +13,7 @@ from django.core.validators import validate_slug
 from django.db import transaction
 from django.utils import timezone
 
-from apps.inference import sources
+from apps.inference import sources, uploads
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion, RegisteredModel
 
@@ -33,14 +33,14 @@ def request_version(
     Args:
         name: of the model, which may be registered already.
         source: as `sources.parse` reads it.
-        sha256: what the file's checksum must be, if anybody knows.
+        sha256: what the file's checksum must be; empty if nobody knows.
         added_by: who wants it.
 
     Raises:
-        InferenceError: the name or the source can't be used.
+        InferenceError: the name, the source or the checksum can't be used.
     """
     _check_name(name)
-    parsed = sources.parse(source)
+    parsed, sha256 = sources.parse(source), sources.checksum(sha256)
     if len(str(parsed)) > LONGEST_SOURCE:
         raise InferenceError("The address is too long to be written down.")
     with transaction.atomic():
@@ -50,7 +50,7 @@ def request_version(
             # Until there are weights to be named after.
             version=f"new-{secrets.token_hex(4)}",
             source=str(parsed),
-            expected_sha256=sha256.strip().lower(),
+            expected_sha256=sha256,
             state=ModelVersion.State.ADDING,
             added_by_id=added_by.pk if added_by else None,
         )
@@ -69,6 +69,10 @@ def request_again(version: ModelVersion) -> None:
         )
     if version.sha256:
         raise InferenceError(f"{version} has its files: verify it anew.")
+    if uploads.is_gone(version.source):
+        raise InferenceError(
+            f"The file of {version} was removed once it had been read: upload it anew."
+        )
     failed = ModelVersion.objects.filter(pk=version.pk, state=ModelVersion.State.FAILED)
     wanted = failed.update(
         state=ModelVersion.State.ADDING,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from celery import current_app
@@ -26,6 +27,7 @@ QUEUE = "gpu"
 DRAIN_TASK = "apps.inference.tasks.drain"
 BRING_IN_TASK = "apps.inference.tasks.bring_in"
 VERIFY_TASK = "apps.inference.tasks.verify"
+HOLDINGS_COMMAND = "holdings"
 
 
 def ring() -> None:
@@ -49,6 +51,25 @@ def ask_for(job: str, version_id: int) -> None:
         raise InferenceError(
             "The jobs could not be asked: Redis doesn't answer."
         ) from error
+
+
+def ask_workers(patience_s: float) -> dict[str, dict[str, Any]]:
+    """What each worker of any queue holds, by its name; see `worker.holdings`.
+
+    Blocking: who is to answer isn't known, so all of the patience is waited out.
+
+    Raises:
+        InferenceError: they could not be asked.
+    """
+    try:
+        answers = current_app.control.broadcast(
+            HOLDINGS_COMMAND, reply=True, timeout=patience_s
+        )
+    except OperationalError as error:
+        raise InferenceError(
+            "The workers could not be asked: Redis doesn't answer."
+        ) from error
+    return {name: said for answer in answers or () for name, said in answer.items()}
 
 
 class InferenceClient:

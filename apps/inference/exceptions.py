@@ -3,6 +3,7 @@
 InferenceError
 ├── NoModelError               a deployment has no loaded model that could answer
 ├── EngineError                an engine can't run here, or can't run this network
+├── NotKeptError               a network must be built where nothing may be built
 ├── DuplicateError             the same weights are registered already
 ├── VerificationError          a version answers, but not as it must
 ├── NotVerifiedError           a version is asked to answer that nobody has verified
@@ -39,6 +40,10 @@ class NoModelError(InferenceError):
 
 
 class EngineError(InferenceError):
+    pass
+
+
+class NotKeptError(InferenceError):
     pass
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-from pathlib import Path
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from apps.inference import asking
+from apps.inference import asking, uploads
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion
 
@@ -55,23 +52,14 @@ class AddVersionForm(forms.ModelForm):  # type: ignore[type-arg]
         """The version is checked and made by `asking`, not field by field."""
         if self.errors:
             return
-        source = self.cleaned_data["source"] or f"file:{self._store()}"
+        source = self.cleaned_data["source"]
         try:
+            source = source or uploads.store(self.cleaned_data["upload"])
             self.instance = asking.request_version(
                 self.cleaned_data["name"],
                 source,
                 sha256=self.cleaned_data["expected_sha256"],
             )
         except InferenceError as error:
+            uploads.remove(source)
             self.add_error(None, ValidationError(str(error)))
-
-    def _store(self) -> Path:
-        """Keep the upload where the jobs find it, in a folder that no name leaves."""
-        upload = self.cleaned_data["upload"]
-        folder = Path(settings.MODELS_DIR) / "uploads" / secrets.token_hex(8)
-        folder.mkdir(parents=True)
-        path = folder / Path(upload.name).name
-        with path.open("wb") as file:
-            for chunk in upload.chunks():
-                file.write(chunk)
-        return path

@@ -96,6 +96,11 @@ class ModelVersion(models.Model):
         return Path(settings.BASE_DIR) / self.directory
 
     @property
+    def staging(self) -> Path:
+        """Where its files are made, until they have been verified."""
+        return Path(settings.MODELS_DIR) / "staging" / str(self.pk)
+
+    @property
     def stamp(self) -> tuple[int, datetime | None]:
         """Another one after each verification, which may choose another engine."""
         return self.pk, self.verified_at

@@ -2,7 +2,7 @@
 
 To build a network takes seconds, most of them under Python's lock: live frames would
 wait for them. Here others do it, behind everybody else, and what the engine keeps of it
-the worker reads in hundredths of a second. Nor does a version that kills whoever loads
+the worker reads in hundredths of a second. Nor does a network that kills whoever builds
 it kill the worker.
 """
 

@@ -32,7 +32,11 @@ def result_message(
     return {
         "type": "inference.result",
         "seq": letter.frame.seq,
-        "frame": {"width": width, "height": height},
+        "frame": {
+            "width": width,
+            "height": height,
+            "rotation": letter.frame.rotation,
+        },
         "is_hot_dog": is_hot_dog(prediction),
         "detections": [
             {

@@ -2,8 +2,8 @@
 
 A version is loaded and warmed up by `follow`, in a thread beside the one that serves,
 and takes over between two batches by the change of one reference. Where another serves
-already, a process of its own does what takes long. It knows the database and the
-predictors, not Redis, Celery or the channel layer.
+already and the network has to be built, a process of its own does so first. It knows
+the database and the predictors, not Redis, Celery or the channel layer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ from django.db import close_old_connections, connection
 from apps.inference import services, weights
 from apps.inference.engines import AUTO, KEEPING, TENSORRT, TORCH_CUDA
 from apps.inference.engines.choice import available_engines, likely_engine
-from apps.inference.exceptions import EngineError, InferenceError, NoModelError
+from apps.inference.engines.network import nothing_built
+from apps.inference.exceptions import (
+    EngineError,
+    InferenceError,
+    NoModelError,
+    NotKeptError,
+)
 from apps.inference.models import Deployment, ModelVersion
 from apps.inference.types import Frame, Predictor
 
@@ -175,6 +181,11 @@ class ModelHost:
         """How many frames to take at once."""
         return max((each.batch_size for each in self._serving.values()), default=1)
 
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """What answers for each deployment."""
+        serving = dict(self._serving)
+        return {name: loaded.describe() for name, loaded in serving.items()}
+
     def version_for(self, deployment: str) -> LoadedVersion:
         """The deployment's version of this moment, which answers whole batches.
 
@@ -209,18 +220,28 @@ class ModelHost:
             return
         logger.info("Loading %s for %s", version, deployment.name)
         try:
-            if self._serving and keeps(version):
-                self._rehearse(version, self._stopping)
-                if self._stopping.is_set():
-                    return
-            self._serving[deployment.name] = load_version(version)
+            loaded = self._load(version)
         except InferenceError as error:
             self._refuse(version, str(error))
         except Exception:
             logger.exception("%s could not be loaded", version)
             self._refuse(version, "Loading it failed; the worker's log says why.")
         else:
-            logger.info("%s answers for %s", version, deployment.name)
+            if loaded is not None:
+                self._serving[deployment.name] = loaded
+                logger.info("%s answers for %s", version, deployment.name)
+
+    def _load(self, version: ModelVersion) -> LoadedVersion | None:
+        """So that live frames don't wait; none where it is time to stop."""
+        if self._serving and keeps(version):
+            try:
+                with nothing_built():
+                    return load_version(version)
+            except NotKeptError:
+                self._rehearse(version, self._stopping)
+            if self._stopping.is_set():
+                return None
+        return load_version(version)
 
     def _refuse(self, version: ModelVersion, reason: str) -> None:
         logger.error("%s stays out: %s", version, reason)

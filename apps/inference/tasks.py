@@ -7,6 +7,7 @@ are for the queue of that name, whose worker does one after the other.
 from __future__ import annotations
 
 import logging
+import shutil
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from celery import shared_task
 from django.conf import settings
 
 from apps.inference import asking, client, under_way, worker
+from apps.inference.models import ModelVersion
 
 logger = logging.getLogger(__name__)
 
@@ -60,16 +62,18 @@ def _have_done(what: str, version_id: int) -> None:
             timeout=JOB_LIMIT_S,
         )
     except subprocess.TimeoutExpired:
-        asking.fail_unfinished(version_id, "It took longer than an hour.")
+        _clear_up(version_id, "It took longer than an hour.")
         return
     if done.returncode < 0:
-        asking.fail_unfinished(
-            version_id, "The process was killed; perhaps memory is short."
-        )
+        _clear_up(version_id, "The process was killed; perhaps memory is short.")
     elif done.returncode:
-        asking.fail_unfinished(
-            version_id, "The process stopped early; the log says why."
-        )
+        _clear_up(version_id, "The process stopped early; the log says why.")
+
+
+def _clear_up(version_id: int, reason: str) -> None:
+    """Do what a process that was killed could not."""
+    asking.fail_unfinished(version_id, reason)
+    shutil.rmtree(ModelVersion(pk=version_id).staging, ignore_errors=True)
 
 
 def command(what: str, version_id: int) -> list[str]:

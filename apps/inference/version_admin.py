@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 from django.contrib import admin, messages
@@ -13,7 +14,7 @@ from django.shortcuts import redirect
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.inference import asking, client
+from apps.inference import asking, client, uploads
 from apps.inference.columns import (
     NOTHING,
     ReadOnlyAdmin,
@@ -84,6 +85,12 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         if obj is None or obj.sha256 or obj.state != State.FAILED:
             return False
         return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+    def delete_model(self, request: HttpRequest, obj: ModelVersion) -> None:
+        """With what a process that was killed may have left of it."""
+        shutil.rmtree(obj.staging, ignore_errors=True)
+        uploads.remove(obj.source)
+        super().delete_model(request, obj)
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery import current_app
 from celery.signals import worker_process_init, worker_shutdown
+from celery.worker.control import inspect_command
 
 from apps.inference import client
 from apps.inference.connections import sync_redis
@@ -44,6 +46,24 @@ def runtime() -> Runtime:
             f"This worker was not started for the queue {client.QUEUE!r}."
         )
     return _runtime
+
+
+@inspect_command(name=client.HOLDINGS_COMMAND)
+def holdings(state: Any) -> dict[str, Any]:
+    """What a worker of any queue says of itself through Celery's remote control."""
+    queues = sorted(current_app.amqp.queues.consume_from)
+    if _runtime is None:
+        return {"queues": queues, "device": "", "serving": {}}
+    serving = _runtime.host.describe()
+    return {"queues": queues, "device": _device(), "serving": serving}
+
+
+def _device() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"a CPU with {os.cpu_count()} cores"
 
 
 @worker_process_init.connect

@@ -1,7 +1,7 @@
-"""`MediaLink`: the media of a session for the length of one peer connection.
+"""`MediaLink`: the media of a session for as long as they come in one way.
 
-Joins a `Peer` with the `SessionPipeline` of its track, from the offer to `close`. It
-knows no WebSocket; what happens is told to its listener.
+Joins what brings the pictures with the `SessionPipeline` of their track, until `close`.
+It knows no WebSocket; what happens is told to its listener.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from aiortc import MediaStreamTrack
 
+from apps.nexus.jpeg import JpegTrack, Picture
 from apps.nexus.peer import Peer
-from apps.nexus.pipeline import PipelineListener, SessionPipeline
-from apps.nexus.protocol import IceCandidate
+from apps.nexus.pipeline import MediaListener, PipelineListener, SessionPipeline
+from apps.nexus.protocol import IceCandidate, ProtocolError
 
 NOT_CONNECTED = (
     "The camera's stream could not reach the server. A firewall between the two may be "
@@ -23,35 +24,82 @@ NOT_CONNECTED = (
 CONNECTION_LOST = "The connection to the camera was lost."
 SERVER_FAULT = "Something went wrong on the server. It has been written down."
 
+PipelineMaker = Callable[[PipelineListener], SessionPipeline]
 
-class LinkListener(PipelineListener, Protocol):
+
+class LinkListener(MediaListener, Protocol):
+    def on_live(self, link: MediaLink) -> None:
+        """The first frame has been decoded."""
+
     def on_lost(self, link: MediaLink, sentence: str) -> None:
         """The connection did not come about, or is over without anybody's wish."""
 
 
 class MediaLink:
-    """One peer connection and its pipeline.
+    """What all ways of bringing pictures have in common.
 
     Args:
         make_pipeline: called when the track is there, with the listener for it.
         listener: told of live, results, workers and the loss of the connection.
+    """
+
+    def __init__(self, *, make_pipeline: PipelineMaker, listener: LinkListener) -> None:
+        self._make_pipeline = make_pipeline
+        self._listener = listener
+        self._pipeline: SessionPipeline | None = None
+        self.is_live = False
+
+    def deliver(self, message: dict[str, Any]) -> None:
+        """Pass on what a worker published."""
+        if self._pipeline is not None:
+            self._pipeline.deliver(message)
+
+    def record_drawn(self, seq: int, timings: dict[str, float]) -> None:
+        """Pass on what the page measured of a result that it has drawn."""
+        if self._pipeline is not None:
+            self._pipeline.record_drawn(seq, timings)
+
+    async def close(self) -> None:
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            await pipeline.stop()
+
+    def on_live(self) -> None:
+        self.is_live = True
+        self._listener.on_live(self)
+
+    def on_result(self, message: dict[str, Any], timings: dict[str, float]) -> None:
+        self._listener.on_result(message, timings)
+
+    def on_worker(self, alive: bool, sentence: str) -> None:
+        self._listener.on_worker(alive, sentence)
+
+    def on_broken(self) -> None:
+        self._listener.on_lost(self, SERVER_FAULT)
+
+    def _start_pipeline(self, track: MediaStreamTrack) -> None:
+        self._pipeline = self._make_pipeline(self)
+        self._pipeline.start(track)
+
+
+class PeerLink(MediaLink):
+    """One peer connection and its pipeline, from the offer to `close`.
+
+    Args:
         connect_timeout_s: from the offer to the first frame.
     """
 
     def __init__(
         self,
         *,
-        make_pipeline: Callable[[PipelineListener], SessionPipeline],
+        make_pipeline: PipelineMaker,
         listener: LinkListener,
         connect_timeout_s: float,
     ) -> None:
-        self._make_pipeline = make_pipeline
-        self._listener = listener
+        super().__init__(make_pipeline=make_pipeline, listener=listener)
         self._connect_timeout_s = connect_timeout_s
         self._peer = Peer(on_track=self._start_pipeline, on_lost=self._lose)
-        self._pipeline: SessionPipeline | None = None
         self._timeout: asyncio.TimerHandle | None = None
-        self._is_live = False
 
     async def accept_offer(self, sdp: str) -> str:
         """See `Peer.accept_offer`; the time to connect runs from here."""
@@ -63,47 +111,53 @@ class MediaLink:
     async def add_candidate(self, candidate: IceCandidate | None) -> None:
         await self._peer.add_candidate(candidate)
 
-    def deliver(self, message: dict[str, Any]) -> None:
-        """Pass on what a worker published."""
-        if self._pipeline is not None:
-            self._pipeline.deliver(message)
-
     async def close(self) -> None:
         """Frames first, then the connection: nobody reads from a closed peer."""
         self._cancel_timeout()
-        pipeline, self._pipeline = self._pipeline, None
         try:
-            if pipeline is not None:
-                await pipeline.stop()
+            await super().close()
         finally:
             await self._peer.close()
 
     def on_live(self) -> None:
-        self._is_live = True
         self._cancel_timeout()
-        self._listener.on_live()
-
-    def on_result(self, message: dict[str, Any], timings: dict[str, float]) -> None:
-        self._listener.on_result(message, timings)
-
-    def on_worker(self, alive: bool, sentence: str) -> None:
-        self._listener.on_worker(alive, sentence)
+        super().on_live()
 
     def on_broken(self) -> None:
         self._cancel_timeout()
-        self._listener.on_lost(self, SERVER_FAULT)
-
-    def _start_pipeline(self, track: MediaStreamTrack) -> None:
-        self._pipeline = self._make_pipeline(self)
-        self._pipeline.start(track)
+        super().on_broken()
 
     def _lose(self) -> None:
         self._cancel_timeout()
-        self._listener.on_lost(
-            self, CONNECTION_LOST if self._is_live else NOT_CONNECTED
-        )
+        self._listener.on_lost(self, CONNECTION_LOST if self.is_live else NOT_CONNECTED)
 
     def _cancel_timeout(self) -> None:
         if self._timeout is not None:
             self._timeout.cancel()
             self._timeout = None
+
+
+class JpegLink(MediaLink):
+    """Pictures that come over the WebSocket, from `start` to `close`.
+
+    Args:
+        on_taken: see `JpegTrack`.
+        on_refused: see `JpegTrack`.
+    """
+
+    def __init__(
+        self,
+        *,
+        make_pipeline: PipelineMaker,
+        listener: LinkListener,
+        on_taken: Callable[[int], None],
+        on_refused: Callable[[ProtocolError], None],
+    ) -> None:
+        super().__init__(make_pipeline=make_pipeline, listener=listener)
+        self._track = JpegTrack(on_taken=on_taken, on_refused=on_refused)
+
+    def start(self) -> None:
+        self._start_pipeline(self._track)
+
+    def put(self, picture: Picture) -> None:
+        self._track.put(picture)

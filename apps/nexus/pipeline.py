@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -25,7 +25,7 @@ from apps.inference.mailbox import Offered
 from apps.inference.types import Frame
 from apps.nexus.frames import LatestFrame
 from apps.nexus.ledger import DropReason
-from apps.nexus.receiver import rtp_timestamp
+from apps.nexus.receiver import arrived_at, rtp_timestamp
 from apps.nexus.runs import RunRecorder
 
 logger = logging.getLogger(__name__)
@@ -56,23 +56,28 @@ class ReceivedFrame:
 
 @dataclass(frozen=True, slots=True)
 class FrameTime:
-    """When a frame was taken by its sender's clock, and when it was decoded by ours."""
+    """When a frame was taken by its sender's clock; when it was complete, and decoded,
+    by our `time.monotonic`.
+    """
 
     rtp_timestamp: int
-    decoded_at: float  # of time.monotonic
+    arrived_at: float
+    decoded_at: float
 
 
-class PipelineListener(Protocol):
-    """Who is told what happens on the way; called on the event loop."""
-
-    def on_live(self) -> None:
-        """The first frame has been decoded."""
+class MediaListener(Protocol):
+    """Who is told what comes of the frames; called on the event loop."""
 
     def on_result(self, message: dict[str, Any], timings: dict[str, float]) -> None:
         """A frame was answered by an `inference.result`; `rtp_timestamp` is added."""
 
     def on_worker(self, alive: bool, sentence: str) -> None:
         """Answers stopped for want of a worker or a model, or came back."""
+
+
+class PipelineListener(MediaListener, Protocol):
+    def on_live(self) -> None:
+        """The first frame has been decoded."""
 
     def on_broken(self) -> None:
         """The pipeline met an error it does not know and has stopped working."""
@@ -90,6 +95,7 @@ class SessionPipeline:
         listener: is told what happens.
         numbers: the session's frame numbers, which go on from one track to the next.
         max_side: larger frames are scaled down to it, in pixels.
+        rotation: asked for each frame: clockwise by how many degrees it is upright.
     """
 
     def __init__(  # noqa: PLR0913 - it joins these and makes none of them
@@ -103,6 +109,7 @@ class SessionPipeline:
         listener: PipelineListener,
         numbers: Iterator[int],
         max_side: int,
+        rotation: Callable[[], int] = lambda: 0,
     ) -> None:
         self._session_id = session_id
         self._deployment = deployment
@@ -112,6 +119,7 @@ class SessionPipeline:
         self._listener = listener
         self._numbers = numbers
         self._max_side = max_side
+        self._rotation = rotation
         self._is_live = False
         self._latest: LatestFrame[ReceivedFrame] = LatestFrame()
         self._unanswered: dict[int, FrameTime] = {}
@@ -136,16 +144,19 @@ class SessionPipeline:
         """Leave nothing in the mailbox and no task; finish the run."""
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
         if self._offering is not None:
             # Cut off half-way, an offer could reach Redis after the withdrawal.
             await asyncio.wait([self._offering], timeout=LAST_OFFER_PATIENCE_S)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+            await self._withdraw()
+        self._recorder.finish()
+
+    async def _withdraw(self) -> None:
         try:
             await self._client.withdraw(self._session_id)
         except RedisError as error:
             logger.warning("The mailbox was not emptied, it will expire: %s", error)
-        self._recorder.finish()
 
     def deliver(self, message: dict[str, Any]) -> None:
         """Take what a worker published for this session."""
@@ -159,13 +170,16 @@ class SessionPipeline:
                 self._report_worker(False, message["sentence"])
             return
         del self._unanswered[message["seq"]]
-        age_ms = (time.monotonic() - frame.decoded_at) * 1000
-        timings = _with_publish_and_age(message["timings"], age_ms)
+        timings = _whole_way(message["timings"], frame, time.monotonic())
         self._report_worker(True, WORKER_BACK)
         if self._recorder.infer(message, timings):
             self._listener.on_result(
                 {**message, "rtp_timestamp": frame.rtp_timestamp}, timings
             )
+
+    def record_drawn(self, seq: int, timings: dict[str, float]) -> None:
+        """Take what the page measured of a result that it has drawn."""
+        self._recorder.draw(seq, timings)
 
     async def _receive_frames(self, track: MediaStreamTrack) -> None:
         """Decode all, keep the newest, no more: aiortc's queue has no bound."""
@@ -173,10 +187,13 @@ class SessionPipeline:
             for seq in self._numbers:
                 # aiortc decodes video tracks to frames only.
                 frame = cast(VideoFrame, await track.recv())
-                received = ReceivedFrame(seq, frame, time.monotonic())
+                decoded_at = time.monotonic()
+                received = ReceivedFrame(seq, frame, decoded_at)
                 self._recorder.receive(seq)
                 self._unanswered[seq] = FrameTime(
-                    rtp_timestamp(frame), received.decoded_at
+                    rtp_timestamp(frame),
+                    arrived_at=arrived_at(track, frame) or decoded_at,
+                    decoded_at=decoded_at,
                 )
                 replaced = self._latest.put(received)
                 if replaced is not None:
@@ -190,7 +207,11 @@ class SessionPipeline:
             received = await self._latest.take()
             try:
                 frame = await asyncio.to_thread(
-                    to_i420, received, self._session_id, self._max_side
+                    to_i420,
+                    received,
+                    self._session_id,
+                    self._max_side,
+                    self._rotation(),
                 )
                 await self._offer(frame, received.decoded_at)
             except RedisError as error:
@@ -266,7 +287,9 @@ class SessionPipeline:
             self._listener.on_broken()
 
 
-def to_i420(received: ReceivedFrame, session_id: str, max_side: int) -> Frame:
+def to_i420(
+    received: ReceivedFrame, session_id: str, max_side: int, rotation: int = 0
+) -> Frame:
     """Scale a decoded frame down to `max_side` and to even sides, without leaving YUV.
 
     Blocking: a millisecond or two, most of it without the interpreter's lock.
@@ -283,14 +306,20 @@ def to_i420(received: ReceivedFrame, session_id: str, max_side: int) -> Frame:
         width=width,
         height=height,
         pixels=planar.to_ndarray().reshape(-1).data,
+        rotation=rotation,
     )
 
 
-def _with_publish_and_age(timings: dict[str, float], age_ms: float) -> dict[str, float]:
-    """What the page is told: the worker's stages, the way back, and the whole."""
+def _whole_way(
+    timings: dict[str, float], frame: FrameTime, now: float
+) -> dict[str, float]:
+    """What the page is told: our stages and the worker's, which add up to the age."""
+    receive_ms = (frame.decoded_at - frame.arrived_at) * 1000
+    age_ms = (now - frame.arrived_at) * 1000
     held_ms = timings["held_ms"]
     return {
+        "receive_ms": receive_ms,
         **{stage: value for stage, value in timings.items() if stage != "held_ms"},
-        "publish_ms": max(0.0, age_ms - timings["wait_ms"] - held_ms),
+        "publish_ms": max(0.0, age_ms - receive_ms - timings["wait_ms"] - held_ms),
         "age_ms": age_ms,
     }

@@ -4,9 +4,11 @@ Messages are JSON objects with a field `type`. The twin for the browser is
 `static/js/session/protocol.js`; a test holds the two together. This module knows words
 and shapes only: no socket, no peer connection.
 
-The browser always offers. `acquiring` → `offer`, `candidate`… → `answer` → `result`,
-`ack`…, and `stop` or a new `offer` at any time. A message that can't be used is
-answered by `error` and changes nothing.
+Before the `welcome` a browser may have to wait, and is told its `place` in line. Then
+it always offers: `acquiring` → `offer`, `candidate`… → `answer` → `result`, `ack`…,
+and `stop` or a new `offer` at any time. Where no connection comes about, `begin_jpeg`
+announces pictures in binary messages, each of which is answered by `taken`. A message
+that can't be used is answered by `error` and changes nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from typing import Any, Literal
 MAX_MESSAGE_CHARS = 64_000
 # What a browser's numbers hold exactly.
 LARGEST_NUMBER = 2**53
+DRAWN_TIMINGS = ("capture_ms", "draw_ms", "picture_ms")
+# As long as a frame is remembered; nothing that takes longer is a delay.
+LONGEST_DELAY_MS = 60_000
 
 CAMERA_FAILURES = {
     "permission_denied": "The camera was not allowed.",
@@ -30,6 +35,8 @@ CAMERA_FAILURES = {
     "unsupported": "The browser can't stream a camera.",
     "constraint": "The chosen camera can't deliver a usable picture.",
 }
+
+ROTATIONS = (0, 90, 180, 270)
 
 ErrorCode = Literal[
     "malformed",
@@ -85,9 +92,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The result of this frame has been drawn."""
+    """The result of this frame has been drawn.
+
+    `timings` is what only the page can measure of it, None where it can't:
+    `capture_ms` from the camera to the picture's arrival here, `draw_ms` from the
+    sending of the result to its drawing, `picture_ms` from the one to the other end.
+    """
 
     seq: int
+    timings: dict[str, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +109,43 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginJpeg:
+    """Pictures come as JPEG over this socket, until a peer connection is live."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotate:
+    """The camera's pictures are upright once turned clockwise by so many degrees."""
+
+    rotation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The person stopped the camera."""
 
 
-ClientMessage = Acquiring | CameraFailed | Offer | Candidate | Ack | Ping | Stop
+ClientMessage = (
+    Acquiring
+    | CameraFailed
+    | Offer
+    | Candidate
+    | BeginJpeg
+    | Ack
+    | Ping
+    | Rotate
+    | Stop
+)
 
 CLIENT_MESSAGES: dict[str, tuple[str, ...]] = {
     "acquiring": (),
     "camera_failed": ("reason",),
     "offer": ("sdp",),
     "candidate": ("candidate",),
-    "ack": ("seq",),
+    "begin_jpeg": (),
+    "ack": ("seq", "timings"),
     "ping": ("sent_at_ms",),
+    "rotate": ("rotation",),
     "stop": (),
 }
 
@@ -117,8 +154,12 @@ SERVER_MESSAGES: dict[str, tuple[str, ...]] = {
     # In place of the welcome's, whose key is about to expire.
     "ice_servers": ("ice_servers",),
     "status": ("status", "sentence"),
+    # In line, before the welcome: 1 is next, None is not in it; None is unknown.
+    "place": ("position", "estimate_s"),
     "worker": ("alive", "sentence"),
     "answer": ("sdp",),
+    # Another picture of as many as may be on their way can be sent.
+    "taken": ("rtp_timestamp",),
     "model": ("model",),
     "result": (
         "seq",
@@ -201,11 +242,34 @@ def _whole_number(content: dict[str, Any], field: str) -> int:
     return value
 
 
+def _ack(content: dict[str, Any]) -> Ack:
+    seq, timings = _whole_number(content, "seq"), content.get("timings")
+    if timings is None:
+        return Ack(seq, None)
+    if not isinstance(timings, dict):
+        raise _invalid("timings", "an object or null")
+    return Ack(seq, {stage: _delay(timings, stage) for stage in DRAWN_TIMINGS})
+
+
+def _delay(content: dict[str, Any], field: str) -> float:
+    value = _number(content, field)
+    if not 0 <= value <= LONGEST_DELAY_MS:
+        raise _invalid(field, f"from 0 to {LONGEST_DELAY_MS} milliseconds")
+    return value
+
+
 def _camera_failed(content: dict[str, Any]) -> CameraFailed:
     reason = _string(content, "reason")
     if reason not in CAMERA_FAILURES:
         raise _invalid("reason", "one of " + ", ".join(CAMERA_FAILURES))
     return CameraFailed(reason)
+
+
+def _rotate(content: dict[str, Any]) -> Rotate:
+    rotation = _whole_number(content, "rotation")
+    if rotation not in ROTATIONS:
+        raise _invalid("rotation", "one of " + ", ".join(map(str, ROTATIONS)))
+    return Rotate(rotation)
 
 
 def _candidate(content: dict[str, Any]) -> Candidate:
@@ -236,7 +300,9 @@ _BUILDERS: dict[str, Callable[[dict[str, Any]], ClientMessage]] = {
     "camera_failed": _camera_failed,
     "offer": lambda content: Offer(_string(content, "sdp")),
     "candidate": _candidate,
-    "ack": lambda content: Ack(_whole_number(content, "seq")),
+    "begin_jpeg": lambda content: BeginJpeg(),
+    "ack": _ack,
     "ping": lambda content: Ping(_number(content, "sent_at_ms")),
+    "rotate": _rotate,
     "stop": lambda content: Stop(),
 }

@@ -19,13 +19,14 @@ from typing import Any
 
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
-from aiortc import RTCPeerConnection, RTCRtpReceiver
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import RtpPacket
 from av import VideoFrame
 
-from apps.nexus.assembly import EncodedPicture, Fragment, PictureAssembly
+from apps.nexus.assembly import CAPACITY, EncodedPicture, Fragment, PictureAssembly
 from apps.nexus.payloads import begins_picture, stands_alone
 
 # As long as a browser's encoder takes no second request.
@@ -39,6 +40,7 @@ def install() -> None:
     """Have every peer connection of this process receive as this module does."""
     peer_connection: Any = aiortc.rtcpeerconnection
     peer_connection.RTCRtpReceiver = LowLatencyReceiver
+    peer_connection.RemoteStreamTrack = ReceivedTrack
     receiver: Any = aiortc.rtcrtpreceiver
     receiver.threading = SimpleNamespace(Thread=DecoderThread, Event=threading.Event)
 
@@ -56,6 +58,33 @@ def rtp_timestamp(frame: VideoFrame) -> int:
     if frame.pts is None:
         raise ValueError("The frame was not received.")
     return frame.pts & 0xFFFF_FFFF
+
+
+def arrived_at(track: MediaStreamTrack, frame: VideoFrame) -> float | None:
+    """When a frame's picture was complete here, of `time.monotonic`.
+
+    To be asked once for each frame, in their order. None if nobody has noted it.
+    """
+    return track.arrival(frame.pts) if isinstance(track, ReceivedTrack) else None
+
+
+class ReceivedTrack(RemoteStreamTrack):
+    """A track that knows when each picture came that no frame was taken of yet."""
+
+    def __init__(self, kind: str, id: str | None = None) -> None:
+        super().__init__(kind, id)
+        self._arrivals: deque[tuple[int, float]] = deque(maxlen=CAPACITY)
+
+    def note_arrival(self, timestamp: int, at: float) -> None:
+        self._arrivals.append((timestamp, at))
+
+    def arrival(self, timestamp: int | None) -> float | None:
+        """What was noted of a picture; forgets it, with all that came before it."""
+        while self._arrivals:
+            noted, at = self._arrivals.popleft()
+            if noted == timestamp:
+                return at
+        return None
 
 
 class DecoderThread(threading.Thread):
@@ -178,5 +207,8 @@ class LowLatencyReceiver(RTCRtpReceiver):
             self._assembly.is_damaged = is_behind
         elif is_behind:
             self._leaves_out = self._assembly.is_damaged = True
-        if not self._leaves_out:
-            self._decoder_queue.put((codec, picture))
+        if self._leaves_out:
+            return
+        if isinstance(self._track, ReceivedTrack):
+            self._track.note_arrival(picture.timestamp, self._clock())
+        self._decoder_queue.put((codec, picture))

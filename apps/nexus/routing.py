@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from channels.auth import AuthMiddlewareStack
 from django.urls import path
 
 from apps.nexus.consumers import SessionConsumer
+from apps.nexus.doctor.consumer import DoctorConsumer
 
-websocket_urlpatterns = [path("ws/session/", SessionConsumer.as_asgi())]
+websocket_urlpatterns = [
+    path("ws/session/", AuthMiddlewareStack(SessionConsumer.as_asgi())),
+    # Asks nobody's name, so that it works without the database.
+    path("ws/doctor/", DoctorConsumer.as_asgi()),
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -27,6 +27,8 @@ from apps.sessions.services import RunFigures
 STRAGGLING = timedelta(seconds=2)
 # Between two results further apart nobody knows whether the hot dog stayed.
 LONGEST_GAP_S = 1.0
+# More than a page that draws at all can be behind.
+UNDRAWN_REMEMBERED = 64
 
 
 class OpenRun:
@@ -37,6 +39,8 @@ class OpenRun:
         self.ledger = FrameLedger()
         self.answered_since_save = False
         self.is_written = False
+        # Results that the page may yet report as drawn; those that it skips stay.
+        self._undrawn: deque[int] = deque(maxlen=UNDRAWN_REMEMBERED)
         self.last_answer_at = self._started_at = timezone.now()
         self._session_id = session_id
         self._latencies = StageLatencies()
@@ -57,8 +61,17 @@ class OpenRun:
             or {entry["label"] for entry in message["classifications"][:1]}
         )
         self._count_hot_dog(message["is_hot_dog"])
+        self._undrawn.append(message["seq"])
         self.answered_since_save = True
         self.last_answer_at = timezone.now()
+
+    def draw(self, seq: int, timings: dict[str, float]) -> bool:
+        """Add what the page says of a result; False when it is none of this run's."""
+        if seq not in self._undrawn:
+            return False
+        self._undrawn.remove(seq)
+        self._latencies.record(timings)
+        return True
 
     def save(self) -> None:
         self.answered_since_save = False
@@ -157,6 +170,10 @@ class RunRecorder:
         if is_first:
             self._current.save()
         return True
+
+    def draw(self, seq: int, timings: dict[str, float]) -> None:
+        """Book what the page measured, once for each result, in the result's run."""
+        any(run.draw(seq, timings) for run in self._runs)
 
     def save(self) -> None:
         """Write the figures of now; end the runs of which nothing came since."""

@@ -21,6 +21,7 @@ from apps.inference.presence import Heartbeat
 from apps.inference.serving import ModelHost
 from apps.inference.tasks import drain
 from apps.nexus import records
+from apps.nexus.admission import place
 from bench.processes import wait_until
 from tests.scripted_predictor import unrehearsed
 
@@ -45,6 +46,7 @@ async def nexus(
     """What the application needs to be run in this process, and what it leaves open."""
     yield
     await inference_client.of_this_loop().close()
+    await place.of_this_loop().slots.close()
     await get_channel_layer().flush()
     # The thread of the records has a connection of its own.
     await records.written(connections.close_all)

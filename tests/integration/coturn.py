@@ -8,7 +8,7 @@ import os
 import shutil
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -97,8 +97,21 @@ async def relay(
         await receiver.lost.wait()
 
 
-def write_certificate(path: Path, password: bytes | None = None) -> Path:
-    """A certificate for the loopback and its key, in one PEM file."""
+def write_certificate(
+    path: Path,
+    password: bytes | None = None,
+    *,
+    names: Sequence[str] = ("localhost",),
+    days: float = 2,
+) -> Path:
+    """A certificate for the loopback and its key, in one PEM file.
+
+    Args:
+        path: the file to be written.
+        password: of the key.
+        names: the hosts that it is for, beside the loopback's address.
+        days: until it expires; negative if it has.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
@@ -108,11 +121,11 @@ def write_certificate(path: Path, password: bytes | None = None) -> Path:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=2))
+        .not_valid_before(now - datetime.timedelta(days=2))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(
             x509.SubjectAlternativeName(
-                [x509.DNSName("localhost"), x509.IPAddress(ip_address(LOOPBACK))]
+                [*map(x509.DNSName, names), x509.IPAddress(ip_address(LOOPBACK))]
             ),
             critical=False,
         )

@@ -26,7 +26,7 @@ from bench.track import ClipTrack
 # Larger than what the server sends on to inference, so that results speak of another
 # size than the clip's.
 CLIP_SIZE = (960, 720)
-FRAME_SIZE = {"width": 640, "height": 480}
+FRAME = {"width": 640, "height": 480, "rotation": 0}
 
 
 def render(codec: Codec) -> EncodedClip:
@@ -97,7 +97,7 @@ async def test_results_know_what_their_frame_shows(
 
             for result in results:
                 truth = clip.truths[result.seq % len(clip.truths)]
-                assert result.message["frame"] == FRAME_SIZE
+                assert result.message["frame"] == FRAME
                 assert result.truth == truth.scaled(640 / 960, 480 / 720)
                 way_ms = (result.arrived_at - result.sent_at) * 1000
                 assert way_ms >= result.timings["age_ms"]

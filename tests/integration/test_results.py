@@ -61,7 +61,7 @@ async def test_a_result_arrives_as_it_was_made(layer: Any, redis: Redis):
     assert await layer.receive(channel) == {
         "type": "inference.result",
         "seq": 7,
-        "frame": {"width": 640, "height": 480},
+        "frame": {"width": 640, "height": 480, "rotation": 0},
         "is_hot_dog": True,
         "detections": [
             {"label": "hot dog", "score": 0.9, "box": [1.5, 2, 30, 40]},

@@ -22,7 +22,7 @@ from redis import Redis
 from apps.inference.client import InferenceClient
 from apps.inference.models import Deployment, ModelVersion
 from apps.inference.services import activate
-from apps.nexus import consumers, media, turn
+from apps.nexus import consumers, media, negotiation, turn
 from apps.nexus import pipeline as pipeline_module
 from apps.nexus.consumers import SessionConsumer
 from apps.nexus.pipeline import NO_WORKER, WORKER_BACK
@@ -164,12 +164,12 @@ async def test_a_camera_becomes_results(page: Page, camera: Camera):
         pytest.approx((seq - seqs[0]) * 3000, abs=1) for seq in seqs
     ]
     for result in results:
-        assert result["frame"] == {"width": 160, "height": 120}
+        assert result["frame"] == {"width": 160, "height": 120, "rotation": 0}
         assert result["is_hot_dog"] is True
         (found,) = result["detections"]
         assert found == {"label": "hot dog", "score": 0.9, "box": [40, 30, 120, 90]}
         assert list(result["timings"]) == [
-            *("wait_ms", "featurize_ms", "forward_ms", "decode_ms"),
+            *("receive_ms", "wait_ms", "featurize_ms", "forward_ms", "decode_ms"),
             *("publish_ms", "age_ms"),
         ]
         assert result["timings"]["age_ms"] >= result["timings"]["wait_ms"] > 0
@@ -184,9 +184,31 @@ async def test_a_picture_that_changes_its_size_is_answered_in_its_own_pixels(
     await page.stream(camera)
     await page.results(1)
     camera.stripe.size = (96, 128)
-    await page.message("result", frame={"width": 96, "height": 128})
-    found = page.all_of("result", frame={"width": 96, "height": 128})[0]
+    frame = {"width": 96, "height": 128, "rotation": 0}
+    found = await page.message("result", frame=frame)
     assert found["detections"][0]["box"] == [24, 32, 72, 96]
+
+
+@pytest.mark.usefixtures("answering")
+async def test_a_picture_that_is_turned_is_answered_upright_from_then_on(
+    page: Page, camera: Camera
+):
+    await page.send("rotate", rotation=90)
+    await page.stream(camera)
+    (first,) = await page.results(1)
+    assert first["frame"] == {"width": 120, "height": 160, "rotation": 90}
+    assert first["detections"][0]["box"] == [30, 40, 90, 120]
+
+    await page.send("rotate", rotation=180)
+    frame = {"width": 160, "height": 120, "rotation": 180}
+    await page.message("result", frame=frame)
+
+    # And so in the next connection.
+    again = Camera()
+    await page.stream(again)
+    (found,) = await page.results(1)
+    assert found["frame"] == frame
+    await again.close()
 
 
 @pytest.mark.usefixtures("answering")
@@ -224,11 +246,11 @@ async def test_a_connection_that_goes_at_its_first_frame_is_told(
     await page.send("offer", sdp=await camera.offer())
     await page.message("status", status="connecting")
     (visit,) = visits
-    link = visit._link
+    link = visit._negotiation._peer
     assert link is not None
 
-    visit.on_live()
-    visit.on_lost(link, media.CONNECTION_LOST)
+    visit._negotiation.on_live(link)
+    visit._negotiation.on_lost(link, media.CONNECTION_LOST)
 
     await page.message("status", status="failed", sentence=media.CONNECTION_LOST)
     assert page.statuses()[-2:] == ["live", "failed"]
@@ -258,7 +280,7 @@ async def test_a_page_that_does_not_draw_gets_two_results_and_then_the_newest(
 
 async def answered(visit: SessionConsumer, count: int) -> None:
     """Wait until the session's run has so many results."""
-    link: Any = visit._link
+    link: Any = visit._negotiation._peer
     ledger = link._pipeline._recorder.ledger
     await eventually(lambda: ledger.inferred >= count, f"{count} answers")
 
@@ -458,8 +480,9 @@ async def test_a_session_that_was_sent_everything_bad_still_streams(
     for code, text in BAD_TEXTS:
         await page.send_text(text)
         await refused(page, code)
-    await page.send_bytes(b'{"type": "stop"}')
-    await refused(page, "malformed")
+    for code, content in (("malformed", b"\xff"), ("out_of_order", b"picture")):
+        await page.send_bytes(content)
+        await refused(page, code)
     candidate = {"candidate": "candidate:1 1 udp 1 192.0.2.7 5 typ host", "sdpMid": "0"}
     for early in (candidate, None):
         await page.send("candidate", candidate=early)
@@ -592,7 +615,9 @@ async def test_a_server_that_stops_while_a_session_closes_waits_for_it(
     await page.stream(camera)
     await page.results(1)
     await page.close()
-    await eventually(lambda: visits[0]._link is None, "the session to be closing")
+    await eventually(
+        lambda: visits[0]._negotiation._peer is None, "the session to be closing"
+    )
     for _ in range(3):
         page.cancel()
         await asyncio.sleep(0)
@@ -666,7 +691,7 @@ async def test_a_browser_that_does_not_reach_the_server_is_told(
     page: Page, camera: Camera, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     settings.CONNECT_TIMEOUT_S = 0.05
-    monkeypatch.setattr(consumers, "OFFER_GRACE_S", 0.0)
+    monkeypatch.setattr(negotiation, "OFFER_GRACE_S", 0.0)
     await page.send("offer", sdp=await camera.offer())
     told = await page.message("status", status="failed")
     assert told["sentence"] == media.NOT_CONNECTED
@@ -677,7 +702,7 @@ async def test_a_browser_that_does_not_reach_the_server_is_told(
 async def test_a_camera_that_goes_away_is_noticed(
     page: Page, camera: Camera, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(consumers, "OFFER_GRACE_S", 0.0)
+    monkeypatch.setattr(negotiation, "OFFER_GRACE_S", 0.0)
     await page.stream(camera)
     await page.results(1)
     await camera.close()
@@ -706,7 +731,7 @@ async def test_who_stops_just_after_the_connection_was_lost_has_stopped(
 
     await page.send("stop")
     await page.message("status", status="pending")
-    await asyncio.sleep(consumers.OFFER_GRACE_S + 0.2)
+    await asyncio.sleep(negotiation.OFFER_GRACE_S + 0.2)
 
     assert page.statuses()[-1] == "pending"
     assert (await the_session()).status == "pending"

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+
+from apps.inference.exceptions import NotKeptError
+
+_may_build = ContextVar("may_build", default=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +34,26 @@ class Network:
     identity: str | None = None
 
     def module(self) -> nn.Module:
-        """Ready to answer and never to learn again."""
+        """Ready to answer and never to learn again.
+
+        Raises:
+            NotKeptError: nothing may be built now.
+        """
+        refuse_to_build()
         return self.build().eval().requires_grad_(requires_grad=False)
+
+
+@contextmanager
+def nothing_built() -> Iterator[None]:
+    """Within, a network of which an engine keeps nothing is refused, not built."""
+    token = _may_build.set(False)
+    try:
+        yield
+    finally:
+        _may_build.reset(token)
+
+
+def refuse_to_build() -> None:
+    """Raises NotKeptError where nothing may be built."""
+    if not _may_build.get():
+        raise NotKeptError("The network must be built, and nothing may be built now.")

@@ -8,6 +8,7 @@ files mean: no torch, no transformers, no Django.
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from apps.inference.exceptions import SourceTextError
@@ -16,7 +17,7 @@ from apps.inference.sources.hub import HubSource
 from apps.inference.sources.local import LocalSource
 from apps.inference.sources.types import Fetched, Progress, Source
 
-__all__ = ["Fetched", "LocalSource", "Progress", "Source", "fetch", "parse"]
+__all__ = ["Fetched", "Progress", "Source", "checksum", "fetch", "parse"]
 
 
 def parse(text: str) -> Source:
@@ -41,27 +42,37 @@ def parse(text: str) -> Source:
     )
 
 
+def checksum(text: str) -> str:
+    """Read the SHA-256 checksum that an operator wrote, if any, in small letters.
+
+    Raises:
+        SourceTextError
+    """
+    text = text.strip().lower()
+    if text and not re.fullmatch("[0-9a-f]{64}", text):
+        raise SourceTextError(
+            f"A SHA-256 checksum has 64 hexadecimal digits, unlike {text!r}."
+        )
+    return text
+
+
 def fetch(
     source: Source, downloads: Path, *, sha256: str | None, progress: Progress
-) -> Fetched:
-    """Bring the files of a source here.
+) -> AbstractContextManager[Fetched]:
+    """Bring the files of a source here, and hold them until the exit of the `with`.
+
+    Who fetches the same file from the web meanwhile waits: it may be removed once read.
 
     Args:
         source: what `parse` has read.
         downloads: a folder of our own, where files from the web come to lie. They stay
             until somebody removes them.
         sha256: what the checksum of the file must be, or of the only weights file where
-            the source is a folder.
+            the source is a folder; as `checksum` has read it.
         progress: called after every few kB; the hub's files may call it from another
             thread.
 
     Raises:
         SourceError
     """
-    if sha256 is not None:
-        sha256 = sha256.strip().lower()
-        if not re.fullmatch("[0-9a-f]{64}", sha256):
-            raise SourceTextError(
-                f"A SHA-256 checksum has 64 hexadecimal digits, unlike {sha256!r}."
-            )
     return source.fetch(downloads, sha256=sha256, progress=progress)

@@ -75,9 +75,10 @@ class HttpsSource:
             re.sub(r"[^\w.+-]", "_", last, flags=re.ASCII).lstrip(".")[-100:] or "model"
         )
 
+    @contextmanager
     def fetch(
         self, downloads: Path, *, sha256: str | None, progress: Progress
-    ) -> Fetched:
+    ) -> Iterator[Fetched]:
         # Files of one name from two addresses don't meet.
         folder = hashlib.sha256(self.url.encode()).hexdigest()[:16]
         part = Part(downloads / folder / self.name)
@@ -87,7 +88,7 @@ class HttpsSource:
                 progress(size, size)
             else:
                 self._download(part, sha256, progress)
-        return Fetched(path=part.path, origin=self.origin, licence="", is_passing=True)
+            yield Fetched(part.path, self.origin, licence="", is_passing=True)
 
     def _download(self, part: Part, sha256: str | None, progress: Progress) -> None:
         with (

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,9 +65,10 @@ class HubSource:
     def origin(self) -> str:
         return str(self)
 
+    @contextmanager
     def fetch(
         self, downloads: Path, *, sha256: str | None, progress: Progress
-    ) -> Fetched:
+    ) -> Iterator[Fetched]:
         with explained(self.repository, self.revision):
             if constants.is_offline_mode():
                 snapshot = self._cached()
@@ -81,7 +84,7 @@ class HubSource:
         if constants.is_offline_mode():
             size = sum(path.stat().st_size for path in weights)
             progress(size, size)
-        return Fetched(
+        yield Fetched(
             path=snapshot,
             origin=f"hub:{self.repository}@{snapshot.name}",
             licence=_licence(snapshot / CARD),

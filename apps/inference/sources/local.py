@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +40,10 @@ class LocalSource:
     def origin(self) -> str:
         return str(self)
 
+    @contextmanager
     def fetch(
         self, downloads: Path, *, sha256: str | None, progress: Progress
-    ) -> Fetched:
+    ) -> Iterator[Fetched]:
         try:
             weights = self._weights()
             for path in weights:
@@ -52,7 +55,7 @@ class LocalSource:
                 f"{self.path} can't be read: {error.strerror}."
             ) from error
         progress(size, size)
-        return Fetched(path=self.path, origin=self.origin, licence="")
+        yield Fetched(path=self.path, origin=self.origin, licence="")
 
     def _weights(self) -> list[Path]:
         if not self.path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +14,7 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A model's files, ready to be read."""
+    """A model's files, ready to be read as long as they are held."""
 
     path: Path  # a file or a folder
     origin: str  # kept with the version: exact, and free of passwords
@@ -28,8 +29,8 @@ class Source(Protocol):
 
     def fetch(
         self, downloads: Path, *, sha256: str | None, progress: Progress
-    ) -> Fetched:
-        """Bring the files here.
+    ) -> AbstractContextManager[Fetched]:
+        """Bring the files here, and hold them until the exit of the `with`.
 
         Raises:
             SourceError

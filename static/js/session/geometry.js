@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Rectangles and nothing else: where the picture lies, which box is which from one
- * result to the next, and where labels fit. Pure functions; knows no DOM.
+ * Rectangles and nothing else: where the picture lies, how it is turned, and which box
+ * is which from one result to the next. Pure functions; knows no DOM.
  *
  * A unit box is `xyxy` as a share of the picture (0..1), so that it survives a
  * resize; a rectangle is x, y, width, height in CSS pixels.
@@ -9,7 +9,14 @@
  * @typedef {[number, number, number, number]} Box
  * @typedef {{width: number, height: number}} Size
  * @typedef {{x: number, y: number, width: number, height: number}} Rect
+ * @typedef {import("./protocol.js").Frame} Frame
+ * @typedef {import("./protocol.js").Rotation} Rotation
+ * @typedef {{mirrored: boolean, rotation: Rotation}} Orientation how a camera's picture
+ *   is shown: turned clockwise, and then perhaps as in a mirror
  */
+
+/** Sides are rounded to even pixels, which matters in a small frame. */
+const SHAPE_TOLERANCE = 0.04;
 
 /**
  * Where `object-fit: contain` shows a picture on the stage, snapped to whole device
@@ -36,17 +43,53 @@ export function contentRect(stage, picture, pixelRatio) {
 }
 
 /**
- * @param {Box} box in frame pixels
- * @param {Size} frame
- * @param {boolean} mirrored whether the picture is shown as in a mirror
- * @returns {Box} unit box
+ * @param {Box} box in pixels of a frame, which may have been turned another way than
+ *   the picture is shown now
+ * @param {Frame} frame
+ * @param {Orientation} shown
+ * @returns {Box} unit box of the picture as it is shown
  */
-export function toUnit([x1, y1, x2, y2], frame, mirrored) {
-  const top = y1 / frame.height;
-  const bottom = y2 / frame.height;
-  const left = x1 / frame.width;
-  const right = x2 / frame.width;
+export function toUnit([x1, y1, x2, y2], frame, { mirrored, rotation }) {
+  const { width, height } = frame;
+  const [left, top, right, bottom] = turnUnit(
+    [x1 / width, y1 / height, x2 / width, y2 / height],
+    rotation - frame.rotation,
+  );
   return mirrored ? [1 - right, top, 1 - left, bottom] : [left, top, right, bottom];
+}
+
+/**
+ * @param {Box} unit
+ * @param {number} degrees clockwise, of either sign, in quarter turns
+ * @returns {Box}
+ */
+export function turnUnit([x1, y1, x2, y2], degrees) {
+  switch (((degrees % 360) + 360) % 360) {
+    case 90: return [1 - y2, x1, 1 - y1, x2];
+    case 180: return [1 - x2, 1 - y2, 1 - x1, 1 - y1];
+    case 270: return [y1, 1 - x2, y2, 1 - x1];
+    default: return [x1, y1, x2, y2];
+  }
+}
+
+/**
+ * @param {Size} size
+ * @param {number} degrees of either sign, in quarter turns
+ * @returns {Size}
+ */
+export function turnSize({ width, height }, degrees) {
+  return degrees % 180 ? { width: height, height: width } : { width, height };
+}
+
+/**
+ * Whether one may be the other, enlarged.
+ *
+ * @param {Size} a
+ * @param {Size} b
+ */
+export function sameShape(a, b) {
+  const wider = (a.width * b.height) / (a.height * b.width);
+  return Math.abs(wider - 1) < SHAPE_TOLERANCE;
 }
 
 /**

@@ -11,6 +11,7 @@ import { listCameras, whenAllowed } from "./camera.js";
 import { fadeWhenIdle, offerFullscreen, wakeLock } from "./controls.js";
 import { Latency } from "./latency.js";
 import { Overlay } from "./overlay.js";
+import { keepRotation, rotationOf, turnFurther } from "./rotation.js";
 import { Session } from "./session.js";
 import { Stage } from "./stage.js";
 import { WAITING_FOR_WORKER } from "./status.js";
@@ -32,11 +33,13 @@ const canvas = view.element("overlay");
 const controls = view.element("controls");
 const covers = ["verdict", "strip", "worker", "classes"].map(view.element);
 
-const overlay = new Overlay(new Stage(canvas, video, covers));
+const stage = new Stage(canvas, video, covers);
+const overlay = new Overlay(stage);
 const latency = new Latency();
 const verdict = new Verdict();
 const keepAwake = wakeLock();
-let mirrored = false;
+/** @type {Camera | null} */
+let shown = null;
 
 const session = new Session(url.href, {
   onSituation(name, sentence) {
@@ -48,10 +51,11 @@ const session = new Session(url.href, {
   },
   onCamera(camera) {
     body.dataset.picture = camera ? "on" : "off";
-    mirrored = camera?.mirrored ?? false;
-    video.classList.toggle("mirrored", mirrored);
+    shown = camera;
     video.srcObject = camera?.stream ?? null;
-    if (camera) fillCameras(camera);
+    if (camera === null) return;
+    orient(camera, rotationOf(camera.deviceId));
+    fillCameras(camera);
   },
   onMessage: receive,
 });
@@ -62,6 +66,10 @@ function receive(message) {
   if (message.type === "welcome") {
     view.showModel(message.model);
     view.showWorker(message.worker_alive ? "" : WAITING_FOR_WORKER);
+    const { rotation } = stage.orientation;
+    if (rotation) session.send({ type: "rotate", rotation });
+  } else if (message.type === "place") {
+    view.showPlace(message.position, message.estimate_s);
   } else if (message.type === "model") {
     view.showModel(message.model);
   } else if (message.type === "worker") {
@@ -78,14 +86,26 @@ function receive(message) {
  * @param {number} now
  */
 function draw(result, now) {
-  const acknowledge = () => session.send({ type: "ack", seq: result.seq });
+  const acknowledge = () => session.send({ type: "ack", seq: result.seq, timings: null });
   if (body.dataset.status !== "live") return acknowledge();
   latency.recordResult(result.timings.age_ms, now);
   verdict.record(result.is_hot_dog, now);
   view.showWorker("");
   view.showVerdict(verdict.read(now));
   view.showClassifications(result.classifications);
-  overlay.show(result, mirrored, acknowledge);
+  overlay.show(result, acknowledge);
+}
+
+/**
+ * Show the camera's picture this way up, and have the model see it so.
+ *
+ * @param {Camera} camera
+ * @param {import("./protocol.js").Rotation} rotation
+ */
+function orient({ mirrored }, rotation) {
+  stage.orient({ mirrored, rotation });
+  overlay.clear();
+  session.send({ type: "rotate", rotation });
 }
 
 /** What was seen before or after this stretch of live picture isn't seen in it. */
@@ -120,6 +140,12 @@ view.element("action").addEventListener("click", ({ currentTarget }) => {
 view.element("stop").addEventListener("click", () => session.stop());
 view.element("camera-choice").addEventListener("change", ({ currentTarget }) => {
   session.choose(/** @type {HTMLSelectElement} */ (currentTarget).value);
+});
+view.element("rotate").addEventListener("click", () => {
+  if (shown === null) return;
+  const rotation = turnFurther(stage.orientation.rotation);
+  keepRotation(shown.deviceId, rotation);
+  orient(shown, rotation);
 });
 fadeWhenIdle(controls);
 offerFullscreen(view.element("fullscreen"));

@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * The boxes over the picture and their labels, drawn when there is something to draw
- * and taken away when results stop. No network code.
+ * and taken away when results stop, or are of another picture than the one that is
+ * shown: a phone that was turned, another camera. No network code.
  *
  * What is shown can be read from the canvas: `data-boxes` (label, score and box in
  * page pixels, as of the last result) and, written last and once for each result,
@@ -13,7 +14,7 @@
  */
 import { drawBox, drawChip, setFont, sizesFor } from "./brush.js";
 import { placeChips, shorten } from "./chips.js";
-import { fromUnit, toUnit } from "./geometry.js";
+import { fromUnit, sameShape, toUnit, turnSize } from "./geometry.js";
 import { paintOf } from "./palette.js";
 import { STALE_MS, Tracks } from "./tracks.js";
 
@@ -23,6 +24,8 @@ export class Overlay {
   #stage;
   #shown;
   #tracks = new Tracks();
+  /** The shape of the frame that the boxes are of, turned as it is shown. */
+  #shape = { width: 0, height: 0 };
   #frameRequest = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #staleTimer;
@@ -40,14 +43,14 @@ export class Overlay {
 
   /**
    * @param {Result} result
-   * @param {boolean} mirrored
    * @param {() => void} whenDrawn
    */
-  show(result, mirrored, whenDrawn) {
-    const { frame, detections } = result;
+  show({ frame, detections }, whenDrawn) {
+    const { orientation } = this.#stage;
     const unit = detections.map(({ label, score, box }) => ({
-      label, score, box: toUnit(box, frame, mirrored),
+      label, score, box: toUnit(box, frame, orientation),
     }));
+    this.#shape = turnSize(frame, orientation.rotation - frame.rotation);
     this.#tracks.replace(unit, performance.now());
     this.#whenDrawn.push(whenDrawn);
     this.#results += 1;
@@ -78,7 +81,8 @@ export class Overlay {
     this.#frameRequest = 0;
     const now = performance.now();
     const opacity = this.#tracks.opacity(now);
-    if (opacity === 0 && this.#tracks.all.length) {
+    const fits = sameShape(this.#shape, this.#stage.picture);
+    if ((opacity === 0 || !fits) && this.#tracks.all.length) {
       this.#tracks.clear();
       this.#changed = true;
     }

@@ -10,8 +10,10 @@ export const CLIENT_MESSAGES = {
   "camera_failed": ["reason"],
   "offer": ["sdp"],
   "candidate": ["candidate"],
-  "ack": ["seq"],
+  "begin_jpeg": [],
+  "ack": ["seq", "timings"],
   "ping": ["sent_at_ms"],
+  "rotate": ["rotation"],
   "stop": []
 };
 
@@ -19,8 +21,10 @@ export const SERVER_MESSAGES = {
   "welcome": ["session_id", "deployment", "ice_servers", "model", "worker_alive"],
   "ice_servers": ["ice_servers"],
   "status": ["status", "sentence"],
+  "place": ["position", "estimate_s"],
   "worker": ["alive", "sentence"],
   "answer": ["sdp"],
+  "taken": ["rtp_timestamp"],
   "model": ["model"],
   "result": [
     "seq", "rtp_timestamp", "frame", "is_hot_dog",
@@ -51,34 +55,44 @@ export const ERROR_CODES = [
  * @typedef {"permission_denied" | "no_camera" | "camera_busy"
  *   | "insecure_context" | "unsupported" | "constraint"} CameraFailure
  * @typedef {[number, number, number, number]} Box `xyxy` in pixels of its frame
- * @typedef {{width: number, height: number}} Size
+ * @typedef {0 | 90 | 180 | 270} Rotation clockwise, in degrees, until upright
+ * @typedef {{width: number, height: number, rotation: Rotation}} Frame its upright
+ *   size, once turned by its rotation
  * @typedef {{label: string, score: number, box: Box}} Detection
  * @typedef {{label: string, score: number}} Classification
  * @typedef {{name: string, version: string, family: string}} Model
- * @typedef {{wait_ms: number, featurize_ms: number, forward_ms: number,
- *   decode_ms: number, publish_ms: number, age_ms: number}} Timings
+ * @typedef {{receive_ms: number, wait_ms: number, featurize_ms: number,
+ *   forward_ms: number, decode_ms: number, publish_ms: number,
+ *   age_ms: number}} Timings of the server; they add up to the age
+ * @typedef {{capture_ms: number, draw_ms: number, picture_ms: number}} DrawnTimings
+ *   from the camera to the server, from the server to the drawing, and in all
  *
- * @typedef {{type: "acquiring"} | {type: "stop"}
+ * @typedef {{type: "acquiring"} | {type: "stop"} | {type: "begin_jpeg"}
  *   | {type: "camera_failed", reason: CameraFailure}
  *   | {type: "offer", sdp: string}
  *   | {type: "candidate", candidate: RTCIceCandidateInit | null}
- *   | {type: "ack", seq: number}
- *   | {type: "ping", sent_at_ms: number}} ClientMessage
+ *   | {type: "ack", seq: number, timings: DrawnTimings | null}
+ *   | {type: "ping", sent_at_ms: number}
+ *   | {type: "rotate", rotation: Rotation}} ClientMessage
  *
  * @typedef {{type: "welcome", session_id: string, deployment: string,
  *   ice_servers: RTCIceServer[], model: Model | null,
  *   worker_alive: boolean}} Welcome
  * @typedef {{type: "status", status: Status, sentence: string}} StatusMessage
+ * @typedef {{type: "place", position: number | null,
+ *   estimate_s: number | null}} PlaceMessage
+ *   in line: 1 is next, null is not in it; an estimate of null is none
  * @typedef {{type: "worker", alive: boolean, sentence: string}} WorkerMessage
- * @typedef {{type: "result", seq: number, rtp_timestamp: number, frame: Size,
+ * @typedef {{type: "result", seq: number, rtp_timestamp: number, frame: Frame,
  *   is_hot_dog: boolean, detections: Detection[],
  *   classifications: Classification[], timings: Timings}} Result
  *   `rtp_timestamp` is what the browser itself gave the frame: 32 bits, 90 kHz
  * @typedef {{type: "error", code: string, sentence: string}} ErrorMessage
  *
- * @typedef {Welcome | StatusMessage | WorkerMessage | Result | ErrorMessage
- *   | {type: "ice_servers", ice_servers: RTCIceServer[]}
+ * @typedef {Welcome | StatusMessage | PlaceMessage | WorkerMessage | Result
+ *   | ErrorMessage | {type: "ice_servers", ice_servers: RTCIceServer[]}
  *   | {type: "answer", sdp: string}
+ *   | {type: "taken", rtp_timestamp: number}
  *   | {type: "model", model: Model}
  *   | {type: "pong", sent_at_ms: number}} ServerMessage
  */

@@ -85,7 +85,9 @@ export class Session {
 
   /** Don't wait for the next attempt. */
   hurry() {
-    if (this.#wanted && !this.#signalling.welcome) this.#signalling.open();
+    // Who waits in line is connected, and would go to the end of it.
+    if (this.#situation === "waiting" || this.#signalling.welcome) return;
+    if (this.#wanted) this.#signalling.open();
   }
 
   close() {
@@ -113,6 +115,8 @@ export class Session {
     } else if (message.type === "ice_servers") {
       this.#iceServers = message.ice_servers;
     } else if (message.type === "status") {
+      // Over for this page too: it comes back when it is asked to.
+      if (message.status === "ended") this.#signalling.close();
       if (this.#wanted) this.#serverSays(message.status, message.sentence);
     } else if (message.type === "answer") {
       this.#sender.peer?.accept(message.sdp);
@@ -137,7 +141,7 @@ export class Session {
   }
 
   #linked(/** @type {string} */ sentence = "") {
-    if (!this.#sender.peer || this.#situation === "live") return;
+    if (!this.#sender.peer || (this.#situation === "live" && !sentence)) return;
     this.#retried = false;
     this.#show("live", sentence);
   }
@@ -165,7 +169,7 @@ export class Session {
   #serverSays(/** @type {Status} */ status, /** @type {string} */ sentence) {
     const { peer } = this.#sender;
     if (status === "waiting") {
-      this.#sender.disconnect();
+      this.#sender.release();
       this.#show("waiting", sentence);
     } else if (status === "ended") this.#off("ended", sentence);
     else if (status === "failed") this.#linkBroken(sentence);

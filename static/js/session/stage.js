@@ -1,15 +1,18 @@
 // @ts-check
 /**
- * Keeps the canvas exactly on the shown part of the video, sharp at every pixel
- * ratio. Knows nothing of what is drawn on it.
+ * Shows the video upright, and keeps the canvas exactly on its shown part, sharp at
+ * every pixel ratio. Knows nothing of what is drawn on it.
  *
+ * @typedef {import("./geometry.js").Orientation} Orientation
  * @typedef {import("./geometry.js").Rect} Rect
  */
-import { contentRect } from "./geometry.js";
+import { contentRect, turnSize } from "./geometry.js";
 
 export class Stage {
   /** @type {Rect} the picture on the page, without the bars beside it */
   rect = { x: 0, y: 0, width: 0, height: 0 };
+  /** @type {Orientation} */
+  orientation = { mirrored: false, rotation: 0 };
   #video;
   #covers;
 
@@ -25,6 +28,20 @@ export class Stage {
     this.#covers = covers;
   }
 
+  /** @param {Orientation} orientation how the picture is shown from now on */
+  orient(orientation) {
+    this.orientation = orientation;
+    this.#video.classList.toggle("mirrored", orientation.mirrored);
+    this.#video.dataset.rotation = String(orientation.rotation);
+  }
+
+  /** The size of the camera's picture as it is shown; without any, 0. */
+  get picture() {
+    const { videoWidth, videoHeight } = this.#video;
+    const size = { width: videoWidth, height: videoHeight };
+    return turnSize(size, this.orientation.rotation);
+  }
+
   /** @param {() => void} callback when the page or the picture has another size */
   onResize(callback) {
     new ResizeObserver(callback).observe(this.#video);
@@ -34,10 +51,8 @@ export class Stage {
   /** @returns {boolean} whether the canvas had to move */
   fit() {
     const { x, y, width, height } = this.#video.getBoundingClientRect();
-    const { videoWidth, videoHeight } = this.#video;
     const ratio = window.devicePixelRatio;
-    const picture = { width: videoWidth, height: videoHeight };
-    const inside = contentRect({ width, height }, picture, ratio);
+    const inside = contentRect({ width, height }, this.picture, ratio);
     const rect = { ...inside, x: x + inside.x, y: y + inside.y };
     const pixels = Math.round(rect.width * ratio);
     const moved = JSON.stringify(rect) !== JSON.stringify(this.rect);

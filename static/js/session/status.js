@@ -103,6 +103,35 @@ export const SITUATIONS = {
 
 /** @typedef {keyof typeof SITUATIONS} SituationName */
 
+/**
+ * Where somebody is in line, and for about how long.
+ *
+ * @param {number | null} position 1 is next; null is not in line
+ * @param {number | null} estimateS null if nobody knows
+ */
+export function placeWords(position, estimateS) {
+  if (position === null) return "";
+  const place = position === 1 ? "You are next." : `You are ${ordinal(position)} in line.`;
+  if (estimateS === null) return `${place} Nobody knows yet for how long.`;
+  return `${place} ${waitWords(estimateS)}`;
+}
+
+const ENDINGS = { one: "st", two: "nd", few: "rd", other: "th" };
+const ORDINALS = new Intl.PluralRules("en", { type: "ordinal" });
+
+function ordinal(/** @type {number} */ number) {
+  const rule = /** @type {keyof typeof ENDINGS} */ (ORDINALS.select(number));
+  return `${number}${ENDINGS[rule]}`;
+}
+
+function waitWords(/** @type {number} */ seconds) {
+  if (seconds < 60) return `About ${seconds} seconds.`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes === 1) return "About a minute.";
+  if (minutes < 90) return `About ${minutes} minutes.`;
+  return `About ${Math.round(minutes / 60)} hours.`;
+}
+
 export const WAITING_FOR_WORKER = "Connected. Waiting for a worker to come up…";
 
 /** What the large letters say, and the symbol before them. */

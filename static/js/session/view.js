@@ -9,9 +9,11 @@
  * @typedef {import("./status.js").Situation} Situation
  * @typedef {import("./verdict.js").VerdictName} VerdictName
  */
-import { SITUATIONS, VERDICTS } from "./status.js";
+import { placeWords, SITUATIONS, VERDICTS } from "./status.js";
 
 const LISTED = 3;
+/** Who listens hears of the place in line no more often than this. */
+const SPOKEN_MS = 30_000;
 
 /**
  * @template {HTMLElement} [T=HTMLElement]
@@ -39,6 +41,8 @@ export function showSituation(name, sentence) {
   const action = element("action");
   document.body.dataset.status = status;
   document.body.dataset.situation = name;
+  document.body.dataset.told = sentence === SITUATIONS[name].sentence ? "usual" : "more";
+  if (name !== "waiting") showPlace(null, null);
   write(element("sentence"), sentence);
   const focusIsLost = element("controls").contains(document.activeElement);
   action.hidden = button === undefined;
@@ -47,6 +51,33 @@ export function showSituation(name, sentence) {
   action.dataset.action = button.action;
   // The controls go away with the picture; the keyboard's place must not.
   if (focusIsLost && status !== "reconnecting") action.focus();
+}
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let unspoken;
+
+/**
+ * The place in line: shown at once, and spoken now and then.
+ *
+ * @param {number | null} position
+ * @param {number | null} estimateS
+ */
+export function showPlace(position, estimateS) {
+  const words = placeWords(position, estimateS);
+  write(element("place"), words);
+  if (words === "") {
+    clearTimeout(unspoken);
+    unspoken = undefined;
+    write(element("place-spoken"), "");
+  } else if (unspoken === undefined) {
+    write(element("place-spoken"), words);
+    unspoken = setTimeout(speakPlace, SPOKEN_MS);
+  }
+}
+
+function speakPlace() {
+  write(element("place-spoken"), element("place").textContent ?? "");
+  unspoken = setTimeout(speakPlace, SPOKEN_MS);
 }
 
 /** @param {VerdictName} name */

@@ -78,16 +78,22 @@ def test_shares_of_nothing_are_not_known():
     assert latencies([]).stages == {}
 
 
-def test_orchestration_is_what_the_model_did_not_take():
-    timings = {"wait_ms": 4.0, "featurize_ms": 1.0, "forward_ms": 20.0}
-    timings |= {"decode_ms": 2.0, "publish_ms": 3.0, "age_ms": 31.0}
+def test_orchestration_is_what_the_decoder_and_the_model_did_not_take():
+    timings = {"receive_ms": 1.0, "wait_ms": 3.0}
+    timings |= {
+        "featurize_ms": 1.0,
+        "forward_ms": 20.0,
+        "decode_ms": 2.0,
+        "publish_ms": 3.0,
+        "age_ms": 31.0,
+    }
 
     figures = latencies([result(shows(), timings=timings)])
 
-    assert figures.orchestration == Spread(8.0, 8.0)
+    assert figures.orchestration == Spread(7.0, 7.0)
     assert figures.age == Spread(31.0, 31.0)
     assert figures.sent_to_result == Spread(100.0, 100.0)
-    stages = ["wait", "featurize", "forward", "decode", "publish"]
+    stages = ["receive", "wait", "featurize", "forward", "decode", "publish"]
     assert list(figures.stages) == stages
 
 

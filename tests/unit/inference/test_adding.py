@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -148,8 +149,10 @@ def test_another_checksum_is_refused(refuse: Add, tmp_path: Path):
     )
 
 
-def test_what_is_no_checksum_is_refused(refuse: Add, tmp_path: Path):
-    refuse(checkpoint_file(tmp_path / "a.pt"), "64 hexadecimal", sha256="abc")
+def test_what_is_no_checksum_is_not_even_asked_for():
+    with pytest.raises(InferenceError, match="64 hexadecimal"):
+        asking.request_version("mine", "file:/a.pt", sha256="abc" * 30)
+    assert not ModelVersion.objects.exists()
 
 
 def test_an_unknown_architecture_is_refused(refuse: Add, tmp_path: Path):
@@ -196,6 +199,28 @@ def test_a_name_stays_with_its_family(add: Add, refuse: Add, tmp_path: Path):
     refuse(classifier, "mine is a yolov5 model and this one is classifier")
 
 
+def test_of_two_families_at_once_the_second_is_refused(
+    add: Add, refuse: Add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The first is registered while the second is being verified."""
+    detector = folder(tmp_path / "source")
+    classifier = write_classifier(make(tmp_path / "other"))
+    verify = verification.verify
+
+    def add_another_first(*arguments: Any) -> verification.Verification:
+        monkeypatch.setattr(verification, "verify", verify)
+        added.append(add(detector))
+        return verify(*arguments)
+
+    added: list[ModelVersion] = []
+    monkeypatch.setattr(verification, "verify", add_another_first)
+    with pytest.raises(InferenceError, match="mine is a yolov5 model and this one is"):
+        add(classifier)
+    [first] = added
+    first.model.refresh_from_db()
+    assert first.model.family == "yolov5"
+
+
 def test_a_version_that_fails_may_be_added_again(add: Add, refuse: Add, tmp_path: Path):
     source = folder(tmp_path / "source")
     whole = (source / "model.safetensors").read_bytes()
@@ -236,6 +261,17 @@ def test_an_upload_that_is_refused_unread_is_removed_too(add: Add, models_dir: P
     with pytest.raises(InferenceError, match="SHA-256"):
         add(upload, sha256="ab" * 32)
     assert files_in(models_dir) == set()
+
+
+def test_an_upload_that_is_gone_is_said_to_be(add: Add, models_dir: Path):
+    upload = make(models_dir / "uploads" / "f00") / "a.pt"
+    for _ in range(2):
+        upload.parent.mkdir(exist_ok=True)
+        upload.write_text("no checkpoint")
+        with pytest.raises(InferenceError, match="isn't one that PyTorch saved"):
+            add(upload)
+    with pytest.raises(InferenceError, match="There is no file"):
+        add(upload)
 
 
 def test_a_family_is_a_models_own_only_once_a_version_is_there(

@@ -107,7 +107,7 @@ def test_each_frame_gets_its_own_answer(redis: FakeRedis, host: ModelHost):
         assert channel == f"channel-{seq}"
         assert message["type"] == "inference.result"
         assert message["seq"] == seq
-        assert message["frame"] == {"width": width, "height": height}
+        assert message["frame"] == {"width": width, "height": height, "rotation": 0}
         assert message["is_hot_dog"] is True
         assert message["detections"] == [
             {
@@ -137,7 +137,7 @@ def test_an_answer_says_what_gave_it_and_how_long_it_took(
 def test_a_turned_frame_is_told_upright(redis: FakeRedis, host: ModelHost):
     turned = letter(0)
     answer_all(redis, host, [replace(turned, frame=replace(turned.frame, rotation=90))])
-    assert redis.messages[0]["frame"] == {"width": 48, "height": 64}
+    assert redis.messages[0]["frame"] == {"width": 48, "height": 64, "rotation": 90}
 
 
 def test_a_frame_past_its_age_is_expired_and_never_predicted(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,12 @@ from torch import nn
 from apps.inference import weights
 from apps.inference.engines import OPENVINO, OPENVINO_F32, TORCH_CPU, keeping
 from apps.inference.engines.choice import compile_network
-from apps.inference.engines.network import Network
+from apps.inference.engines.network import Network, nothing_built
+from apps.inference.exceptions import NotKeptError
 from apps.inference.predictors import classifier, yolov5
 from tests.parity import calm_detector, pictures, starter, starter_frames
+
+from .versions import write_classifier
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +53,25 @@ def test_a_network_is_built_once_and_answers_as_it_did(engine: str) -> None:
     second = compile_network(network(builder), engine)(batch)
     assert builder.times == 1
     assert torch.equal(first, second)
+
+
+def test_what_is_kept_needs_no_building() -> None:
+    builder = Builder()
+    with nothing_built(), pytest.raises(NotKeptError):
+        compile_network(network(builder), OPENVINO)
+    assert builder.times == 0
+    compile_network(network(builder), OPENVINO)
+
+    with nothing_built():
+        compile_network(network(builder), OPENVINO)
+
+    assert builder.times == 1
+
+
+@pytest.mark.parametrize("engine", [None, TORCH_CPU])
+def test_no_other_engine_builds_what_may_not_be_built(engine: str | None) -> None:
+    with nothing_built(), pytest.raises(NotKeptError):
+        compile_network(network(Builder(), identity=None), engine)
 
 
 def test_both_precisions_are_of_one_network() -> None:
@@ -150,6 +174,24 @@ def test_the_starter_models_are_read_without_torch_building_them(
     for one, other in zip(before, after, strict=True):
         assert one.detections == other.detections
         assert one.classifications == other.classifications
+
+
+def test_what_is_kept_needs_no_transformers(tmp_path: Path) -> None:
+    directory = write_classifier(tmp_path)
+    classifier.load(directory, engine=OPENVINO)
+    load = f"""
+import sys
+from pathlib import Path
+from apps.inference.engines.network import nothing_built
+from apps.inference.predictors import classifier
+with nothing_built():
+    classifier.load(Path({str(directory)!r}), engine={OPENVINO!r})
+print("transformers" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", load], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
 
 
 def test_another_label_makes_another_version(tmp_path: Path) -> None:

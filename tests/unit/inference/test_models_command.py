@@ -135,9 +135,15 @@ def test_a_child_that_crashes_at_its_end_has_done_its_work(
 
 @pytest.mark.parametrize("job", [tasks.bring_in, tasks.verify])
 def test_a_child_that_is_killed_fails_the_version(
-    monkeypatch: pytest.MonkeyPatch, job: Callable[[int], None]
+    monkeypatch: pytest.MonkeyPatch,
+    job: Callable[[int], None],
+    settings: Settings,
+    tmp_path: Path,
 ):
+    settings.MODELS_DIR = tmp_path
     version = asking.request_version("mine", "file:/nowhere")
+    version.staging.mkdir(parents=True)
+    (version.staging / "model.safetensors").write_bytes(b"half")
     monkeypatch.setattr(
         tasks, "command", lambda *_: ["sh", "-c", f"kill -{signal.SIGKILL} $$"]
     )
@@ -145,6 +151,7 @@ def test_a_child_that_is_killed_fails_the_version(
     version.refresh_from_db()
     assert version.state == State.FAILED
     assert version.reason == "The process was killed; perhaps memory is short."
+    assert not version.staging.exists()
 
 
 def test_a_child_that_never_got_to_the_version_fails_it_too(

@@ -459,39 +459,81 @@ def test_a_host_takes_as_many_frames_as_its_version_wants(
     assert host.batch_size == 4
 
 
+@pytest.fixture
+def boxes(
+    db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], ModelVersion]:
+    """Register a version with a network, of which no engine keeps anything yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return lambda: register_version(
+        name="boxes", family="yolov5", directory=write_yolov5(tmp_path)
+    )
+
+
 @pytest.mark.parametrize(
-    ("engine", "expected"),
-    [("", ["first"]), (OPENVINO_F32, ["first"]), (TORCH_CPU, [])],
+    ("engine", "is_kept", "expected"),
+    [
+        (AUTO, False, ["boxes"]),
+        (OPENVINO_F32, False, ["boxes"]),
+        (AUTO, True, []),
+        (TORCH_CPU, False, []),  # which keeps nothing
+    ],
 )
-def test_what_is_loaded_beside_another_is_rehearsed_where_that_helps(
+def test_only_what_must_be_built_beside_another_is_rehearsed(
     deployment: Deployment,
-    scripted_version: Callable[..., ModelVersion],
+    boxes: Callable[[], ModelVersion],
     settings: Settings,
     engine: str,
+    is_kept: bool,
     expected: list[str],
 ):
     rehearsed: list[str] = []
-    host = ModelHost(lambda version, stopping: rehearsed.append("first"))
+    host = ModelHost(lambda version, _: rehearsed.append(version.model.name))
     host.follow()
-    assert rehearsed == []  # nobody waits yet
-    settings.ENGINE = engine or AUTO
-    activate(deployment, scripted_version(label="banana"))
+    settings.ENGINE = engine
+    version = boxes()
+    if is_kept:
+        serving.load_version(version)
+    activate(deployment, version)
 
     host.follow()
 
     assert rehearsed == expected
-    assert seen(host) == "banana"
+    assert host.version_for(DEFAULT_DEPLOYMENT).name == "boxes"
+
+
+def test_nothing_is_rehearsed_while_nobody_waits(boxes: Callable[[], ModelVersion]):
+    Deployment.objects.create(name=DEFAULT_DEPLOYMENT, active_version=boxes())
+    rehearsed: list[ModelVersion] = []
+    host = ModelHost(lambda version, _: rehearsed.append(version))
+
+    host.follow()
+
+    assert rehearsed == []
+    assert host.version_for(DEFAULT_DEPLOYMENT).name == "boxes"
+
+
+def test_a_worker_that_stops_while_it_rehearses_loads_nothing(
+    deployment: Deployment, boxes: Callable[[], ModelVersion]
+):
+    host = ModelHost(lambda version, stopping: stopping.set())
+    host.follow()
+    activate(deployment, boxes())
+
+    host.follow()
+
+    assert seen(host) == "hot dog"
 
 
 def test_a_rehearsal_that_fails_is_as_good_as_a_loading_that_fails(
-    deployment: Deployment, scripted_version: Callable[..., ModelVersion]
+    deployment: Deployment, boxes: Callable[[], ModelVersion]
 ):
     def refuse(version: ModelVersion, stopping: threading.Event) -> None:
         raise InferenceError("It kills whoever loads it; perhaps memory is short.")
 
     host = ModelHost(refuse)
     host.follow()
-    activate(deployment, scripted_version(label="banana"))
+    activate(deployment, boxes())
 
     host.follow()
 

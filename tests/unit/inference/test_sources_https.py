@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import hashlib
 import os
 import resource
@@ -11,7 +12,7 @@ import sys
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import httpx2
 import pytest
@@ -51,12 +52,13 @@ def fetch(tmp_path, site) -> Callable[..., Fetched]:
     def fetch(
         url="/yolov5s.pt", sha256=None, progress=lambda done, total: None
     ) -> Fetched:
-        return sources.fetch(
+        with sources.fetch(
             sources.parse(url if "://" in url else site.url + url),
             tmp_path / "downloads",
             sha256=sha256,
             progress=progress,
-        )
+        ) as fetched:
+            return fetched
 
     return fetch
 
@@ -102,7 +104,7 @@ def test_a_file_arrives_whole(site, fetch, kept):
 
 def test_nothing_is_asked_of_the_file_that_is_there(site, fetch):
     site.pages["/yolov5s.pt"] = Page(WEIGHTS)
-    first = fetch(sha256=SHA256.upper())
+    first = fetch(sha256=SHA256)
     told = []
     assert fetch(sha256=SHA256, progress=lambda *args: told.append(args)) == first
     assert len(site.requests) == 1
@@ -473,8 +475,9 @@ FETCH = (
     "from apps.inference.exceptions import SourceDiskError\n"
     "url, downloads = sys.argv[1:]\n"
     "try:\n"
-    "    sources.fetch(sources.parse(url), pathlib.Path(downloads),"
-    " sha256=None, progress=lambda done, total: None)\n"
+    "    with sources.fetch(sources.parse(url), pathlib.Path(downloads),"
+    " sha256=None, progress=lambda done, total: None):\n"
+    "        pass\n"
     "except SourceDiskError as error:\n"
     "    print(error)\n"
 )
@@ -520,6 +523,35 @@ def test_what_the_listener_raises_is_its_own(site, fetch, kept):
     assert site.sent("If-Range") == ['"v1"']
 
 
+def test_what_is_being_read_nobody_else_fetches_or_removes(tmp_path, site):
+    site.pages["/yolov5s.pt"] = Page(WEIGHTS)
+
+    def fetch_and_remove() -> None:
+        with sources.fetch(
+            sources.parse(f"{site.url}/yolov5s.pt"),
+            tmp_path / "downloads",
+            sha256=None,
+            progress=lambda done, total: None,
+        ) as fetched:
+            read.append(fetched.path.read_bytes())
+            fetched.path.unlink()
+            if len(read) == 1:
+                other.start()
+                site.pages["/yolov5s.pt"] = Page(OTHERS)
+                with (
+                    fetched.path.with_name("yolov5s.pt.lock").open("wb") as lock,
+                    pytest.raises(BlockingIOError),
+                ):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                assert len(site.requests) == 1
+
+    read: list[bytes] = []
+    other = Thread(target=fetch_and_remove)
+    fetch_and_remove()
+    other.join()
+    assert read == [WEIGHTS, OTHERS]
+
+
 def test_two_processes_fetch_the_same_once(tmp_path, site):
     """Both have begun before the server answers; who comes second finds the file."""
     site.pages["/yolov5s.pt"] = Page(WEIGHTS, waits_for=Event())
@@ -527,8 +559,9 @@ def test_two_processes_fetch_the_same_once(tmp_path, site):
         "import sys, pathlib; from apps.inference import sources\n"
         "url, downloads, sha256 = sys.argv[1:]\n"
         "print('begins', flush=True)\n"
-        "print(sources.fetch(sources.parse(url), pathlib.Path(downloads),"
-        " sha256=sha256, progress=lambda done, total: None).path)\n"
+        "with sources.fetch(sources.parse(url), pathlib.Path(downloads),"
+        " sha256=sha256, progress=lambda done, total: None) as fetched:\n"
+        "    print(fetched.path)\n"
     )
     arguments = [f"{site.url}/yolov5s.pt", str(tmp_path / "downloads"), SHA256]
     processes = [

@@ -115,12 +115,13 @@ def fetch(tmp_path, played) -> Callable[..., Fetched]:
     def fetch(
         text="hub:owner/name", sha256=None, progress=lambda done, total: None
     ) -> Fetched:
-        return sources.fetch(
+        with sources.fetch(
             sources.parse(text),
             tmp_path / "downloads",
             sha256=sha256,
             progress=progress,
-        )
+        ) as fetched:
+            return fetched
 
     return fetch
 
@@ -389,8 +390,9 @@ def test_the_environment_is_obeyed_and_nobody_told_more(played, tmp_path, cache)
     """As a process of the product would: first with the network, then without."""
     code = (
         "import sys, pathlib; from apps.inference import sources\n"
-        "print(sources.fetch(sources.parse('hub:owner/name'), pathlib.Path('x'),"
-        " sha256=None, progress=lambda done, total: None).origin)"
+        "with sources.fetch(sources.parse('hub:owner/name'), pathlib.Path('x'),"
+        " sha256=None, progress=lambda done, total: None) as fetched:\n"
+        "    print(fetched.origin)"
     )
 
     def origin(**environment: str) -> str:

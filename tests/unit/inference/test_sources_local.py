@@ -21,12 +21,13 @@ MUSTARD = hashlib.sha256(b"mustard").hexdigest()
 @pytest.fixture
 def fetch(tmp_path):
     def fetch(path, sha256=None, progress=lambda done, total: None) -> Fetched:
-        return sources.fetch(
+        with sources.fetch(
             sources.parse(f"file:{path}"),
             tmp_path / "downloads",
             sha256=sha256,
             progress=progress,
-        )
+        ) as fetched:
+            return fetched
 
     return fetch
 

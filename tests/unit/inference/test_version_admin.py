@@ -85,6 +85,28 @@ def test_a_file_is_kept_where_the_jobs_find_it(
     assert jobs == [("apps.inference.tasks.bring_in", [version.pk])]
 
 
+def test_a_file_of_what_is_not_asked_for_is_removed(
+    post: Post, jobs: list[tuple[str, list[int]]], tmp_path: Path
+):
+    upload = SimpleUploadedFile("best.pt", b"weights")
+    assert "can&#x27;t be called uploads" in content(
+        post(name="uploads", upload=upload)
+    )
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert jobs == []
+
+
+def test_a_disk_that_takes_no_file_is_said_to_be(
+    post: Post, jobs: list[tuple[str, list[int]]], tmp_path: Path
+):
+    (tmp_path / "uploads").touch()
+    upload = SimpleUploadedFile("best.pt", b"weights")
+    shown = content(post(name="mine", upload=upload))
+    assert "can&#x27;t be written to: Not a directory." in shown
+    assert not ModelVersion.objects.exists()
+    assert jobs == []
+
+
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
@@ -96,8 +118,9 @@ def test_a_file_is_kept_where_the_jobs_find_it(
         ({"source": "ftp://somewhere"}, "A model comes from hub:OWNER/NAME"),
         ({"source": "file:/a.pt", "name": "my model"}, "valid"),
         ({"source": "file:/a.pt", "expected_sha256": "a" * 65}, "at most 64"),
+        ({"source": "file:/a.pt", "expected_sha256": "abc"}, "64 hexadecimal"),
     ],
-    ids=["neither", "both", "no source", "no name", "no checksum"],
+    ids=["neither", "both", "no source", "no name", "too long", "no checksum"],
 )
 def test_what_cannot_be_asked_for_is_said_at_once(
     post: Post, jobs: list[tuple[str, list[int]]], fields: dict[str, Any], why: str
@@ -191,15 +214,18 @@ def test_what_failed_before_it_had_files_is_brought_in_again(
         ({"state": State.VERIFYING}, "hasn&#x27;t failed"),
         ({"sha256": "a" * 64}, "verify it anew"),
         ({"source": "https://somewhere/a.pt?…"}, "add it anew"),
+        ({"source": "file:/models/uploads/f00/best.pt"}, "upload it anew"),
     ],
-    ids=["under way", "has files", "kept no secret"],
+    ids=["under way", "has files", "kept no secret", "was read"],
 )
 def test_what_cannot_be_brought_in_again_says_why(
     jobs: list[tuple[str, list[int]]],
     admin_client: Client,
+    settings: Settings,
     fields: dict[str, Any],
     why: str,
 ):
+    settings.MODELS_DIR = "/models"
     version = failed_version(**fields)
     assert why in choose(admin_client, "bring_in_again", version)
     assert jobs == []
@@ -212,11 +238,20 @@ def delete_of(version: ModelVersion) -> str:
     return reverse("admin:inference_modelversion_delete", args=[version.pk])
 
 
-def test_what_failed_before_it_had_files_can_be_deleted(admin_client: Client):
-    version = failed_version()
+def test_what_failed_before_it_had_files_can_be_deleted(
+    admin_client: Client, settings: Settings, tmp_path: Path
+):
+    settings.MODELS_DIR = tmp_path
+    upload = tmp_path / "uploads" / "f00" / "best.pt"
+    version = failed_version(source=f"file:{upload}")
+    for directory in (version.staging, upload.parent):
+        directory.mkdir(parents=True)
+    upload.touch()
     assert delete_of(version) in content(admin_client.get(page(version)))
     admin_client.post(delete_of(version), {"post": "yes"})
     assert not ModelVersion.objects.exists()
+    assert not version.staging.exists()
+    assert not upload.parent.exists()
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def result(
     return {
         "type": "inference.result",
         "seq": frame.seq,
-        "frame": {"width": frame.width, "height": frame.height},
+        "frame": {"width": frame.width, "height": frame.height, "rotation": 0},
         "is_hot_dog": is_hot_dog,
         "detections": [{"label": label, "score": 0.9, "box": [0, 0, 1, 1]}],
         "classifications": [],

@@ -19,7 +19,6 @@ from aiortc.rtcrtpparameters import (
     RTCRtpReceiveParameters,
     RTCRtpRtxParameters,
 )
-from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtp import (
     AnyRtcpPacket,
     RtcpPacket,
@@ -30,7 +29,7 @@ from aiortc.rtp import (
 )
 from av import VideoFrame
 
-from apps.nexus.receiver import LowLatencyReceiver, rtp_timestamp
+from apps.nexus.receiver import LowLatencyReceiver, ReceivedTrack, rtp_timestamp
 
 PAYLOAD_TYPE, RTX_PAYLOAD_TYPE = 97, 98
 SSRC, RTX_SSRC, OUR_SSRC = 1001, 1002, 1003
@@ -135,7 +134,8 @@ class Replay:
         self.receiver = LowLatencyReceiver(
             "video", cast(RTCDtlsTransport, self.transport), clock=lambda: self.now
         )
-        self.receiver._track = RemoteStreamTrack("video")
+        self.track = ReceivedTrack("video")
+        self.receiver._track = self.track
         self.receiver._set_rtcp_ssrc(OUR_SSRC)
         self._codec = codec
         self._decoder = get_decoder(_parameters(codec))

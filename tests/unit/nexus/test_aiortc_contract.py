@@ -24,7 +24,7 @@ from aiortc.rtp import RtcpRtpfbPacket, RtpPacket
 
 from apps.nexus import peer  # noqa: F401 - importing it installs our receiver
 from apps.nexus.ice import peer_configuration
-from apps.nexus.receiver import LowLatencyReceiver
+from apps.nexus.receiver import LowLatencyReceiver, ReceivedTrack
 from tests.unit.nexus.rtp import Transport
 
 
@@ -45,6 +45,24 @@ async def test_peer_connections_make_the_receiver_that_is_installed():
     assert isinstance(made, LowLatencyReceiver), (
         "RTCPeerConnection no longer makes aiortc.rtcpeerconnection.RTCRtpReceiver: "
         "frames come one picture late again."
+    )
+
+
+async def test_peer_connections_make_the_track_that_is_installed():
+    offering, answering = (RTCPeerConnection(peer_configuration()) for _ in range(2))
+    tracks: list[object] = []
+    answering.on("track", tracks.append)
+    try:
+        offering.addTransceiver("video", direction="sendonly")
+        await offering.setLocalDescription(await offering.createOffer())
+        await answering.setRemoteDescription(offering.localDescription)
+    finally:
+        await offering.close()
+        await answering.close()
+    (track,) = tracks
+    assert isinstance(track, ReceivedTrack), (
+        "RTCPeerConnection no longer makes aiortc.rtcpeerconnection.RemoteStreamTrack: "
+        "nobody knows any more how long a picture was decoded."
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -94,6 +95,7 @@ class Stage:
     listener: Listener
     track: FakeTrack
     session: CameraSession
+    rotations: list[int]
 
     @property
     def version_id(self) -> int:
@@ -161,7 +163,7 @@ def numbers() -> Iterator[int]:
 async def stage(
     session: CameraSession, client: ScriptedClient, numbers: Iterator[int]
 ) -> AsyncIterator[Stage]:
-    listener, track = Listener(), FakeTrack()
+    listener, track, rotations = Listener(), FakeTrack(), [0]
     recorder = RunRecorder(session.pk, session.deployment.active_version_id)
     pipeline = SessionPipeline(
         session_id=str(session.pk),
@@ -172,9 +174,10 @@ async def stage(
         listener=listener,
         numbers=numbers,
         max_side=640,
+        rotation=lambda: rotations[-1],
     )
     pipeline.start(track)
-    yield Stage(pipeline, recorder, client, listener, track, session)
+    yield Stage(pipeline, recorder, client, listener, track, session, rotations)
     await pipeline.stop()
     await records_written()
 
@@ -201,11 +204,50 @@ async def test_a_frame_is_offered_and_its_answer_told(stage: Stage):
     ((message, timings),) = stage.listener.results
     assert message["seq"] == 0
     assert list(timings) == [
-        *("wait_ms", "featurize_ms", "forward_ms", "decode_ms", "publish_ms", "age_ms")
+        *("receive_ms", "wait_ms", "featurize_ms", "forward_ms", "decode_ms"),
+        *("publish_ms", "age_ms"),
     ]
     assert timings["age_ms"] >= stage.client.ages_ms[0] > 0
     # The way back is what neither the waiting nor the worker took, and no less than 0.
     assert timings["publish_ms"] == max(0.0, timings["age_ms"] - 1.0 - 10.0)
+
+
+async def test_a_frame_is_as_old_as_its_picture_not_as_its_decoding(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    begun_at = time.monotonic()
+    monkeypatch.setattr(pipeline_module, "arrived_at", lambda *_: begun_at - 0.5)
+    await stage.show()
+    stage.answer()
+
+    ((_, timings),) = stage.listener.results
+    whole = sum(ms for name, ms in timings.items() if name != "age_ms")
+    assert 500 <= timings["receive_ms"] <= timings["age_ms"]
+    # What the worker says of itself is made up, and longer than the answer took.
+    assert timings["age_ms"] >= 500
+    assert whole >= timings["age_ms"] - 11.0
+
+
+async def test_what_the_page_measured_is_recorded_with_the_rest(stage: Stage):
+    await stage.show()
+    stage.answer()
+    timings = {"capture_ms": 12.0, "draw_ms": 8.0, "picture_ms": 60.0}
+    stage.pipeline.record_drawn(0, timings)
+    stage.pipeline.record_drawn(1, dict.fromkeys(timings, 60000.0))
+    await stage.pipeline.stop()
+
+    await records_written()
+    latency = (await stage.rows().aget()).latency
+    assert [latency[name]["p95"] for name in ("capture", "draw", "picture")] == [
+        pytest.approx(ms, rel=0.03) for ms in timings.values()
+    ]
+
+
+async def test_a_frame_is_offered_with_the_rotation_of_its_time(stage: Stage):
+    await stage.show((64, 48))
+    stage.rotations.append(270)
+    await stage.show((64, 48))
+    assert [frame.rotation for frame in stage.client.offered] == [0, 270]
 
 
 async def test_an_answer_tells_the_senders_own_time_of_its_frame(stage: Stage):

@@ -8,6 +8,7 @@ import pytest
 
 from apps.nexus import protocol
 from apps.nexus.protocol import (
+    LONGEST_DELAY_MS,
     Ack,
     Acquiring,
     CameraFailed,
@@ -16,9 +17,11 @@ from apps.nexus.protocol import (
     Offer,
     Ping,
     ProtocolError,
+    Rotate,
     Stop,
 )
 
+DRAWN = {"capture_ms": 0, "draw_ms": 8.5, "picture_ms": LONGEST_DELAY_MS}
 LINE = "candidate:1 1 udp 2130706431 192.0.2.7 50000 typ host"
 
 
@@ -29,8 +32,17 @@ LINE = "candidate:1 1 udp 2130706431 192.0.2.7 50000 typ host"
         ({"type": "stop"}, Stop()),
         ({"type": "stop", "surplus": [1]}, Stop()),
         ({"type": "offer", "sdp": "v=0\r\n"}, Offer("v=0\r\n")),
-        ({"type": "ack", "seq": 0}, Ack(0)),
-        ({"type": "ack", "seq": 10**18}, Ack(10**18)),
+        ({"type": "ack", "seq": 0}, Ack(0, None)),
+        ({"type": "ack", "seq": 10**18}, Ack(10**18, None)),
+        ({"type": "ack", "seq": 1, "timings": None}, Ack(1, None)),
+        (
+            {"type": "ack", "seq": 1, "timings": {**DRAWN, "surplus_ms": "x"}},
+            Ack(1, DRAWN),
+        ),
+        *(
+            ({"type": "rotate", "rotation": rotation}, Rotate(rotation))
+            for rotation in (0, 90, 180, 270)
+        ),
         ({"type": "ping", "sent_at_ms": 12.5}, Ping(12.5)),
         ({"type": "ping", "sent_at_ms": -3}, Ping(-3)),
         ({"type": "candidate", "candidate": None}, Candidate(None)),
@@ -127,6 +139,15 @@ WRONG_NUMBERS: list[object] = [None, "1", True, False, [1], {}]
         *({"type": "offer", "sdp": wrong} for wrong in WRONG_STRINGS),
         {"type": "ack"},
         *({"type": "ack", "seq": wrong} for wrong in WRONG_COUNTS),
+        *(
+            {"type": "ack", "seq": 0, "timings": wrong}
+            for wrong in ["1", 7, True, [1], {}, {"capture_ms": 1}]
+        ),
+        *(
+            {"type": "ack", "seq": 0, "timings": {**DRAWN, stage: wrong}}
+            for stage in DRAWN
+            for wrong in [*WRONG_NUMBERS, -1, LONGEST_DELAY_MS + 1]
+        ),
         {"type": "ping"},
         *({"type": "ping", "sent_at_ms": wrong} for wrong in WRONG_NUMBERS),
         {"type": "camera_failed"},

@@ -10,7 +10,7 @@ import pytest
 from aiortc.rtp import RtpPacket
 
 from apps.nexus.assembly import CAPACITY, PATIENCE_S, REMINDER_S
-from apps.nexus.receiver import KEYFRAME_PATIENCE_S, MAX_DECODE_LAG_S
+from apps.nexus.receiver import KEYFRAME_PATIENCE_S, MAX_DECODE_LAG_S, arrived_at
 from tests.unit.nexus.rtp import (
     INTERVAL,
     INTERVAL_S,
@@ -67,6 +67,22 @@ async def test_a_frame_comes_out_with_the_last_packet_of_its_picture(
         assert await replay.play(*before) == []
         assert await replay.play(last) == [picture.timestamp]
     assert replay.transport.told == []
+
+
+async def test_a_picture_has_arrived_with_the_packet_that_completes_it(replay: Replay):
+    first, second, third = stream(busy=True)[:3]
+    for each in (first, second, third):
+        *before, last = each.packets
+        await replay.arrive(*before)
+        replay.wait(INTERVAL_S)
+        await replay.arrive(last)
+    frames = replay.decode()
+    replay.wait(1)
+
+    assert arrived_at(replay.track, frames[0]) == pytest.approx(1000 + INTERVAL_S)
+    # A frame that the decoder did not give is not waited for.
+    assert arrived_at(replay.track, frames[2]) == pytest.approx(1000 + 3 * INTERVAL_S)
+    assert arrived_at(replay.track, frames[1]) is None
 
 
 @CODECS

@@ -103,6 +103,25 @@ def test_a_run_tells_who_answered_and_how_fast(recorder: RunRecorder):
     }
 
 
+def test_what_the_page_says_counts_once_and_in_the_run_of_the_result(
+    recorder: RunRecorder,
+):
+    infer(recorder, 0)
+    other = recorder.version_id + 1
+    served_by = {**result(Frame("", 1, 1, 1, b""), other)["served_by"]}
+    infer(recorder, 1, served_by=served_by)
+    for _ in range(100):
+        recorder.draw(0, {"draw_ms": 10.0})
+    recorder.draw(1, {"draw_ms": 30.0})
+    recorder.draw(2, {"draw_ms": 60_000.0})
+
+    former, current = recorder._former[0], recorder._current
+    assert [run._latencies.summary()["draw"]["p95"] for run in (former, current)] == [
+        pytest.approx(10, rel=0.025),
+        pytest.approx(30, rel=0.025),
+    ]
+
+
 def test_a_frame_that_is_not_waited_for_leaves_no_trace_in_the_figures(
     recorder: RunRecorder,
 ):

@@ -1,0 +1,124 @@
+"""`DoctorConsumer`: the WebSocket on which a browser tries its ways to this process.
+
+It knows neither sessions nor the database nor Redis, so it works while they don't.
+Messages are JSON objects with a field `type`:
+
+    server  hello {ice_servers}     what the page may try besides the direct way
+            busy {sentence}         too many others are here; the socket is closed
+    page    ping {sent_at_ms}   →   pong {sent_at_ms}
+    page    offer {way, sdp}    →   answer {way, sdp} or refused {way, sentence}
+
+A visit is short, and few are taken at once: strangers can't hold ports or memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any
+from uuid import uuid4
+
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+
+from apps.nexus import ice, turn
+from apps.nexus.doctor.echo_peer import EchoPeer
+from apps.nexus.protocol import MAX_MESSAGE_CHARS, ProtocolError
+
+logger = logging.getLogger(__name__)
+ice.be_reached(ice.Reach.from_settings())
+
+WAYS = ("direct", "udp", "tcp", "tls")
+VISITS_AT_ONCE = 8
+VISIT_S = 60.0
+MOST_MESSAGES = 64
+BUSY = (
+    "Others are being examined just now, and the server takes few at a time. Examine "
+    "again in a minute."
+)
+# Of our own range, see `consumers.py`.
+TRY_AGAIN_LATER = 4013
+VISIT_IS_OVER = 4008
+
+_visits: set[DoctorConsumer] = set()
+
+
+class DoctorConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self._peers: dict[str, EchoPeer] = {}
+        self._answering: set[asyncio.Task[None]] = set()
+        self._received = 0
+        self._end: asyncio.TimerHandle | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._leave()
+
+    async def connect(self) -> None:
+        await self.accept()
+        if len(_visits) >= VISITS_AT_ONCE:
+            await self.send_json({"type": "busy", "sentence": BUSY})
+            await self.close(TRY_AGAIN_LATER)
+            return
+        _visits.add(self)
+        self._end = asyncio.get_running_loop().call_later(
+            VISIT_S, lambda: self._spawn(self.close(VISIT_IS_OVER))
+        )
+        servers = turn.ice_servers(f"doctor-{uuid4()}")
+        await self.send_json({"type": "hello", "ice_servers": servers})
+
+    async def receive(
+        self, text_data: str | None = None, bytes_data: bytes | None = None
+    ) -> None:
+        self._received += 1
+        if self not in _visits:
+            return
+        if self._received > MOST_MESSAGES or len(text_data or "") > MAX_MESSAGE_CHARS:
+            await self.close(VISIT_IS_OVER)
+            return
+        match _read(text_data):
+            case {"type": "ping", "sent_at_ms": float() | int() as sent_at_ms}:
+                await self.send_json({"type": "pong", "sent_at_ms": sent_at_ms})
+            case {"type": "offer", "way": str(way), "sdp": str(sdp)} if self._is_new(
+                way
+            ):
+                self._peers[way] = EchoPeer()
+                self._spawn(self._answer(way, sdp))
+
+    def _is_new(self, way: str) -> bool:
+        """Each way is tried once a visit."""
+        return way in WAYS and way not in self._peers
+
+    async def _answer(self, way: str, sdp: str) -> None:
+        try:
+            answer = await self._peers[way].accept_offer(sdp)
+        except ProtocolError as error:
+            refusal = {"type": "refused", "way": way, "sentence": error.sentence}
+            await self.send_json(refusal)
+        else:
+            await self.send_json({"type": "answer", "way": way, "sdp": answer})
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _leave(self) -> None:
+        if self._end is not None:
+            self._end.cancel()
+        tasks = list(self._answering)
+        for task in tasks:
+            task.cancel()
+        closing = [peer.close() for peer in self._peers.values()]
+        await asyncio.gather(*tasks, *closing, return_exceptions=True)
+        _visits.discard(self)
+
+
+def _read(text: str | None) -> Any:
+    try:
+        return json.loads(text or "")
+    except (ValueError, RecursionError):
+        return None
