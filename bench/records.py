@@ -116,6 +116,12 @@ def ledgers(session_ids: Sequence[UUID]) -> list[Ledger]:
     ]
 
 
+def open_sessions() -> int:
+    from apps.sessions.models import CameraSession
+
+    return CameraSession.objects.filter(ended_at=None).count()
+
+
 def bare_predictor(clip: EncodedClip, seconds: float) -> BarePredictor:
     """Predict the clip's frames again and again, loaded as a worker loads the model."""
     import torch
