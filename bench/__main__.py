@@ -2,7 +2,8 @@
 
 The table goes to stdout and the figures to `bench/results/`. `JSON=path` writes them
 there instead; `JSON=-` puts them alone on stdout, and all else on stderr.
-`BENCH_SECONDS=5` makes each measurement shorter than the usual 20.
+`BENCH_SECONDS=5` makes each measurement shorter than the usual 20. `AGE=1` measures
+something else: how old the picture is when a model starts on it, see `age.py`.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 from apps.inference.starter.clips import CLIPS, FRAMES_PER_SECOND, render_clip
-from bench import records, scenario
+from bench import age, records, scenario
+from bench.browser import BrowserError
 from bench.clip import EncodedClip, encode
 from bench.figures import Accuracy, accuracy
 from bench.processes import CHECKOUT, ProcessError
 from bench.product import Product
 from bench.records import BarePredictor
-from bench.report import Report, table
+from bench.report import Report
 from bench.scenario import Outcome, Scenario
 from bench.usage import describe_machine
 
@@ -31,6 +34,11 @@ RESULTS = CHECKOUT / "bench" / "results"
 CLIP = "tour"
 SLOW_MS = 500
 SLOW_FRAMES = 2000
+
+
+class Heading(TypedDict):
+    measured_at: str
+    machine: dict[str, object]
 
 
 def measure_deployed(
@@ -73,7 +81,12 @@ def measure_slowed(clip: EncodedClip) -> Outcome:
     name = f"{SLOW_MS} ms worker"
     say(name)
     with tempfile.TemporaryDirectory() as directory:
-        model = partial(records.deploy_slowed, Path(directory) / "slowed", SLOW_MS)
+        model = partial(
+            records.deploy_written,
+            Path(directory) / "slowed",
+            "scripted",
+            {"sleep_ms": SLOW_MS},
+        )
         with Product(Path(directory), settings="tests.settings") as product:
             start(product, model)
             seconds = SLOW_FRAMES / FRAMES_PER_SECOND
@@ -100,6 +113,27 @@ def say(what: str) -> None:
     print(f"bench: {what}...", file=sys.stderr)
 
 
+def measure_all(seconds: float, heading: Heading) -> Report:
+    say(f"rendering the clip {CLIP!r}")
+    clip = encode(render_clip(CLIPS[CLIP]))
+    bare, outcomes, answers = measure_deployed(clip, seconds)
+    return Report(
+        **heading,
+        clip=f"{CLIP}, {clip.codec} {clip.width}×{clip.height}",
+        bare_predictor=bare,
+        accuracy=answers,
+        outcomes=[*outcomes, measure_slowed(clip)],
+    )
+
+
+def measure_ages(seconds: float, heading: Heading) -> age.AgeReport:
+    watches = []
+    for watch in age.WATCHES:
+        say(watch.name)
+        watches.append(age.measure(watch, seconds))
+    return age.AgeReport(**heading, watches=watches)
+
+
 def main() -> None:
     # Whoever ends the bench ends the product that it started.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -107,23 +141,18 @@ def main() -> None:
     seconds = read_seconds()
     now = datetime.now(UTC)
     target = os.environ.get("JSON") or str(RESULTS / f"{now:%Y-%m-%d-%H%M%S}.json")
-    machine = describe_machine()
-    say(f"rendering the clip {CLIP!r}")
-    clip = encode(render_clip(CLIPS[CLIP]))
+    heading: Heading = {
+        "measured_at": now.isoformat(timespec="seconds"),
+        "machine": describe_machine(),
+    }
+    measure = measure_ages if os.environ.get("AGE") else measure_all
     try:
-        bare, outcomes, answers = measure_deployed(clip, seconds)
-        slowed = measure_slowed(clip)
+        report = measure(seconds, heading)
     except ProcessError as error:
         sys.exit(f"The product did not start. {error}")
-    report = Report(
-        measured_at=now.isoformat(timespec="seconds"),
-        machine=machine,
-        clip=f"{CLIP}, {clip.codec} {clip.width}×{clip.height}",
-        bare_predictor=bare,
-        accuracy=answers,
-        outcomes=[*outcomes, slowed],
-    )
-    print(table(report), file=sys.stderr if target == "-" else sys.stdout)
+    except BrowserError as error:
+        sys.exit(str(error))
+    print(report.as_text(), file=sys.stderr if target == "-" else sys.stdout)
     if target == "-":
         print(report.as_json())
     else:

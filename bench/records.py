@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from apps.inference.types import Frame
@@ -69,14 +70,20 @@ def deploy(directory: Path, family: str, name: str | None = None) -> None:
     services.activate(deployment, version)
 
 
-def deploy_slowed(directory: Path, sleep_ms: int) -> None:
-    """Deploy a model that takes its time; write it to `directory`."""
+def deploy_written(directory: Path, family: str, config: dict[str, Any]) -> None:
+    """Deploy a model that is nothing but its config; write it to `directory`."""
     directory.mkdir()
-    config = {"family": "scripted", "sleep_ms": sleep_ms}
-    (directory / "config.json").write_text(json.dumps(config))
+    (directory / "config.json").write_text(json.dumps({"family": family, **config}))
     # Its bytes are only what the checksum is taken of.
-    (directory / "model.safetensors").write_bytes(b"slowed")
-    deploy(directory, "scripted")
+    (directory / "model.safetensors").write_bytes(b"nothing")
+    deploy(directory, family)
+
+
+def run_latencies() -> list[dict[str, Any]]:
+    """Of every run, by stage, from what the product itself has written."""
+    from apps.sessions.models import Run
+
+    return list(Run.objects.order_by("pk").values_list("latency", flat=True))
 
 
 def ledgers(session_ids: Sequence[UUID]) -> list[Ledger]:
@@ -107,6 +114,12 @@ def ledgers(session_ids: Sequence[UUID]) -> list[Ledger]:
         )
         for run in Run.objects.filter(session_id__in=session_ids).order_by("pk")
     ]
+
+
+def open_sessions() -> int:
+    from apps.sessions.models import CameraSession
+
+    return CameraSession.objects.filter(ended_at=None).count()
 
 
 def bare_predictor(clip: EncodedClip, seconds: float) -> BarePredictor:

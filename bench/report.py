@@ -27,6 +27,9 @@ class Report:
     def as_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
 
+    def as_text(self) -> str:
+        return table(self)
+
 
 def table(report: Report) -> str:
     """A column for each outcome; pairs are the percentiles 50 and 95."""
@@ -38,7 +41,7 @@ def table(report: Report) -> str:
         f"{report.clip}; {bare.model} on {bare.engine}, {bare.threads} threads",
         "",
         f"{'predictor alone':<{FIRST_COLUMN}}{bare.results_per_second:.1f} results/s, "
-        f"{_spread(bare.predict_ms)} ms",
+        f"{spread_cell(bare.predict_ms)} ms",
         f"{'answers beside the truth':<{FIRST_COLUMN}}{_accuracy(report.accuracy)}",
         "",
         _line("", [outcome.scenario.name for outcome in report.outcomes]),
@@ -68,10 +71,10 @@ def _column(outcome: Outcome) -> dict[str, str]:
         "  least / most of a session": f"{min(rates):.1f} / {max(rates):.1f}",
         "frames sent/s": f"{outcome.frames_sent / seconds:.1f}",
         "packets lost": str(outcome.packets_lost),
-        "age at the result, ms": _spread(latencies.age),
-        **{f"  {name}": _spread(stage) for name, stage in latencies.stages.items()},
-        "orchestration, ms": _spread(latencies.orchestration),
-        "sent to result, ms": _spread(latencies.sent_to_result),
+        "age at the result, ms": spread_cell(latencies.age),
+        **{f"  {name}": spread_cell(stage) for name, stage in latencies.stages.items()},
+        "orchestration, ms": spread_cell(latencies.orchestration),
+        "sent to result, ms": spread_cell(latencies.sent_to_result),
         **{
             f"CPU of {name}, ms a {_work_of(name)}": _cpu(name, cost)
             for name, cost in outcome.processes.items()
@@ -125,7 +128,7 @@ def _line(name: str, cells: Sequence[str]) -> str:
     return f"{name:<{FIRST_COLUMN}}{columns}".rstrip()
 
 
-def _spread(spread: Spread) -> str:
+def spread_cell(spread: Spread) -> str:
     if spread.p50 is None or spread.p95 is None:
         return NOT_MEASURED
     return f"{_milliseconds(spread.p50)} / {_milliseconds(spread.p95)}"

@@ -17,6 +17,7 @@ from typing import Any
 from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
+from django.db import DatabaseError
 from redis.exceptions import RedisError
 
 from apps.inference import client as inference_client
@@ -30,6 +31,7 @@ from apps.nexus.chores import Chores, whatever_happens
 from apps.nexus.credit import ResultCredit
 from apps.nexus.jpeg import read_picture
 from apps.nexus.negotiation import Negotiation
+from apps.nexus.pace import Pace
 from apps.nexus.pipeline import PipelineListener, SessionPipeline
 from apps.nexus.protocol import ProtocolError, server_message
 from apps.nexus.quality import Quality
@@ -45,6 +47,7 @@ Status = CameraSession.Status
 PAGE_CLOSED = "The page was closed."
 PAGE_LOST = "The connection to the page was lost."
 SERVER_STOPPED = "The server was stopped."
+TOO_FAST = "Too many messages came at once."
 # A socket that closed by itself, without the two sides having said so.
 ABNORMAL_CLOSURE = 1006
 # Of our own range: servers may not send 1012 and 1013 themselves.
@@ -63,6 +66,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             make_pipeline=self._make_pipeline, listener=self, chores=self._chores
         )
         self._credit = ResultCredit(self.send_json)
+        self._pace = Pace()
         self._visit: Visit | None = None
         self._place: Place | None = None
         # None until the visit has been let in.
@@ -96,6 +100,11 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         except Deployment.DoesNotExist:
             logger.error("Nothing is deployed yet: `manage.py provision` does it.")
             await self._send_error("unavailable", "Nothing is served here yet.")
+            await self.close(TRY_AGAIN_LATER)
+            return
+        except DatabaseError:
+            # `records` has logged it.
+            await self._send_error("unavailable", "Sessions can't be written down now.")
             await self.close(TRY_AGAIN_LATER)
             return
         self._chores.start(self._close_when_given_up(visit))
@@ -133,7 +142,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def receive(
         self, text_data: str | None = None, bytes_data: bytes | None = None
     ) -> None:
-        if self._visit is None:
+        if self._visit is None or not await self._keeps_pace():
             return
         try:
             if text_data is not None:
@@ -145,6 +154,16 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 self._negotiation.put(read_picture(bytes_data))
         except ProtocolError as error:
             await self.on_refused(error)
+
+    async def _keeps_pace(self) -> bool:
+        if self._pace.allows_one_more():
+            return True
+        # What had come before it was closed is still to be passed over.
+        if self._why_closed != TOO_FAST:
+            self._why_closed = TOO_FAST
+            await self._send_error("too_fast", TOO_FAST)
+            await self.close(TRY_AGAIN_LATER)
+        return False
 
     async def _follow(self, message: protocol.ClientMessage) -> None:
         match message:

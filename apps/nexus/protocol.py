@@ -44,6 +44,7 @@ ErrorCode = Literal[
     "invalid",
     "out_of_order",
     "too_large",
+    "too_fast",
     "no_video",
     "unsupported_codec",
     "unavailable",

@@ -6,8 +6,6 @@ camera is a clip. Screenshots are kept in `tests/artefacts/`, to be looked at.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,31 +14,13 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from apps.inference.starter.clips import CLIPS, render_clip, save_clip
+from bench.browser import QUIET, chromium_path
 
 ARTEFACTS = Path(__file__).parent.parent / "artefacts"
-# Everything is on this machine; nothing may be asked of another.
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--allow-loopback-in-peer-connection",
-    "--autoplay-policy=no-user-gesture-required",
-)
 ALLOW_CAMERA = "--use-fake-ui-for-media-stream"
 FAKE_CAMERA = "--use-fake-device-for-media-stream"
 
 Launch = Callable[..., Browser]
-
-
-def chromium_path() -> str:
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        pytest.fail(
-            "There is no Chromium: `make e2e` installs one, CHROMIUM names one."
-        )
-    return path
 
 
 @pytest.fixture(scope="session")

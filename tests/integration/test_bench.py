@@ -29,7 +29,10 @@ def test_a_scenario_from_start_to_report(
     load = Scenario("2 sessions", 2, 15, seconds=4, bare_rate=10)
 
     with Product(tmp_path, settings="tests.settings") as product:
-        start(product, partial(records.deploy_slowed, tmp_path / "slowed", 100))
+        model = partial(
+            records.deploy_written, tmp_path / "slowed", "scripted", {"sleep_ms": 100}
+        )
+        start(product, model)
         bare = product.inside(records.bare_predictor, clip, 0.5)
         outcome, results = scenario.run(load, product, clip)
         pids = [process.pid for process in product.processes.values()]

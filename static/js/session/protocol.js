@@ -47,7 +47,7 @@ export const CAMERA_FAILURES = [
 
 export const ERROR_CODES = [
   "malformed", "unknown_type", "invalid", "out_of_order",
-  "too_large", "no_video", "unsupported_codec", "unavailable"
+  "too_large", "too_fast", "no_video", "unsupported_codec", "unavailable"
 ];
 
 /**
