@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * The boxes over the picture and their labels, drawn when there is something to draw
- * and taken away when results stop. No network code.
+ * and taken away when results stop; together with the picture that they were made of,
+ * if it is given, which then hides the live one. No network code.
  *
  * What is shown can be read from the canvas: `data-boxes` (label, score and box in
  * page pixels, as of the last result) and, written last and once for each result,
@@ -28,6 +29,9 @@ export class Overlay {
   #staleTimer;
   #results = 0;
   #changed = true;
+  /** @type {ImageBitmap | null} */
+  #picture = null;
+  #mirrored = false;
   /** @type {(() => void)[]} */
   #whenDrawn = [];
 
@@ -41,14 +45,17 @@ export class Overlay {
   /**
    * @param {Result} result
    * @param {boolean} mirrored
+   * @param {ImageBitmap | null} picture what the boxes are exact on; ours from now on
    * @param {() => void} whenDrawn
    */
-  show(result, mirrored, whenDrawn) {
+  show(result, mirrored, picture, whenDrawn) {
     const { frame, detections } = result;
     const unit = detections.map(({ label, score, box }) => ({
       label, score, box: toUnit(box, frame, mirrored),
     }));
     this.#tracks.replace(unit, performance.now());
+    this.#usePicture(picture);
+    this.#mirrored = mirrored;
     this.#whenDrawn.push(whenDrawn);
     this.#results += 1;
     this.#changed = true;
@@ -59,8 +66,14 @@ export class Overlay {
 
   clear() {
     this.#tracks.clear();
+    this.#usePicture(null);
     this.#changed = true;
     this.#request();
+  }
+
+  #usePicture(/** @type {ImageBitmap | null} */ picture) {
+    this.#picture?.close();
+    this.#picture = picture;
   }
 
   #request() {
@@ -82,6 +95,7 @@ export class Overlay {
       this.#tracks.clear();
       this.#changed = true;
     }
+    if (this.#tracks.isStale(now)) this.#usePicture(null);
     if (this.#stage.fit()) this.#changed = true;
     this.#stage.context.globalAlpha = opacity;
     this.#draw(now);
@@ -95,11 +109,13 @@ export class Overlay {
     const { context, rect } = this.#stage;
     const bounds = { ...rect, x: 0, y: 0 };
     context.clearRect(0, 0, rect.width, rect.height);
+    this.#drawPicture();
     if (!this.#tracks.all.length) return;
     const sizes = sizesFor(rect.width);
     setFont(context, sizes);
     const marks = this.#tracks.all.map((track) => {
-      const unit = reducedMotion.matches ? track.box : this.#tracks.where(track, now);
+      const jumps = reducedMotion.matches || this.#picture !== null;
+      const unit = jumps ? track.box : this.#tracks.where(track, now);
       const { text, width } = this.#label(track, rect.width - 2 * sizes.pad);
       const size = { width: width + 2 * sizes.pad, height: sizes.height };
       return { track, text, size, box: fromUnit(unit, bounds) };
@@ -118,6 +134,18 @@ export class Overlay {
       track.place = chip?.place;
       if (chip) drawChip(context, chip, text, paintOf(track.label), sizes);
     }
+  }
+
+  #drawPicture() {
+    if (this.#picture === null) return;
+    const { context, rect } = this.#stage;
+    context.save();
+    if (this.#mirrored) {
+      context.translate(rect.width, 0);
+      context.scale(-1, 1);
+    }
+    context.drawImage(this.#picture, 0, 0, rect.width, rect.height);
+    context.restore();
   }
 
   /**

@@ -7,6 +7,8 @@
  * @typedef {import("./protocol.js").ClientMessage} ClientMessage
  */
 
+import { watchEncoded } from "./encoded.js";
+
 const CONNECT_TIMEOUT_MS = 15_000;
 const DISCONNECTED_GRACE_MS = 4000;
 const ENCODING = { maxBitrate: 1_500_000, maxFramerate: 30 };
@@ -17,6 +19,7 @@ export class PeerLink {
   #send;
   #onConnected;
   #onBroken;
+  #unwatch;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #watchdog;
 
@@ -24,9 +27,11 @@ export class PeerLink {
    * @param {{stream: MediaStream, track: MediaStreamTrack}} camera
    * @param {RTCIceServer[]} iceServers
    * @param {{send: (message: ClientMessage) => void, onConnected: () => void,
-   *   onBroken: () => void}} outside
+   *   onBroken: () => void,
+   *   onEncoded: (rtpTimestamp: number, atMs: number) => void}} outside
    */
-  constructor({ stream, track }, iceServers, { send, onConnected, onBroken }) {
+  constructor({ stream, track }, iceServers, outside) {
+    const { send, onConnected, onBroken, onEncoded } = outside;
     this.#send = send;
     this.#onConnected = onConnected;
     this.#onBroken = onBroken;
@@ -39,6 +44,7 @@ export class PeerLink {
       streams: [stream],
       sendEncodings: [ENCODING],
     }).sender;
+    this.#unwatch = watchEncoded(this.#sender, onEncoded);
     this.#connection.onconnectionstatechange = () => this.#onState();
   }
 
@@ -88,6 +94,7 @@ export class PeerLink {
     this.#connection.onicecandidate = null;
     this.#connection.onconnectionstatechange = null;
     this.#connection.close();
+    this.#unwatch();
   }
 
   get #isClosed() {
