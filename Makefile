@@ -48,7 +48,7 @@ gpu: setup ## Only the tests that need an NVIDIA GPU, which `make test` leaves o
 	@$(IN_VENV) pytest tests/gpu
 
 bench: setup ## Measure rate, age and cost; JSON=- prints the JSON alone
-	@$(IN_VENV) python -m bench
+	@$(if $(RECEIVE)$(NETWORK),$(WITH_CHROMIUM) &&) $(IN_VENV) python -m bench
 
 clean: ## Remove .venv and caches; what .env and var/ hold stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -2,7 +2,8 @@
 
 The table goes to stdout and the figures to `bench/results/`. `JSON=path` writes them
 there instead; `JSON=-` puts them alone on stdout, and all else on stderr.
-`BENCH_SECONDS=5` makes each measurement shorter than the usual 20.
+`BENCH_SECONDS=5` makes each measurement shorter than the usual 20. `RECEIVE=1` measures
+the way in of a picture instead, see `bench/receive.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from apps.inference.starter.clips import CLIPS, FRAMES_PER_SECOND, render_clip
-from bench import records, scenario
+from bench import receive, records, scenario
 from bench.clip import EncodedClip, encode
 from bench.figures import Accuracy, accuracy
 from bench.processes import CHECKOUT, ProcessError
@@ -108,6 +109,11 @@ def main() -> None:
     now = datetime.now(UTC)
     target = os.environ.get("JSON") or str(RESULTS / f"{now:%Y-%m-%d-%H%M%S}.json")
     machine = describe_machine()
+    measured_at = now.isoformat(timespec="seconds")
+    if os.environ.get("RECEIVE"):
+        received = receive.measure(seconds, measured_at, machine)
+        publish(receive.table(received), received.as_json(), target)
+        return
     say(f"rendering the clip {CLIP!r}")
     clip = encode(render_clip(CLIPS[CLIP]))
     try:
@@ -116,19 +122,23 @@ def main() -> None:
     except ProcessError as error:
         sys.exit(f"The product did not start. {error}")
     report = Report(
-        measured_at=now.isoformat(timespec="seconds"),
+        measured_at=measured_at,
         machine=machine,
         clip=f"{CLIP}, {clip.codec} {clip.width}×{clip.height}",
         bare_predictor=bare,
         accuracy=answers,
         outcomes=[*outcomes, slowed],
     )
-    print(table(report), file=sys.stderr if target == "-" else sys.stdout)
+    publish(table(report), report.as_json(), target)
+
+
+def publish(words: str, figures: str, target: str) -> None:
+    print(words, file=sys.stderr if target == "-" else sys.stdout)
     if target == "-":
-        print(report.as_json())
+        print(figures)
     else:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
-        Path(target).write_text(report.as_json() + "\n")
+        Path(target).write_text(figures + "\n")
         print(f"\nWritten to {target}")
 
 

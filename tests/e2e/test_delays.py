@@ -137,6 +137,7 @@ def pictures(page: Page) -> list[tuple[int, int | None]]:
 def _marker_of(data_url: str) -> int | None:
     data = base64.b64decode(data_url.partition(",")[2])
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None
     # Where nothing is drawn, the live picture shows.
     return read_marker(pixels[..., :3]) if pixels[..., 3].min() == 255 else None
 
