@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from aiortc import MediaStreamTrack
 
 from apps.nexus.peer import Peer
-from apps.nexus.pipeline import PipelineListener, SessionPipeline
+from apps.nexus.pipeline import MediaListener, PipelineListener, SessionPipeline
 from apps.nexus.protocol import IceCandidate
 
 NOT_CONNECTED = (
@@ -24,7 +24,7 @@ CONNECTION_LOST = "The connection to the camera was lost."
 SERVER_FAULT = "Something went wrong on the server. It has been written down."
 
 
-class LinkListener(PipelineListener, Protocol):
+class LinkListener(MediaListener, Protocol):
     def on_lost(self, link: MediaLink, sentence: str) -> None:
         """The connection did not come about, or is over without anybody's wish."""
 

@@ -65,8 +65,8 @@ class FrameTime:
     decoded_at: float
 
 
-class PipelineListener(Protocol):
-    """Who is told what happens on the way; called on the event loop."""
+class MediaListener(Protocol):
+    """Who is told what comes of the frames; called on the event loop."""
 
     def on_live(self) -> None:
         """The first frame has been decoded."""
@@ -77,6 +77,8 @@ class PipelineListener(Protocol):
     def on_worker(self, alive: bool, sentence: str) -> None:
         """Answers stopped for want of a worker or a model, or came back."""
 
+
+class PipelineListener(MediaListener, Protocol):
     def on_broken(self) -> None:
         """The pipeline met an error it does not know and has stopped working."""
 

@@ -22,7 +22,7 @@ from redis import Redis
 from apps.inference.client import InferenceClient
 from apps.inference.models import Deployment, ModelVersion
 from apps.inference.services import activate
-from apps.nexus import consumers, media, turn
+from apps.nexus import consumers, media, negotiation, turn
 from apps.nexus import pipeline as pipeline_module
 from apps.nexus.consumers import SessionConsumer
 from apps.nexus.pipeline import NO_WORKER, WORKER_BACK
@@ -224,11 +224,11 @@ async def test_a_connection_that_goes_at_its_first_frame_is_told(
     await page.send("offer", sdp=await camera.offer())
     await page.message("status", status="connecting")
     (visit,) = visits
-    link = visit._link
+    link = visit._negotiation._link
     assert link is not None
 
     visit.on_live()
-    visit.on_lost(link, media.CONNECTION_LOST)
+    visit._negotiation.on_lost(link, media.CONNECTION_LOST)
 
     await page.message("status", status="failed", sentence=media.CONNECTION_LOST)
     assert page.statuses()[-2:] == ["live", "failed"]
@@ -258,7 +258,7 @@ async def test_a_page_that_does_not_draw_gets_two_results_and_then_the_newest(
 
 async def answered(visit: SessionConsumer, count: int) -> None:
     """Wait until the session's run has so many results."""
-    link: Any = visit._link
+    link: Any = visit._negotiation._link
     ledger = link._pipeline._recorder.ledger
     await eventually(lambda: ledger.inferred >= count, f"{count} answers")
 
@@ -592,7 +592,9 @@ async def test_a_server_that_stops_while_a_session_closes_waits_for_it(
     await page.stream(camera)
     await page.results(1)
     await page.close()
-    await eventually(lambda: visits[0]._link is None, "the session to be closing")
+    await eventually(
+        lambda: visits[0]._negotiation._link is None, "the session to be closing"
+    )
     for _ in range(3):
         page.cancel()
         await asyncio.sleep(0)
@@ -666,7 +668,7 @@ async def test_a_browser_that_does_not_reach_the_server_is_told(
     page: Page, camera: Camera, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     settings.CONNECT_TIMEOUT_S = 0.05
-    monkeypatch.setattr(consumers, "OFFER_GRACE_S", 0.0)
+    monkeypatch.setattr(negotiation, "OFFER_GRACE_S", 0.0)
     await page.send("offer", sdp=await camera.offer())
     told = await page.message("status", status="failed")
     assert told["sentence"] == media.NOT_CONNECTED
@@ -677,7 +679,7 @@ async def test_a_browser_that_does_not_reach_the_server_is_told(
 async def test_a_camera_that_goes_away_is_noticed(
     page: Page, camera: Camera, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(consumers, "OFFER_GRACE_S", 0.0)
+    monkeypatch.setattr(negotiation, "OFFER_GRACE_S", 0.0)
     await page.stream(camera)
     await page.results(1)
     await camera.close()
@@ -706,7 +708,7 @@ async def test_who_stops_just_after_the_connection_was_lost_has_stopped(
 
     await page.send("stop")
     await page.message("status", status="pending")
-    await asyncio.sleep(consumers.OFFER_GRACE_S + 0.2)
+    await asyncio.sleep(negotiation.OFFER_GRACE_S + 0.2)
 
     assert page.statuses()[-1] == "pending"
     assert (await the_session()).status == "pending"
