@@ -115,8 +115,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def _follow(self, message: protocol.ClientMessage) -> None:
         match message:
             case protocol.Ack(seq, timings):
-                if timings is not None and self._link is not None:
-                    self._link.record_drawn(seq, timings)
+                if timings is not None:
+                    self._negotiation.record_drawn(seq, timings)
                 await self._credit.acknowledge(seq)
             case protocol.Ping(sent_at_ms):
                 await self._send("pong", sent_at_ms=sent_at_ms)

@@ -90,6 +90,11 @@ class Negotiation:
         if self._link is not None:
             self._link.deliver(message)
 
+    def record_drawn(self, seq: int, timings: dict[str, float]) -> None:
+        """Pass on what the page measured of a result that it has drawn."""
+        if self._link is not None:
+            self._link.record_drawn(seq, timings)
+
     def forget_loss(self) -> None:
         """The page itself says where it is: what was lost before is old news."""
         self._lost = None
