@@ -47,8 +47,8 @@ e2e: setup ## Only the tests in a browser
 gpu: setup ## Only the tests that need an NVIDIA GPU, which `make test` leaves out
 	@$(IN_VENV) pytest tests/gpu
 
-bench: setup ## Measure rate, age and cost; JSON=- prints the JSON alone, AGE=1 the age only
-	@$(if $(AGE),$(WITH_CHROMIUM) &&) $(IN_VENV) python -m bench
+bench: setup ## Measure rate, age and cost; AGE=1, RECEIVE=1 measure those; JSON=- prints JSON
+	@$(if $(AGE)$(RECEIVE),$(WITH_CHROMIUM) &&) $(IN_VENV) python -m bench
 
 clean: ## Remove .venv and caches; what .env and var/ hold stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

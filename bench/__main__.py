@@ -2,8 +2,9 @@
 
 The table goes to stdout and the figures to `bench/results/`. `JSON=path` writes them
 there instead; `JSON=-` puts them alone on stdout, and all else on stderr.
-`BENCH_SECONDS=5` makes each measurement shorter than the usual 20. `AGE=1` measures
-something else: how old the picture is when a model starts on it, see `age.py`.
+`BENCH_SECONDS=5` makes each measurement shorter than the usual 20. `AGE=1` and
+`RECEIVE=1` measure something else: how old the picture is when a model starts on it,
+and the way in of a picture; see `age.py` and `receive.py`.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 from apps.inference.starter.clips import CLIPS, FRAMES_PER_SECOND, render_clip
-from bench import age, records, scenario
+from bench import age, receive, records, scenario
 from bench.browser import BrowserError
 from bench.clip import EncodedClip, encode
 from bench.figures import Accuracy, accuracy
@@ -34,6 +35,12 @@ RESULTS = CHECKOUT / "bench" / "results"
 CLIP = "tour"
 SLOW_MS = 500
 SLOW_FRAMES = 2000
+
+
+class Readable(Protocol):
+    def as_text(self) -> str: ...
+
+    def as_json(self) -> str: ...
 
 
 class Heading(TypedDict):
@@ -134,6 +141,10 @@ def measure_ages(seconds: float, heading: Heading) -> age.AgeReport:
     return age.AgeReport(**heading, watches=watches)
 
 
+def measure_receiving(seconds: float, heading: Heading) -> receive.Report:
+    return receive.measure(seconds, **heading)
+
+
 def main() -> None:
     # Whoever ends the bench ends the product that it started.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -145,7 +156,12 @@ def main() -> None:
         "measured_at": now.isoformat(timespec="seconds"),
         "machine": describe_machine(),
     }
-    measure = measure_ages if os.environ.get("AGE") else measure_all
+    if os.environ.get("AGE"):
+        measure: Callable[[float, Heading], Readable] = measure_ages
+    elif os.environ.get("RECEIVE"):
+        measure = measure_receiving
+    else:
+        measure = measure_all
     try:
         report = measure(seconds, heading)
     except ProcessError as error:

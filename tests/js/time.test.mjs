@@ -84,7 +84,7 @@ test("there is no verdict on a picture that nobody has looked at for long", () =
 test("results a second count the last three seconds only", () => {
   const latency = new Latency();
   latency.restart(0);
-  for (let now = 100; now <= 10_000; now += 100) latency.recordResult(40, now);
+  for (let now = 100; now <= 10_000; now += 100) latency.recordResult(now);
   const { resultsPerSecond } = latency.read(10_000);
   assert.ok(Math.abs(resultsPerSecond - 10) < 0.5, `${resultsPerSecond}`);
   assert.equal(latency.read(20_000).resultsPerSecond, 0);
@@ -93,19 +93,44 @@ test("results a second count the last three seconds only", () => {
 test("a page that has just begun doesn't divide by three seconds", () => {
   const latency = new Latency();
   latency.restart(0);
-  for (let now = 100; now <= 1000; now += 100) latency.recordResult(40, now);
+  for (let now = 100; now <= 1000; now += 100) latency.recordResult(now);
   assert.equal(latency.read(1000).resultsPerSecond, 10);
 });
 
-test("age is the median result and half of the quickest round trip", () => {
+const drawn = (latency, age, at) =>
+  latency.recordDrawn({ age_ms: age, forward_ms: 7 }, at);
+
+test("a picture is as old as from the camera to the drawing, and its stages add up", () => {
   const latency = new Latency();
-  latency.restart(0);
+  latency.recordPong(0, 10);
+  const seen = drawn(latency, 50, { captured: 100, received: 175, drawn: 190 });
+  // Sent at 170, so it had arrived at 120.
+  assert.deepEqual(seen, { capture_ms: 20, draw_ms: 20, picture_ms: 90 });
+});
+
+test("a picture never reaches the server before it was taken", () => {
+  const latency = new Latency();
+  latency.recordPong(0, 100);
+  const seen = drawn(latency, 50, { captured: 90, received: 150, drawn: 160 });
+  assert.deepEqual(seen, { capture_ms: 0, draw_ms: 20, picture_ms: 70 });
+  const estimated = drawn(latency, 50, { captured: 103, received: 150, drawn: 160 });
+  assert.deepEqual(estimated, { capture_ms: 0, draw_ms: 10, picture_ms: 60 });
+});
+
+test("age is the median of the last three seconds, stages are of the last ten", () => {
+  const latency = new Latency();
   assert.equal(latency.read(0).ageMs, null);
-  latency.recordPong(0, 30);
-  latency.recordPong(100, 110);
-  latency.recordPong(200, 290);
-  for (const age of [50, 60, 900]) latency.recordResult(age, 300);
-  assert.equal(latency.read(300).ageMs, 65);
+  assert.deepEqual(latency.spreads(["forward"]), []);
+  for (const [at, age] of [[0, 500], [8000, 50], [8100, 60], [8200, 900]]) {
+    drawn(latency, age, { captured: at - age, received: at, drawn: at });
+  }
+  assert.equal(latency.read(9000).ageMs, 60);
+  assert.deepEqual(latency.spreads(["forward", "picture"]), [
+    { stage: "forward", p50: 7, p95: 7 },
+    { stage: "picture", p50: 500, p95: 900 },
+  ]);
+  assert.equal(latency.read(11_000).ageMs, 60);
+  assert.equal(latency.spreads(["picture"])[0].p50, 60);
 });
 
 test("a network that has become slower is noticed", () => {

@@ -4,11 +4,15 @@
  * the words; what the visitor presses goes to the session.
  *
  * @typedef {import("./camera.js").Camera} Camera
+ * @typedef {import("./protocol.js").DrawnTimings} DrawnTimings
  * @typedef {import("./protocol.js").Result} Result
  * @typedef {import("./protocol.js").ServerMessage} ServerMessage
  */
 import { listCameras, whenAllowed } from "./camera.js";
+import { CaptureClock } from "./capture.js";
 import { fadeWhenIdle, offerFullscreen, wakeLock } from "./controls.js";
+import { offerDelays, offerExactBoxes, showDelays, STAGES } from "./delays.js";
+import { FrameRing, watchFrames } from "./frames.js";
 import { Latency } from "./latency.js";
 import { Overlay } from "./overlay.js";
 import { keepRotation, rotationOf, turnFurther } from "./rotation.js";
@@ -19,6 +23,8 @@ import { Verdict } from "./verdict.js";
 import * as view from "./view.js";
 
 const FIGURES_MS = 500;
+/** So long an exact picture stays when the one of the next result is missing. */
+const LONGEST_GAP_MS = 500;
 
 /** @type {{websocket_path: string}} */
 const config = JSON.parse(view.element("page-config").textContent ?? "{}");
@@ -36,10 +42,14 @@ const covers = ["verdict", "strip", "worker", "classes"].map(view.element);
 const stage = new Stage(canvas, video, covers);
 const overlay = new Overlay(stage);
 const latency = new Latency();
+const captures = new CaptureClock();
+const ring = new FrameRing(video);
 const verdict = new Verdict();
 const keepAwake = wakeLock();
 /** @type {Camera | null} */
 let shown = null;
+let wantsExact = false;
+let exactAt = -Infinity;
 
 const session = new Session(url.href, {
   onSituation(name, sentence) {
@@ -47,6 +57,7 @@ const session = new Session(url.href, {
     view.showSituation(name, sentence);
     const isLive = body.dataset.status === "live";
     if (isLive !== wasLive) forget();
+    if (!isLive) captures.restart();
     keepAwake(isLive);
   },
   onCamera(camera) {
@@ -58,6 +69,7 @@ const session = new Session(url.href, {
     fillCameras(camera);
   },
   onMessage: receive,
+  onEncoded: (rtpTimestamp, atMs) => captures.recordEncoded(rtpTimestamp, atMs),
 });
 
 /** @param {ServerMessage} message */
@@ -86,14 +98,24 @@ function receive(message) {
  * @param {number} now
  */
 function draw(result, now) {
-  const acknowledge = () => session.send({ type: "ack", seq: result.seq, timings: null });
-  if (body.dataset.status !== "live") return acknowledge();
-  latency.recordResult(result.timings.age_ms, now);
+  const acknowledge = (/** @type {DrawnTimings | null} */ timings) =>
+    session.send({ type: "ack", seq: result.seq, timings });
+  if (body.dataset.status !== "live") return acknowledge(null);
+  latency.recordResult(now);
   verdict.record(result.is_hot_dog, now);
   view.showWorker("");
   view.showVerdict(verdict.read(now));
   view.showClassifications(result.classifications);
-  overlay.show(result, acknowledge);
+  const captured = capturedAt(result, now);
+  const picture = wantsExact && captured !== null ? ring.take(captured) : null;
+  if (picture) exactAt = now;
+  else if (wantsExact && now - exactAt < LONGEST_GAP_MS) return acknowledge(null);
+  overlay.show(result, picture, () => {
+    if (captured === null) return acknowledge(null);
+    const at = { captured, received: now, drawn: performance.now() };
+    const seen = latency.recordDrawn(result.timings, at);
+    acknowledge(captures.isMeasured ? seen : null);
+  });
 }
 
 /**
@@ -108,6 +130,20 @@ function orient({ mirrored }, rotation) {
   session.send({ type: "rotate", rotation });
 }
 
+/**
+ * When the picture of a result was taken; estimated if the encoder doesn't tell.
+ *
+ * @param {Result} result
+ * @param {number} now
+ */
+function capturedAt({ rtp_timestamp: rtpTimestamp, timings }, now) {
+  if (!captures.seesEncoded) {
+    const arrivedMs = now - latency.roundTripMs / 2 - timings.age_ms;
+    captures.recordLeft(rtpTimestamp, arrivedMs - latency.roundTripMs / 2);
+  }
+  return captures.capturedAt(rtpTimestamp);
+}
+
 /** What was seen before or after this stretch of live picture isn't seen in it. */
 function forget() {
   const now = performance.now();
@@ -115,6 +151,7 @@ function forget() {
   view.showFigures(latency.read(now));
   verdict.clear();
   overlay.clear();
+  ring.clear();
   view.showVerdict("none");
   view.showClassifications([]);
 }
@@ -147,6 +184,15 @@ view.element("rotate").addEventListener("click", () => {
   keepRotation(shown.deviceId, rotation);
   orient(shown, rotation);
 });
+watchFrames(video, (captureMs, isNext) => {
+  captures.recordCapture(captureMs, isNext);
+  if (wantsExact) ring.keep(captureMs);
+});
+offerDelays();
+offerExactBoxes((wanted) => {
+  wantsExact = wanted;
+  ring.clear();
+});
 fadeWhenIdle(controls);
 offerFullscreen(view.element("fullscreen"));
 whenAllowed(() => {
@@ -156,6 +202,7 @@ setInterval(() => {
   const now = performance.now();
   view.showFigures(latency.read(now));
   view.showVerdict(verdict.read(now));
+  showDelays(latency.spreads(STAGES), captures.isMeasured);
 }, FIGURES_MS);
 
 window.addEventListener("online", () => session.hurry());

@@ -2,7 +2,8 @@
 /**
  * The boxes over the picture and their labels, drawn when there is something to draw
  * and taken away when results stop, or are of another picture than the one that is
- * shown: a phone that was turned, another camera. No network code.
+ * shown: a phone that was turned, another camera. The picture that they were made of is
+ * drawn with them, if it is given, and then hides the live one. No network code.
  *
  * What is shown can be read from the canvas: `data-boxes` (label, score and box in
  * page pixels, as of the last result) and, written last and once for each result,
@@ -31,6 +32,8 @@ export class Overlay {
   #staleTimer;
   #results = 0;
   #changed = true;
+  /** @type {ImageBitmap | null} */
+  #picture = null;
   /** @type {(() => void)[]} */
   #whenDrawn = [];
 
@@ -43,15 +46,17 @@ export class Overlay {
 
   /**
    * @param {Result} result
+   * @param {ImageBitmap | null} picture what the boxes are exact on; ours from now on
    * @param {() => void} whenDrawn
    */
-  show({ frame, detections }, whenDrawn) {
+  show({ frame, detections }, picture, whenDrawn) {
     const { orientation } = this.#stage;
     const unit = detections.map(({ label, score, box }) => ({
       label, score, box: toUnit(box, frame, orientation),
     }));
     this.#shape = turnSize(frame, orientation.rotation - frame.rotation);
     this.#tracks.replace(unit, performance.now());
+    this.#usePicture(picture);
     this.#whenDrawn.push(whenDrawn);
     this.#results += 1;
     this.#changed = true;
@@ -62,8 +67,14 @@ export class Overlay {
 
   clear() {
     this.#tracks.clear();
+    this.#usePicture(null);
     this.#changed = true;
     this.#request();
+  }
+
+  #usePicture(/** @type {ImageBitmap | null} */ picture) {
+    this.#picture?.close();
+    this.#picture = picture;
   }
 
   #request() {
@@ -86,6 +97,7 @@ export class Overlay {
       this.#tracks.clear();
       this.#changed = true;
     }
+    if (this.#tracks.isStale(now)) this.#usePicture(null);
     if (this.#stage.fit()) this.#changed = true;
     this.#stage.context.globalAlpha = opacity;
     this.#draw(now);
@@ -99,11 +111,13 @@ export class Overlay {
     const { context, rect } = this.#stage;
     const bounds = { ...rect, x: 0, y: 0 };
     context.clearRect(0, 0, rect.width, rect.height);
+    if (this.#picture) this.#stage.paint(this.#picture);
     if (!this.#tracks.all.length) return;
     const sizes = sizesFor(rect.width);
     setFont(context, sizes);
     const marks = this.#tracks.all.map((track) => {
-      const unit = reducedMotion.matches ? track.box : this.#tracks.where(track, now);
+      const jumps = reducedMotion.matches || this.#picture !== null;
+      const unit = jumps ? track.box : this.#tracks.where(track, now);
       const { text, width } = this.#label(track, rect.width - 2 * sizes.pad);
       const size = { width: width + 2 * sizes.pad, height: sizes.height };
       return { track, text, size, box: fromUnit(unit, bounds) };

@@ -6,6 +6,7 @@
  *
  * @typedef {import("./protocol.js").ClientMessage} ClientMessage
  */
+import { watchEncoded } from "./encoded.js";
 import { SenderLimit } from "./quality.js";
 
 const CONNECT_TIMEOUT_MS = 15_000;
@@ -19,6 +20,7 @@ export class PeerLink {
   #send;
   #onConnected;
   #onBroken;
+  #unwatch;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #watchdog;
 
@@ -26,9 +28,11 @@ export class PeerLink {
    * @param {{stream: MediaStream, track: MediaStreamTrack}} camera
    * @param {RTCIceServer[]} iceServers
    * @param {{send: (message: ClientMessage) => void, onConnected: () => void,
-   *   onBroken: () => void}} outside
+   *   onBroken: () => void,
+   *   onEncoded: (rtpTimestamp: number, atMs: number) => void}} outside
    */
-  constructor({ stream, track }, iceServers, { send, onConnected, onBroken }) {
+  constructor({ stream, track }, iceServers, outside) {
+    const { send, onConnected, onBroken, onEncoded } = outside;
     this.#send = send;
     this.#onConnected = onConnected;
     this.#onBroken = onBroken;
@@ -42,6 +46,7 @@ export class PeerLink {
       sendEncodings: [ENCODING],
     }).sender;
     this.#limit = new SenderLimit(this.#sender);
+    this.#unwatch = watchEncoded(this.#sender, onEncoded);
     this.#connection.onconnectionstatechange = () => this.#onState();
   }
 
@@ -98,6 +103,7 @@ export class PeerLink {
     this.#connection.onicecandidate = null;
     this.#connection.onconnectionstatechange = null;
     this.#connection.close();
+    this.#unwatch();
   }
 
   get #isClosed() {

@@ -12,6 +12,7 @@
  *   onCameraFailed: (reason: import("./protocol.js").CameraFailure) => void,
  *   onConnected: () => void,
  *   onBroken: () => void,
+ *   onEncoded: (rtpTimestamp: number, atMs: number) => void,
  * }} Outside
  */
 import { acquireCamera, CameraError, releaseCamera } from "./camera.js";
@@ -69,8 +70,7 @@ export class Sender {
   connect(iceServers) {
     this.disconnect();
     if (!this.camera) return;
-    const { send, onConnected, onBroken } = this.#outside;
-    this.peer = new PeerLink(this.camera, iceServers, { send, onConnected, onBroken });
+    this.peer = new PeerLink(this.camera, iceServers, this.#outside);
     this.peer.offer();
   }
 

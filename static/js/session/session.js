@@ -11,6 +11,7 @@
  *   onSituation: (name: SituationName, sentence: string) => void,
  *   onCamera: (camera: Camera | null) => void,
  *   onMessage: (message: ServerMessage) => void,
+ *   onEncoded: (rtpTimestamp: number, atMs: number) => void,
  * }} Page
  */
 import { Sender } from "./sender.js";
@@ -46,6 +47,7 @@ export class Session {
     this.#sender = new Sender({
       send: (message) => this.send(message),
       onCamera: page.onCamera,
+      onEncoded: page.onEncoded,
       onCameraLost: () => this.stop("camera_lost"),
       onCameraFailed: (reason) => {
         this.send({ type: "camera_failed", reason });

@@ -67,6 +67,22 @@ export class Stage {
     return true;
   }
 
+  /**
+   * Paint one of the camera's pictures over the live one, turned as that is.
+   *
+   * @param {ImageBitmap} picture
+   */
+  paint(picture) {
+    const { context, rect, orientation } = this;
+    const { width, height } = turnSize(rect, orientation.rotation);
+    context.save();
+    context.translate(rect.width / 2, rect.height / 2);
+    context.scale(orientation.mirrored ? -1 : 1, 1);
+    context.rotate((orientation.rotation * Math.PI) / 180);
+    context.drawImage(picture, -width / 2, -height / 2, width, height);
+    context.restore();
+  }
+
   /** @returns {Rect[]} where the picture is covered, in the canvas' coordinates */
   covered() {
     return this.#covers

@@ -56,9 +56,14 @@ export class Tracks {
     return Math.max(0, Math.min(1, 1 - staleForMs / FADE_MS));
   }
 
+  /** Whether results have stopped. */
+  isStale(/** @type {number} */ nowMs) {
+    return nowMs - this.#shownMs >= STALE_MS;
+  }
+
   /** @param {number} nowMs */
   isMoving(nowMs) {
     const ageMs = nowMs - this.#shownMs;
-    return this.all.length > 0 && (ageMs < GLIDE_MS || ageMs >= STALE_MS);
+    return this.all.length > 0 && (ageMs < GLIDE_MS || this.isStale(nowMs));
   }
 }

@@ -1,0 +1,90 @@
+// @ts-check
+/**
+ * The panel that tells how old the picture is, stage by stage, and the switch in it:
+ * opens and closes it, and writes the figures while it is open. Measures nothing.
+ *
+ * @typedef {import("./latency.js").Spread} Spread
+ */
+import { element } from "./view.js";
+
+const MEASURED = "Measured by this page. The way back counts as half a round trip.";
+const ESTIMATED =
+  "Estimated: this browser doesn’t tell when a picture leaves its encoder, so the " +
+  "picture may be older than this.";
+
+const EXACT_BOXES = "exact-boxes";
+
+/** @type {HTMLElement[]} */
+const rows = [...document.querySelectorAll("#delays [data-stage]")];
+
+/** The stages that have a row. */
+export const STAGES = rows.map((row) => row.dataset.stage ?? "");
+
+/** Let the button open and close the panel, and Escape close it. */
+export function offerDelays() {
+  const button = element("delays-button");
+  const toggle = (/** @type {boolean} */ open) => {
+    button.setAttribute("aria-expanded", String(open));
+    element("delays").hidden = !open;
+    document.body.dataset.delays = open ? "open" : "closed";
+  };
+  button.addEventListener("click", () => toggle(element("delays").hidden));
+  document.addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape" || element("delays").hidden) return;
+    if (element("delays").contains(document.activeElement)) button.focus();
+    toggle(false);
+  });
+}
+
+/**
+ * The switch between the live picture and the one that the boxes were made of, as
+ * this browser was last left.
+ *
+ * @param {(wanted: boolean) => void} use
+ */
+export function offerExactBoxes(use) {
+  /** @type {HTMLInputElement} */
+  const choice = element("exact-boxes");
+  choice.checked = recall() === "on";
+  choice.addEventListener("change", () => {
+    remember(choice.checked ? "on" : "off");
+    use(choice.checked);
+  });
+  use(choice.checked);
+}
+
+function recall() {
+  try {
+    return localStorage.getItem(EXACT_BOXES);
+  } catch {
+    return null;
+  }
+}
+
+function remember(/** @type {string} */ value) {
+  try {
+    localStorage.setItem(EXACT_BOXES, value);
+  } catch {
+    // The browser keeps nothing for this page: it is asked again next time.
+  }
+}
+
+/**
+ * @param {Spread[]} spreads of `STAGES`; none when nothing is known
+ * @param {boolean} isMeasured
+ */
+export function showDelays(spreads, isMeasured) {
+  if (element("delays").hidden) return;
+  element("delays-note").textContent = isMeasured ? MEASURED : ESTIMATED;
+  const wholeMs = spreads.at(-1)?.p50 || 1;
+  for (const [index, row] of rows.entries()) {
+    const { p50, p95 } = spreads[index] ?? {};
+    const [half, most] = row.querySelectorAll("td");
+    half.textContent = words(p50);
+    most.textContent = words(p95);
+    row.style.setProperty("--share", String(Math.min(1, (p50 ?? 0) / wholeMs)));
+  }
+}
+
+const words = (/** @type {number | undefined} */ ms) =>
+  ms === undefined ? "–" : ms.toFixed(ms < 9.95 ? 1 : 0);

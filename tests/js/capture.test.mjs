@@ -1,0 +1,121 @@
+/** When a picture was taken, and which of the kept ones it is. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { CaptureClock } from "../../static/js/session/capture.js";
+import { FrameRing } from "../../static/js/session/frames.js";
+
+const PERIOD = 1000 / 30;
+const START = 2 ** 32 - 90 * 500;
+
+/** RTP timestamp of a picture that was captured then; it begins anew half a second on. */
+const rtpOf = (captureMs) => (START + Math.round(captureMs * 90)) % 2 ** 32;
+
+/** So many pictures through camera and encoder, in the order in which one hears of it. */
+function film(clock, {
+  count = 90, see = () => true, hear = () => true, counts = true,
+}) {
+  let missed = false;
+  for (let number = 0; number < count; number += 1) {
+    const captureMs = number * PERIOD;
+    if (see(number)) clock.recordCapture(captureMs, !missed || !counts);
+    missed = !see(number);
+    if (hear(number)) clock.recordEncoded(rtpOf(captureMs), captureMs + 12);
+  }
+}
+
+const isNear = (actual, expected) =>
+  assert.ok(Math.abs(actual - expected) < 1, `${actual} instead of ${expected}`);
+
+test("a picture's capture time is found by its timestamp, across the wrap", () => {
+  const clock = new CaptureClock();
+  assert.equal(clock.capturedAt(rtpOf(0)), null);
+  film(clock, {});
+  assert.ok(clock.isMeasured);
+  for (const captureMs of [2900, 2950, 100]) {
+    isNear(clock.capturedAt(rtpOf(captureMs)), captureMs);
+  }
+});
+
+test("pictures that the page or the encoder left out don't mislead it", () => {
+  const clock = new CaptureClock();
+  film(clock, { see: (n) => n % 5 > 2, hear: (n) => n % 7 > 0 });
+  isNear(clock.capturedAt(rtpOf(2900)), 2900);
+});
+
+test("a page that was hidden for a while isn't misled by what it didn't see", () => {
+  const clock = new CaptureClock();
+  film(clock, { count: 300, see: (n) => n < 60 || n > 280, counts: false });
+  isNear(clock.capturedAt(rtpOf(9000)), 9000);
+});
+
+test("without capture times the moment after the encoder counts, and is no measure", () => {
+  const clock = new CaptureClock();
+  film(clock, { see: () => false });
+  assert.equal(clock.isMeasured, false);
+  isNear(clock.capturedAt(rtpOf(2900)), 2912);
+});
+
+test("without news from the encoder the arrival is taken, and is no measure", () => {
+  const clock = new CaptureClock();
+  for (let at = 0; at < 3000; at += 100) {
+    clock.recordCapture(at, true);
+    clock.recordLeft(rtpOf(at), at + 20);
+  }
+  assert.equal(clock.isMeasured, false);
+  isNear(clock.capturedAt(rtpOf(2900)), 2900);
+});
+
+test("a new connection has timestamps of its own", () => {
+  const clock = new CaptureClock();
+  film(clock, {});
+  clock.restart();
+  assert.equal(clock.capturedAt(rtpOf(0)), null);
+  for (let at = 3000; at < 4000; at += 50) {
+    clock.recordCapture(at, true);
+    clock.recordEncoded((at * 90 + 7_000_000) % 2 ** 32, at + 10);
+  }
+  isNear(clock.capturedAt(3500 * 90 + 7_000_000), 3500);
+});
+
+class Bitmap {
+  isClosed = false;
+  close() {
+    this.isClosed = true;
+  }
+}
+
+async function ringOf(t, captures) {
+  const bitmaps = [];
+  t.mock.method(globalThis, "createImageBitmap", async () => {
+    bitmaps.push(new Bitmap());
+    return bitmaps.at(-1);
+  });
+  const ring = new FrameRing(/** the video */ {});
+  for (const captureMs of captures) await ring.keep(captureMs);
+  return { ring, bitmaps };
+}
+globalThis.createImageBitmap ??= () => {};
+
+test("the picture that is asked for is given away, and older ones are closed", async (t) => {
+  const { ring, bitmaps } = await ringOf(t, [0, 33, 66, 100]);
+  assert.equal(ring.take(66.5), bitmaps[2]);
+  assert.deepEqual(bitmaps.map(({ isClosed }) => isClosed), [true, true, false, false]);
+  assert.equal(ring.take(100), bitmaps[3]);
+});
+
+test("no other picture takes the place of one that is missing", async (t) => {
+  const { ring, bitmaps } = await ringOf(t, [0, 66, 100]);
+  assert.equal(ring.take(33), null);
+  assert.equal(ring.take(66), bitmaps[1]);
+  assert.equal(ring.take(66), null);
+});
+
+test("no more is kept than the last second, and nothing after a clearing", async (t) => {
+  const { ring, bitmaps } = await ringOf(t, Array.from({ length: 200 }, (_, n) => n * 16));
+  assert.equal(bitmaps.filter(({ isClosed }) => !isClosed).length, 32);
+  const slow = await ringOf(t, [0, 600, 1200]);
+  assert.deepEqual(slow.bitmaps.map(({ isClosed }) => isClosed), [true, false, false]);
+  ring.clear();
+  assert.ok(bitmaps.every(({ isClosed }) => isClosed));
+});
