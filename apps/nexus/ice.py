@@ -140,12 +140,20 @@ class ReachableConnection(aioice.ice.Connection):
         return hosts + public + lent
 
     async def _listen(self, component: int, sock: socket.socket) -> Candidate:
-        """Do with a socket of ours what aioice does with its own."""
+        """Do with a socket of ours what aioice does with its own.
+
+        Raises:
+            UnreachableError: the connection has been closed meanwhile.
+        """
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_SOCKET_BUFFER_SIZE)
         address, port = sock.getsockname()[:2]
         _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: StunProtocol(self), sock=sock
         )
+        if self._closing:
+            # Nobody would close it any more.
+            await protocol.close()
+            raise UnreachableError("The connection was closed before it began.")
         protocol.local_candidate = Candidate(
             foundation=candidate_foundation("host", "udp", address),
             component=component,

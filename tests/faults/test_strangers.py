@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import cast
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -67,7 +68,7 @@ async def test_who_never_reads_has_nothing_kept(
         reader, writer = await asyncio.open_connection("localhost", city.port)
         writer.write(_handshake(city))
         await reader.readuntil(b"\r\n\r\n")
-        writer.transport.pause_reading()
+        cast(asyncio.Transport, writer.transport).pause_reading()
         ping = _frame(b'{"type": "ping", "sent_at_ms": 1}')
         for _ in range(10 * MESSAGES_AT_ONCE):
             if writer.transport.is_closing():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,8 +13,9 @@ from pytest_django import Settings
 from redis import Redis
 
 from apps.nexus.jpeg import HEADER
-from apps.nexus.negotiation import LIVE, LIVE_AS_JPEG
+from apps.nexus.negotiation import LIVE, LIVE_AS_JPEG, Negotiation
 from apps.sessions.models import CameraSession, Run
+from bench.processes import PATIENCE_S
 from tests.integration.camera import Camera
 from tests.integration.page import Page
 
@@ -88,18 +91,25 @@ async def test_webrtc_takes_over_where_it_finds_a_way(page: Page, camera: Camera
 
 
 async def test_an_offer_that_leads_nowhere_leaves_the_pictures_alone(
-    page: Page, settings: Settings
+    page: Page, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     settings.CONNECT_TIMEOUT_S = 0.05
+    told = asyncio.Event()
+    original = Negotiation.on_lost
+
+    def on_lost(*arguments: Any) -> None:
+        original(*arguments)
+        told.set()
+
+    monkeypatch.setattr(Negotiation, "on_lost", on_lost)
     nowhere = Camera()
     await page.send("begin_jpeg")
     await page.send("offer", sdp=await nowhere.offer())
-    await page.message("answer")
+    async with asyncio.timeout(PATIENCE_S):
+        await told.wait()
     await nowhere.close()
-    await page.send_bytes(HEADER.pack(1) + JPEG)
-    await page.results(1)
 
-    await send_picture(page, 2)
+    await page.send_bytes(HEADER.pack(1) + JPEG)
 
     await page.results(1)
     assert "failed" not in page.statuses()

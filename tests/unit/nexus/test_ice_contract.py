@@ -14,7 +14,7 @@ import pytest
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aiortc.rtcicetransport import RTCIceGatherer
 
-from apps.nexus.ice import ReachableConnection
+from apps.nexus.ice import ReachableConnection, UnreachableError
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,11 @@ def test_a_candidate_is_written_as_a_stun_server_would_have_it():
 def test_no_servers_means_none_and_not_googles():
     assert aiortc.rtcicetransport.connection_kwargs([]) == {}
     assert RTCIceGatherer([])._connection.stun_server is None
+
+
+async def test_a_connection_that_was_closed_opens_no_sockets_any_more():
+    connection = ReachableConnection(ice_controlling=False)
+    await connection.close()
+    with pytest.raises(UnreachableError, match="closed"):
+        await connection.gather_candidates()
+    assert connection._protocols == []
