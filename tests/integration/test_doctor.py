@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -180,20 +179,30 @@ def test_a_redis_that_evicts_and_wants_a_password(product: Product, redis: Any) 
     assert "noeviction" in findings["Redis"]["cure"]
 
 
-def test_people_read_a_cause_and_its_cure(product: Product) -> None:
-    done = subprocess.run(
+def typed(product: Product, **env: str) -> subprocess.CompletedProcess[str]:
+    """The command as people type it."""
+    return subprocess.run(
         [sys.executable, "manage.py", "doctor"],
         cwd=CHECKOUT,
-        env={**os.environ, **product.env},
+        env={**product.env, **env},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_people_read_a_cause_and_its_cure(product: Product) -> None:
+    done = typed(product)
     lines = done.stdout.splitlines()
-    (number,) = (
-        at for at, line in enumerate(lines) if line.startswith("FAILED      W")
-    )
-    assert "There is no worker" in lines[number]
-    assert "celery -A emporium worker -Q gpu" in lines[number + 1]
+    (at,) = (n for n, line in enumerate(lines) if line.startswith("FAILED      W"))
+    assert "There is no worker" in lines[at]
+    assert "celery -A emporium worker -Q gpu" in lines[at + 1]
     assert done.returncode == 1
     assert done.stderr == "CommandError: Something has failed, see above.\n"
+
+
+def test_an_impossible_setting_is_told_in_one_sentence(product: Product) -> None:
+    done = typed(product, TURN_IP="turn.example.org")
+    assert done.returncode == 1
+    assert done.stderr.startswith("TURN_IP must name single IP addresses")
+    assert done.stderr.count("\n") == 1

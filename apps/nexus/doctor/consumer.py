@@ -16,17 +16,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Coroutine
 from typing import Any
 from uuid import uuid4
 
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
-from apps.nexus import ice, turn
+from apps.nexus import turn
 from apps.nexus.doctor.echo_peer import EchoPeer
 from apps.nexus.protocol import MAX_MESSAGE_CHARS, ProtocolError
 
 logger = logging.getLogger(__name__)
-ice.be_reached(ice.Reach.from_settings())
 
 WAYS = ("direct", "udp", "tcp", "tls")
 VISITS_AT_ONCE = 8
@@ -50,7 +50,7 @@ class DoctorConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._peers: dict[str, EchoPeer] = {}
-        self._answering: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._received = 0
         self._end: asyncio.TimerHandle | None = None
 
@@ -85,15 +85,14 @@ class DoctorConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         match _read(text_data):
             case {"type": "ping", "sent_at_ms": float() | int() as sent_at_ms}:
                 await self.send_json({"type": "pong", "sent_at_ms": sent_at_ms})
-            case {"type": "offer", "way": str(way), "sdp": str(sdp)} if self._is_new(
-                way
-            ):
-                self._peers[way] = EchoPeer()
-                self._spawn(self._answer(way, sdp))
+            case {"type": "offer", "way": str(way), "sdp": str(sdp)}:
+                self._try(way, sdp)
 
-    def _is_new(self, way: str) -> bool:
-        """Each way is tried once a visit."""
-        return way in WAYS and way not in self._peers
+    def _try(self, way: str, sdp: str) -> None:
+        """Each way once a visit."""
+        if way in WAYS and way not in self._peers:
+            self._peers[way] = EchoPeer()
+            self._spawn(self._answer(way, sdp))
 
     async def _answer(self, way: str, sdp: str) -> None:
         try:
@@ -104,15 +103,20 @@ class DoctorConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         else:
             await self.send_json({"type": "answer", "way": way, "sdp": answer})
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._finish_task)
+
+    def _finish_task(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("A task of a visit failed", exc_info=error)
 
     async def _leave(self) -> None:
         if self._end is not None:
             self._end.cancel()
-        tasks = list(self._answering)
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         closing = [peer.close() for peer in self._peers.values()]

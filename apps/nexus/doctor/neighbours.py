@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from ipaddress import ip_address
 from typing import Any
@@ -29,7 +28,7 @@ def examine_redis() -> Finding:
     try:
         with sync_redis() as redis:
             info: dict[str, Any] = redis.info()
-            info["ping_ms"] = statistics.median(_ping_ms(redis) for _ in range(5))
+            info["ping_ms"] = min(_ping_ms(redis) for _ in range(5))
             info["save"] = _save(redis)
     except AuthenticationError:
         return failed(
@@ -46,7 +45,7 @@ def examine_redis() -> Finding:
 
 
 def judge_redis(info: dict[str, Any]) -> Finding:
-    """`info` is what INFO says, and `ping_ms` and `save` beside it."""
+    """`info` is what INFO says, with `ping_ms`, the quickest of some, and `save`."""
     version = str(info["redis_version"])
     used, most = int(info["used_memory"]), int(info.get("maxmemory", 0))
     if tuple(map(int, version.split(".")[:2])) < OLDEST_REDIS:

@@ -16,7 +16,7 @@ from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
 from apps.nexus.doctor.findings import Finding, examine_all, failed, in_thread, ok
 
 TELL_THEM = (
-    "Only the people who run this server can help: `manage.py doctor` tells them more."
+    "Only the people who run this server can help: “manage.py doctor” tells them more."
 )
 WAIT_OR_TELL = f"Wait a minute for it to come up. {TELL_THEM}"
 PATIENCE_S = 4.0

@@ -25,7 +25,7 @@ from apps.nexus.doctor.findings import Finding, failed, in_thread, ok, warning
 from apps.nexus.doctor.reach import listing
 
 # A slice of a worker's work takes a second.
-ANSWER_S = 2.5
+ANSWER_S = 3.0
 BACKGROUND_QUEUES = ("jobs", "housekeeping")
 
 # What each worker says it holds, by its name; see `worker.holdings`.

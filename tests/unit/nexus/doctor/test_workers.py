@@ -41,7 +41,7 @@ def test_no_worker_is_told():
 
 def test_a_worker_that_only_beats_is_told():
     found = judge_worker({}, is_present=True)
-    expect(found, Outcome.WARNING, "answers nothing in 2.5 s", "log")
+    expect(found, Outcome.WARNING, "answers nothing in 3 s", "log")
 
 
 def test_missing_background_is_told_with_what_it_means():
