@@ -1,6 +1,6 @@
 # Everything that is typed to run, check and test the Emporium.
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test unit integration e2e gpu bench clean
+.PHONY: help setup run check test unit integration e2e gpu bench soak clean
 
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 WITH_CHROMIUM = CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM
@@ -49,6 +49,9 @@ gpu: setup ## Only the tests that need an NVIDIA GPU, which `make test` leaves o
 
 bench: setup ## Measure rate, age and cost; JSON=- prints the JSON alone, AGE=1 the age only
 	@$(if $(AGE),$(WITH_CHROMIUM) &&) $(IN_VENV) python -m bench
+
+soak: setup ## Four sessions for ten minutes (SECONDS=600), then every fault
+	@$(IN_VENV) python -m bench.soak $(or $(SECONDS),600)
 
 clean: ## Remove .venv and caches; what .env and var/ hold stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
