@@ -1,6 +1,6 @@
 # Everything that is typed to run, check and test the Emporium.
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test unit integration e2e gpu bench soak clean
+.PHONY: help setup run check test unit integration e2e faults gpu bench soak clean
 
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 WITH_CHROMIUM = CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM
@@ -43,6 +43,9 @@ integration: setup ## Only the tests with real neighbours, without a browser
 
 e2e: setup ## Only the tests in a browser
 	@$(WITH_COTURN) && $(WITH_CHROMIUM) && $(IN_VENV) pytest tests/e2e
+
+faults: setup ## Only the tests in which parts of the product die and come back
+	@$(IN_VENV) pytest tests/faults
 
 gpu: setup ## Only the tests that need an NVIDIA GPU, which `make test` leaves out
 	@$(IN_VENV) pytest tests/gpu
