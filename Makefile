@@ -1,6 +1,6 @@
 # Everything that is typed to run, check and test the Emporium.
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test unit integration e2e gpu bench clean
+.PHONY: help setup run check test unit integration e2e faults gpu bench soak clean
 
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 WITH_CHROMIUM = CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM
@@ -44,11 +44,17 @@ integration: setup ## Only the tests with real neighbours, without a browser
 e2e: setup ## Only the tests in a browser
 	@$(WITH_COTURN) && $(WITH_CHROMIUM) && $(IN_VENV) pytest tests/e2e
 
+faults: setup ## Only the tests in which parts of the product die and come back
+	@$(IN_VENV) pytest tests/faults
+
 gpu: setup ## Only the tests that need an NVIDIA GPU, which `make test` leaves out
 	@$(IN_VENV) pytest tests/gpu
 
 bench: setup ## Measure rate, age and cost; AGE=1, RECEIVE=1 measure those; JSON=- prints JSON
 	@$(if $(AGE)$(RECEIVE),$(WITH_CHROMIUM) &&) $(IN_VENV) python -m bench
+
+soak: setup ## Four sessions for ten minutes (SECONDS=600), then every fault
+	@$(IN_VENV) python -m bench.soak $(or $(SECONDS),600)
 
 clean: ## Remove .venv and caches; what .env and var/ hold stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
+from autobahn.exception import Disconnected
 from daphne.cli import CommandLineInterface
 from daphne.server import Server
 from twisted.internet.defer import Deferred
@@ -25,6 +27,14 @@ class WebServer(Server):  # type: ignore[misc]
     def listen_success(self, port: Port) -> None:
         super().listen_success(port)
         self._ports.append(port)
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        """Drop what comes for a page that has just begun to leave.
+
+        The application learns of it a moment later, and did nothing wrong till then.
+        """
+        with suppress(Disconnected):
+            await super().handle_reply(protocol, message)
 
     def kill_all_applications(self) -> Deferred[None]:
         """Take nobody in any more, and have the process end after its last application.

@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 import pytest
+from autobahn.exception import Disconnected
 
 from emporium.web_server import WebServer
 
@@ -80,3 +81,19 @@ async def test_a_visit_that_begins_meanwhile_is_ended_too(server: WebServer):
     await ending
 
     assert late.cancelled()
+
+
+async def test_a_result_for_a_page_that_is_leaving_is_no_error(server: WebServer):
+    class LeavingPage:
+        asked = 0
+
+        def handle_reply(self, message: object) -> None:
+            self.asked += 1
+            raise Disconnected("Attempt to send on a closed protocol")
+
+    page = LeavingPage()
+    server.connections[page] = {"connected": 0.0}
+
+    await server.handle_reply(page, {"type": "websocket.send", "text": "a result"})
+
+    assert page.asked == 1
