@@ -107,7 +107,12 @@ def keeps(version: ModelVersion) -> bool:
 
 
 def batch_size_for(version: ModelVersion, engine: str) -> int:
-    """What the version's verification chose for this engine, if it has measured it."""
+    """What the settings say, else what the verification has chosen for this engine.
+
+    Where nobody has measured, a batch is as large as is usual for the engine.
+    """
+    if settings.BATCH_SIZE:
+        return int(settings.BATCH_SIZE)
     if version.batch_size and engine == version.engine:
         return version.batch_size
     measured = version.measured_on(engine).get("batch_size")

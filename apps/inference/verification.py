@@ -236,7 +236,7 @@ class _Trial:
         """Answer the pictures alone and together, which must come to the same."""
         alone = [predictor.examine([frame])[0] for frame in self.frames]
         if not are_finite(alone):
-            raise VerificationError("It answers with numbers that are none (NaN).")
+            raise VerificationError("It answers with NaN or infinite numbers.")
         together = predictor.examine(self.frames)
         if not compare(alone, together, self.bounds).keeps(self.bounds):
             raise VerificationError(

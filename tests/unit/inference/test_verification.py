@@ -79,7 +79,7 @@ def test_the_fastest_engine_that_agrees_is_chosen(verify: Verify):
     [
         ({"score": 0.85}, "scores differ by up to 0.050"),
         ({"x": 104}, "IoU down to 0.923"),
-        ({"score": float("nan")}, "numbers that are none"),
+        ({"score": float("nan")}, "NaN or infinite numbers"),
         ({"together": 0.1}, "otherwise when it is shown several pictures"),
         ({"fails": "It can't run this."}, r"^It can't run this\.$"),
         ({"crashes": True}, r"^It fails; the log says how\.$"),
@@ -98,7 +98,7 @@ def test_an_engine_that_answers_otherwise_is_refused_and_another_one_chosen(
 @pytest.mark.parametrize(
     ("answers", "error", "why"),
     [
-        ({"score": float("nan")}, VerificationError, "numbers that are none"),
+        ({"score": float("nan")}, VerificationError, "NaN or infinite numbers"),
         ({"together": -0.1}, VerificationError, "several pictures at once"),
         ({"fails": "No network."}, EngineError, "No network."),
         ({"crashes": True}, VerificationError, "torch-cpu fails to answer"),
