@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from apps.inference import verification
+from apps.inference import measuring, verification
 from apps.inference.engines import (
     AUTO,
     OPENVINO,
@@ -22,11 +22,10 @@ from apps.inference.engines import (
     TORCH_CUDA,
 )
 from apps.inference.exceptions import EngineError, VerificationError
+from apps.inference.measuring import BatchTime, choose_batch
 from apps.inference.registry import STARTER_MODELS
 from apps.inference.verification import (
-    BatchTime,
     Verification,
-    choose_batch,
     engines_to_try,
     golden_frames,
 )
@@ -45,7 +44,8 @@ def verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verify:
         now_ms += ms
 
     clock = SimpleNamespace(perf_counter=lambda: now_ms / 1000)
-    monkeypatch.setattr(verification, "time", clock)
+    for module in (verification, measuring):
+        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(examined_predictor, "pass_ms", pass_ms)
 
     def run(config: dict[str, Any], *others: str, **options: Any) -> Verification:
