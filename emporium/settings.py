@@ -312,6 +312,8 @@ if ENGINE not in {AUTO, *ENGINES}:
         f"EMPORIUM_ENGINE must be {AUTO}, {', '.join(ENGINES[:-1])} or {ENGINES[-1]},"
         f" not {ENGINE!r}."
     )
+# How many frames a worker answers at once; 0 is what verification has measured.
+BATCH_SIZE = integer("EMPORIUM_BATCH_SIZE", 0, 0, 64)
 # A frame older than this when a worker takes it is dropped as expired.
 AGE_BUDGET_MS = integer("AGE_BUDGET_MS", 1000, 50, 60_000)
 # Larger pictures are scaled down, still as I420, before they leave the web process.

@@ -168,6 +168,11 @@ def blank(size: tuple[int, int]) -> Image:
     return np.full((size[1], size[0], 3), PADDING, dtype=np.uint8)
 
 
+def grey_frame(width: int, height: int) -> Frame:
+    """What an engine may be shown before the first camera is there."""
+    return Frame("grey", 0, width, height, b"\x80" * (width * height * 3 // 2))
+
+
 def stack(images: Sequence[Image]) -> Tensor:
     """Images of one size to one batch, uint8 [B, H, W, 3]."""
     return torch.from_numpy(np.stack(images))

@@ -33,7 +33,8 @@ from apps.inference.exceptions import (
     NotKeptError,
 )
 from apps.inference.models import Deployment, ModelVersion
-from apps.inference.types import Frame, Predictor
+from apps.inference.preprocessing import grey_frame
+from apps.inference.types import Predictor
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ def load_version(version: ModelVersion) -> LoadedVersion:
     # Engines prepare themselves for each batch size, at most for each power of two.
     batch_size = count = batch_size_for(version, predictor.engine)
     while count:
-        predictor.predict([_grey_frame()] * count)
+        predictor.predict([grey_frame(640, 480)] * count)
         count //= 2
     return LoadedVersion(
         version_id=version.pk,
@@ -107,7 +108,12 @@ def keeps(version: ModelVersion) -> bool:
 
 
 def batch_size_for(version: ModelVersion, engine: str) -> int:
-    """What the version's verification chose for this engine, if it has measured it."""
+    """What the settings say, else what the verification has chosen for this engine.
+
+    Where nobody has measured, a batch is as large as is usual for the engine.
+    """
+    if settings.BATCH_SIZE:
+        return int(settings.BATCH_SIZE)
     if version.batch_size and engine == version.engine:
         return version.batch_size
     measured = version.measured_on(engine).get("batch_size")
@@ -134,16 +140,6 @@ def _engine_for(version: ModelVersion) -> str | None:
     if version.engine:
         logger.warning("%s can't run here; %s takes another", version.engine, version)
     return None
-
-
-def _grey_frame(width: int = 640, height: int = 480) -> Frame:
-    return Frame(
-        session_id="warm-up",
-        seq=0,
-        width=width,
-        height=height,
-        pixels=b"\x80" * (width * height * 3 // 2),
-    )
 
 
 Rehearse = Callable[[ModelVersion, threading.Event], None]

@@ -25,9 +25,10 @@ from apps.inference.comparison import (
     are_finite,
     compare,
 )
-from apps.inference.engines import ENGINES_OF_MODULES, TENSORRT, TORCH_CUDA
+from apps.inference.engines import ENGINES_OF_MODULES, TENSORRT
 from apps.inference.engines.choice import available_engines
 from apps.inference.exceptions import InferenceError, VerificationError
+from apps.inference.measuring import BatchTime, choose_batch, measure
 from apps.inference.starter.datasets import held_out_seed
 from apps.inference.starter.scenes import render_scene
 from apps.inference.types import Frame, Predictor
@@ -35,16 +36,6 @@ from apps.inference.types import Frame, Predictor
 logger = logging.getLogger(__name__)
 
 PICTURES = 4
-# One batch may not make its first frame wait longer than this for its last.
-LONGEST_BATCH_MS = 100.0
-# What a larger batch must win, or it is only later.
-_WORTHWHILE = 1.2
-# All batch sizes take their turn in each round; slow ones get fewer rounds.
-_FEWEST_ROUNDS, _MOST_ROUNDS = 3, 15
-_MEASURING_S = 3.0
-_BATCH_SIZES = (1, 2, 4)
-_BATCH_SIZES_ON_GPU = (*_BATCH_SIZES, 8, 16, 32, 64)
-
 Report = Callable[[float, str], None]
 
 
@@ -58,22 +49,6 @@ class Family(Protocol):
     """A module of `predictors`."""
 
     def load(self, directory: Path, *, engine: str | None = None) -> Examinable: ...
-
-
-@dataclass(frozen=True, slots=True)
-class BatchTime:
-    """What one batch takes from I420 bytes to predictions, in ms.
-
-    The least of many times: whatever else the machine does only ever adds to it.
-    """
-
-    size: int
-    batch_ms: float
-    forward_ms: float
-
-    @property
-    def images_per_second(self) -> float:
-        return 1000 * self.size / self.batch_ms
 
 
 @dataclass(slots=True)
@@ -189,16 +164,6 @@ def golden_frames() -> list[Frame]:
     return frames
 
 
-def choose_batch(batches: Sequence[BatchTime]) -> BatchTime:
-    """The largest batch that still pays and keeps nobody waiting."""
-    chosen = batches[0]
-    for batch in batches[1:]:
-        gain = batch.images_per_second / chosen.images_per_second
-        if gain >= _WORTHWHILE and batch.batch_ms <= LONGEST_BATCH_MS:
-            chosen = batch
-    return chosen
-
-
 @dataclass(slots=True)
 class _Trial:
     """One version on engine after engine; the first is the reference of the others."""
@@ -228,7 +193,7 @@ class _Trial:
             if not figures.agreement.keeps(self.bounds):
                 figures.reason = _difference(figures.agreement)
                 return figures
-        figures.batches = _measure(predictor, self.frames)
+        figures.batches = measure(predictor, self.frames)
         figures.batch_size = figures.best_batch.size
         return figures
 
@@ -236,7 +201,7 @@ class _Trial:
         """Answer the pictures alone and together, which must come to the same."""
         alone = [predictor.examine([frame])[0] for frame in self.frames]
         if not are_finite(alone):
-            raise VerificationError("It answers with numbers that are none (NaN).")
+            raise VerificationError("It answers with NaN or infinite numbers.")
         together = predictor.examine(self.frames)
         if not compare(alone, together, self.bounds).keeps(self.bounds):
             raise VerificationError(
@@ -254,47 +219,3 @@ def _difference(seen: Agreement) -> str:
     if seen.same_top_1 is False:
         words.append("the best label is another")
     return f"It doesn't answer as the reference does: {', '.join(words)}."
-
-
-def _measure(predictor: Predictor, frames: Sequence[Frame]) -> list[BatchTime]:
-    """The curve, as far as the memory of the device goes.
-
-    The sizes take turns, so that a while in which the machine is busy with something
-    else falls on all of them, and leaves each a round outside of it.
-    """
-    alike = [frame for frame in frames if not frame.rotation]
-    batches = _answerable(predictor, alike)
-    times: dict[int, list[BatchTime]] = {len(batch): [] for batch in batches}
-    started = time.perf_counter()
-    for number in range(1, _MOST_ROUNDS + 1):
-        for batch in batches:
-            times[len(batch)].append(_time(predictor, batch))
-        is_late = time.perf_counter() - started >= _MEASURING_S
-        if is_late and number >= _FEWEST_ROUNDS:
-            break
-    return [min(each, key=lambda one: one.batch_ms) for each in times.values()]
-
-
-def _answerable(predictor: Predictor, frames: Sequence[Frame]) -> list[list[Frame]]:
-    """Batches of every size that the device's memory holds, each answered once."""
-    is_on_gpu = predictor.engine in {TORCH_CUDA, TENSORRT}
-    batches: list[list[Frame]] = []
-    for size in _BATCH_SIZES_ON_GPU if is_on_gpu else _BATCH_SIZES:
-        batch = [frames[number % len(frames)] for number in range(size)]
-        try:
-            predictor.predict(batch)
-        except RuntimeError:  # of torch, as its lack of memory is
-            if not batches:
-                raise
-            logger.warning("%s can't answer %d at once", predictor.engine, size)
-            break
-        batches.append(batch)
-    return batches
-
-
-def _time(predictor: Predictor, batch: Sequence[Frame]) -> BatchTime:
-    started = time.perf_counter()
-    predictions = predictor.predict(batch)
-    batch_ms = (time.perf_counter() - started) * 1000
-    forward_ms = sum(each.timings.forward_ms for each in predictions)
-    return BatchTime(len(batch), round(batch_ms, 3), round(forward_ms, 3))

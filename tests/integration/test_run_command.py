@@ -205,6 +205,7 @@ def refusal(checkout: Path, **env: str) -> str:
         ("LOG_LEVEL", "loud"),
         ("SECRET_KEY", ""),
         ("DEBUG", "perhaps"),
+        ("EMPORIUM_BATCH_SIZE", "65"),
     ],
 )
 def test_an_impossible_setting_is_told_in_one_sentence(

@@ -17,8 +17,7 @@ from apps.inference.engines.engine import Engine
 from apps.inference.engines.network import Network
 from apps.inference.exceptions import ArchitectureError
 from apps.inference.predictors.recipe import RECIPE_NAME, Batches, Recipe
-from apps.inference.preprocessing import Featurize
-from apps.inference.types import Frame
+from apps.inference.preprocessing import Featurize, grey_frame
 
 
 def compile_with(
@@ -38,7 +37,7 @@ def compile_with(
         _refuse_unanswering(network, recipe)
         return network
 
-    [(_, example)] = recipe.batches([_grey_frame(640, 480)])
+    [(_, example)] = recipe.batches([grey_frame(640, 480)])
     network = Network(
         whole, example, recipe.is_resizable, identity=weights.fingerprint(directory)
     )
@@ -72,7 +71,7 @@ def _refuse_unanswering(network: nn.Module, recipe: Recipe) -> None:
     Raises:
         ArchitectureError: it can't answer one.
     """
-    landscape, portrait = _grey_frame(640, 480), _grey_frame(480, 640)
+    landscape, portrait = grey_frame(640, 480), grey_frame(480, 640)
     for _, pictures in recipe.batches([landscape, portrait]):
         try:
             network.eval()(pictures[:1])
@@ -82,7 +81,3 @@ def _refuse_unanswering(network: nn.Module, recipe: Recipe) -> None:
                 f"The network can't answer a picture of {width} x {height} pixels, as"
                 f" {RECIPE_NAME} prepares it."
             ) from error
-
-
-def _grey_frame(width: int, height: int) -> Frame:
-    return Frame("grey", 0, width, height, b"\x80" * (width * height * 3 // 2))

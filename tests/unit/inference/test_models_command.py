@@ -56,6 +56,7 @@ def test_a_model_is_added_listed_shown_verified_and_measured(
     shown = models("show", "foods")
     assert f"file:{STARTER}" in shown
     assert version.sha256 in shown
+    assert f"chosen:    torch-cpu, {version.batch_size} at a time" in shown
     assert models("show", f"foods:{version.version}") == shown
 
     ModelVersion.objects.update(state=State.FAILED, reason="Once.")

@@ -365,6 +365,19 @@ def test_a_version_answers_as_its_verification_chose(db: None, tmp_path: Path):
     assert serving.batch_size_for(version, TORCH_CPU) == 1
 
 
+def test_a_batch_may_be_chosen_by_hand(
+    deployment: Deployment, host: ModelHost, settings: Settings
+):
+    verified_with(deployment.active_version, measured("scripted", batch_size=4))
+    settings.BATCH_SIZE = 3
+    host.follow()
+    assert host.batch_size == 3
+
+
+def measured(engine: str, *, batch_size: int) -> dict[str, Any]:
+    return {"engine": engine, "reason": "", "batch_size": batch_size}
+
+
 def verified_with(version: ModelVersion, *engines: dict[str, Any]) -> ModelVersion:
     version.engine, version.batch_size = OPENVINO, 1
     version.verification = {"engines": engines}
@@ -400,7 +413,7 @@ def test_a_forced_engine_takes_the_batch_that_was_measured_for_it(
     version = register_version(
         name="boxes", family="yolov5", directory=write_yolov5(tmp_path)
     )
-    verified_with(version, {"engine": TORCH_CPU, "reason": "", "batch_size": 4})
+    verified_with(version, measured(TORCH_CPU, batch_size=4))
     settings.ENGINE = TORCH_CPU
     loaded = serving.load_version(version)
     assert (loaded.predictor.engine, loaded.batch_size) == (TORCH_CPU, 4)

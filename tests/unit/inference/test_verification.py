@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from apps.inference import verification
+from apps.inference import measuring, verification
 from apps.inference.engines import (
     AUTO,
     OPENVINO,
@@ -22,11 +22,10 @@ from apps.inference.engines import (
     TORCH_CUDA,
 )
 from apps.inference.exceptions import EngineError, VerificationError
+from apps.inference.measuring import BatchTime, choose_batch
 from apps.inference.registry import STARTER_MODELS
 from apps.inference.verification import (
-    BatchTime,
     Verification,
-    choose_batch,
     engines_to_try,
     golden_frames,
 )
@@ -45,7 +44,8 @@ def verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verify:
         now_ms += ms
 
     clock = SimpleNamespace(perf_counter=lambda: now_ms / 1000)
-    monkeypatch.setattr(verification, "time", clock)
+    for module in (verification, measuring):
+        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(examined_predictor, "pass_ms", pass_ms)
 
     def run(config: dict[str, Any], *others: str, **options: Any) -> Verification:
@@ -79,7 +79,7 @@ def test_the_fastest_engine_that_agrees_is_chosen(verify: Verify):
     [
         ({"score": 0.85}, "scores differ by up to 0.050"),
         ({"x": 104}, "IoU down to 0.923"),
-        ({"score": float("nan")}, "numbers that are none"),
+        ({"score": float("nan")}, "NaN or infinite numbers"),
         ({"together": 0.1}, "otherwise when it is shown several pictures"),
         ({"fails": "It can't run this."}, r"^It can't run this\.$"),
         ({"crashes": True}, r"^It fails; the log says how\.$"),
@@ -98,7 +98,7 @@ def test_an_engine_that_answers_otherwise_is_refused_and_another_one_chosen(
 @pytest.mark.parametrize(
     ("answers", "error", "why"),
     [
-        ({"score": float("nan")}, VerificationError, "numbers that are none"),
+        ({"score": float("nan")}, VerificationError, "NaN or infinite numbers"),
         ({"together": -0.1}, VerificationError, "several pictures at once"),
         ({"fails": "No network."}, EngineError, "No network."),
         ({"crashes": True}, VerificationError, "torch-cpu fails to answer"),

@@ -94,6 +94,9 @@ class Command(BaseCommand):
             if value := getattr(version, name):
                 self.stdout.write(f"{name + ':':<11}{value}")
         self.stdout.write(f"licence:   {version.card.get('licence') or 'unknown'}")
+        if version.engine:
+            chosen = f"{version.engine}, {version.batch_size} at a time"
+            self.stdout.write(f"chosen:    {chosen}")
         if version.verification:
             self._write_figures(version.verification)
 
