@@ -125,8 +125,9 @@ def test_live_stopped_and_started_again(
     page.set_viewport_size({"width": 320, "height": 568})
     assert name.evaluate("name => name.scrollWidth <= name.clientWidth")
 
-    page.mouse.move(200, 200)  # the controls come back for whoever moves
-    page.locator("#stop").click()
+    # The controls come back for whoever moves, and stay for the keyboard.
+    page.mouse.move(200, 200)
+    page.locator("#stop").press("Enter")
     expect_situation(page, "stopped", "nothing is being sent", "Start the camera")
     assert page.evaluate("document.getElementById('video').srcObject") is None
     keep_state(page, "stopped")
