@@ -25,4 +25,5 @@ VAR_DIR = TEST_DIR
 DATABASES["default"]["TEST"] = {"NAME": TEST_DIR / "tests.sqlite3"}
 PREDICTOR_FAMILIES["scripted"] = "tests.scripted_predictor"
 PREDICTOR_FAMILIES["marked"] = "tests.marked_predictor"
+PREDICTOR_FAMILIES["bright"] = "tests.bright_predictor"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
