@@ -26,4 +26,5 @@ DATABASES["default"]["TEST"] = {"NAME": TEST_DIR / "tests.sqlite3"}
 PREDICTOR_FAMILIES["scripted"] = "tests.scripted_predictor"
 PREDICTOR_FAMILIES["marked"] = "tests.marked_predictor"
 PREDICTOR_FAMILIES["clock"] = "tests.clock_predictor"
+PREDICTOR_FAMILIES["bright"] = "tests.bright_predictor"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
