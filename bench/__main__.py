@@ -3,7 +3,8 @@
 The table goes to stdout and the figures to `bench/results/`. `JSON=path` writes them
 there instead; `JSON=-` puts them alone on stdout, and all else on stderr.
 `BENCH_SECONDS=5` makes each measurement shorter than the usual 20. `RECEIVE=1` measures
-the way in of a picture instead, see `bench/receive.py`.
+the way in of a picture instead, see `bench/receive.py`, and `NETWORK=1` what a bad
+network leaves of the results, see `bench/network.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from apps.inference.starter.clips import CLIPS, FRAMES_PER_SECOND, render_clip
-from bench import receive, records, scenario
+from bench import network, receive, records, scenario
 from bench.clip import EncodedClip, encode
 from bench.figures import Accuracy, accuracy
 from bench.processes import CHECKOUT, ProcessError
@@ -113,6 +114,10 @@ def main() -> None:
     if os.environ.get("RECEIVE"):
         received = receive.measure(seconds, measured_at, machine)
         publish(receive.table(received), received.as_json(), target)
+        return
+    if os.environ.get("NETWORK"):
+        passed = network.measure(seconds, measured_at, machine)
+        publish(network.table(passed), passed.as_json(), target)
         return
     say(f"rendering the clip {CLIP!r}")
     clip = encode(render_clip(CLIPS[CLIP]))
