@@ -2,9 +2,10 @@
 
 The table goes to stdout and the figures to `bench/results/`. `JSON=path` writes them
 there instead; `JSON=-` puts them alone on stdout, and all else on stderr.
-`BENCH_SECONDS=5` makes each measurement shorter than the usual 20. `AGE=1` and
-`RECEIVE=1` measure something else: how old the picture is when a model starts on it,
-and the way in of a picture; see `age.py` and `receive.py`.
+`BENCH_SECONDS=5` makes each measurement shorter than the usual 20. Something else is
+measured with `AGE=1` (how old the picture is when a model starts on it, see `age.py`),
+`RECEIVE=1` (the way in of a picture, `receive.py`) and `NETWORK=1` (what a bad network
+leaves of the results, `network.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Protocol, TypedDict
 
 from apps.inference.starter.clips import CLIPS, FRAMES_PER_SECOND, render_clip
-from bench import age, receive, records, scenario
+from bench import age, network, receive, records, scenario
 from bench.browser import BrowserError
 from bench.clip import EncodedClip, encode
 from bench.figures import Accuracy, accuracy
@@ -141,8 +142,11 @@ def measure_ages(seconds: float, heading: Heading) -> age.AgeReport:
     return age.AgeReport(**heading, watches=watches)
 
 
-def measure_receiving(seconds: float, heading: Heading) -> receive.Report:
-    return receive.measure(seconds, **heading)
+MEASUREMENTS: dict[str, Callable[[float, Heading], Readable]] = {
+    "AGE": measure_ages,
+    "RECEIVE": lambda seconds, heading: receive.measure(seconds, **heading),
+    "NETWORK": lambda seconds, heading: network.measure(seconds, **heading),
+}
 
 
 def main() -> None:
@@ -156,12 +160,8 @@ def main() -> None:
         "measured_at": now.isoformat(timespec="seconds"),
         "machine": describe_machine(),
     }
-    if os.environ.get("AGE"):
-        measure: Callable[[float, Heading], Readable] = measure_ages
-    elif os.environ.get("RECEIVE"):
-        measure = measure_receiving
-    else:
-        measure = measure_all
+    chosen = (name for name in MEASUREMENTS if os.environ.get(name))
+    measure = MEASUREMENTS.get(next(chosen, ""), measure_all)
     try:
         report = measure(seconds, heading)
     except ProcessError as error:

@@ -1,30 +1,77 @@
-"""`LatestFrame`: a slot of one. What comes in replaces what nobody took."""
+"""`LatestFrame`: the newest frames on their way from one task to another, and `Pace`:
+whether more than the newest one is worth to be kept.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+# An answer in half the time from one frame of a camera to the next, or less.
+QUICK_ANSWER_S = 0.016
+# As many as wait together for one lost packet that is sent again.
+CLUMP = 6
+
 
 class LatestFrame(Generic[T]):
-    """Hands the newest item from one task to another, never more than one."""
+    """What comes in replaces what nobody took, where there is no room for both."""
 
     def __init__(self) -> None:
-        self._item: T | None = None
+        self._items: deque[T] = deque()
         self._filled = asyncio.Event()
 
-    def put(self, item: T) -> T | None:
-        """Fill the slot; returns the item that was replaced, if any."""
-        replaced, self._item = self._item, item
+    def put(self, item: T, room: int = 1) -> list[T]:
+        """Add an item; returns those that were replaced, so that `room` are left."""
+        self._items.append(item)
         self._filled.set()
-        return replaced
+        return [self._items.popleft() for _ in range(len(self._items) - room)]
 
     async def take(self) -> T:
-        """Wait for an item and empty the slot."""
-        while self._item is None:
+        """Wait for an item; takes the one that has waited longest."""
+        while not self._items:
             self._filled.clear()
             await self._filled.wait()
-        item, self._item = self._item, None
-        return item
+        return self._items.popleft()
+
+
+class Pace:
+    """Whether frames that arrived in a clump can be answered one after the other.
+
+    Behind a lost packet frames wait until it is sent again, and then come all at once.
+    The newest alone would be answered, though a quick worker has time for all before
+    the camera's next. With a slower one the newest wins, as ever.
+    """
+
+    def __init__(self) -> None:
+        self._is_quick = False
+        self._seq = -1
+        self._offered_at = 0.0
+        self._answered = asyncio.Event()
+
+    @property
+    def room(self) -> int:
+        """How many frames may wait for their turn."""
+        return CLUMP if self._is_quick else 1
+
+    def offer(self, seq: int) -> None:
+        self._seq, self._offered_at = seq, time.monotonic()
+        self._answered.clear()
+
+    def answer(self, seq: int) -> None:
+        if seq == self._seq:
+            self._is_quick = time.monotonic() - self._offered_at < QUICK_ANSWER_S
+            self._answered.set()
+
+    async def turn(self) -> None:
+        """Wait for the answer to what was offered, no longer than a quick one takes."""
+        if not self._is_quick:
+            return
+        try:
+            async with asyncio.timeout(QUICK_ANSWER_S):
+                await self._answered.wait()
+        except TimeoutError:
+            self._is_quick = False

@@ -57,8 +57,7 @@ class JpegTrack(MediaStreamTrack):
         self._latest: LatestFrame[Picture] = LatestFrame()
 
     def put(self, picture: Picture) -> None:
-        replaced = self._latest.put(picture)
-        if replaced is not None:
+        for replaced in self._latest.put(picture):
             self._on_taken(replaced.rtp_timestamp)
 
     async def recv(self) -> VideoFrame:

@@ -1,8 +1,9 @@
 """`SessionPipeline`: frames of one track out to inference, results back to the session.
 
-Three tasks: one decodes everything and keeps the newest, one offers the newest to the
-mailbox, one looks after what was never answered. Every received frame gets its one
-outcome in the ledger. It knows no WebSocket and no peer connection.
+Three tasks: one decodes everything and keeps the newest, one offers that to the mailbox
+(a clump one by one, where answers are quick), one looks after what was never answered.
+Every received frame gets its one outcome in the ledger. It knows no WebSocket and no
+peer connection.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from redis.exceptions import RedisError
 from apps.inference.client import InferenceClient
 from apps.inference.mailbox import Offered
 from apps.inference.types import Frame
-from apps.nexus.frames import LatestFrame
+from apps.nexus.frames import LatestFrame, Pace
 from apps.nexus.ledger import DropReason
 from apps.nexus.receiver import arrived_at, rtp_timestamp
 from apps.nexus.runs import RunRecorder
@@ -122,6 +123,7 @@ class SessionPipeline:
         self._rotation = rotation
         self._is_live = False
         self._latest: LatestFrame[ReceivedFrame] = LatestFrame()
+        self._pace = Pace()
         self._unanswered: dict[int, FrameTime] = {}
         self._in_mailbox: int | None = None
         self._offering: asyncio.Task[Offered] | None = None
@@ -164,6 +166,7 @@ class SessionPipeline:
         if frame is None:
             return
         self._unanswered_since = None
+        self._pace.answer(message["seq"])
         if message["type"] == "inference.dropped":
             self._drop(message["seq"], message["reason"])
             if message["reason"] == "failed":
@@ -195,8 +198,7 @@ class SessionPipeline:
                     arrived_at=arrived_at(track, frame) or decoded_at,
                     decoded_at=decoded_at,
                 )
-                replaced = self._latest.put(received)
-                if replaced is not None:
+                for replaced in self._latest.put(received, self._pace.room):
                     self._drop(replaced.seq, "superseded")
                 if not self._is_live:
                     self._is_live = True
@@ -214,6 +216,7 @@ class SessionPipeline:
                     self._rotation(),
                 )
                 await self._offer(frame, received.decoded_at)
+                await self._pace.turn()
             except RedisError as error:
                 self._drop(received.seq, "failed")
                 if self._report_worker(False, NO_WORKER):
@@ -222,6 +225,7 @@ class SessionPipeline:
     async def _offer(self, frame: Frame, decoded_at: float) -> None:
         if self._unanswered_since is None:
             self._unanswered_since = time.monotonic()
+        self._pace.offer(frame.seq)
         self._offering = asyncio.create_task(
             self._client.offer(
                 frame,

@@ -44,7 +44,9 @@ export class FrameRing {
     this.#frames.push(frame);
     this.#forget(captureMs - KEPT_MS);
     if (this.#frames.length > KEPT) this.#forget(this.#frames[1].captureMs);
-    const bitmap = await createImageBitmap(this.#video);
+    const bitmap = await createImageBitmap(this.#video).catch(() => null);
+    // The camera was taken away in this very moment.
+    if (bitmap === null) return;
     if (this.#frames.includes(frame)) frame.bitmap = bitmap;
     else bitmap.close();
   }

@@ -22,6 +22,7 @@ from django.db.models import QuerySet
 
 from apps.inference.client import InferenceClient
 from apps.inference.models import ModelVersion
+from apps.nexus import frames as frames_module
 from apps.nexus import pipeline as pipeline_module
 from apps.nexus.pipeline import NO_WORKER, SILENT_WORKER, WORKER_BACK, SessionPipeline
 from apps.nexus.runs import RunRecorder
@@ -159,6 +160,12 @@ def numbers() -> Iterator[int]:
     return itertools.count()
 
 
+@pytest.fixture(autouse=True)
+def nobody_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However fast these tests answer, the newest frame wins."""
+    monkeypatch.setattr(frames_module, "QUICK_ANSWER_S", 0)
+
+
 @pytest.fixture
 async def stage(
     session: CameraSession, client: ScriptedClient, numbers: Iterator[int]
@@ -248,6 +255,33 @@ async def test_a_frame_is_offered_with_the_rotation_of_its_time(stage: Stage):
     stage.rotations.append(270)
     await stage.show((64, 48))
     assert [frame.rotation for frame in stage.client.offered] == [0, 270]
+
+
+async def test_a_clump_is_answered_one_by_one_where_answers_are_quick(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(frames_module, "QUICK_ANSWER_S", 60)
+    await stage.show()
+    stage.answer()
+    stage.track.show(*[(64, 48)] * 4)
+    for number in range(2, 6):
+        await stage.has_offered(number)
+        await ticks()
+        assert len(stage.client.offered) == number
+        stage.answer()
+
+    assert await stage.ledger() == {"received": 5, "inferred": 5}
+
+
+async def test_of_a_clump_the_newest_wins_where_answers_are_slow(stage: Stage):
+    await stage.show()
+    stage.answer()
+    stage.track.show(*[(64, 48)] * 4)
+    await eventually(lambda: stage.recorder.ledger.received == 5, "the clump")
+    await eventually(lambda: stage.client.offered[-1].seq == 4, "the newest")
+    stage.answer()
+
+    assert await stage.ledger() == {"received": 5, "inferred": 2, "superseded": 3}
 
 
 async def test_an_answer_tells_the_senders_own_time_of_its_frame(stage: Stage):
