@@ -152,6 +152,7 @@ class Sender:
             proxy=None,
         )
         self._reading = asyncio.create_task(self._read(socket))
+        await self._send(type="open", resume_token="")
         await self.message("welcome")
         await self._send(type="acquiring")
         self._track.add_to(self._pc)

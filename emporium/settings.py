@@ -317,6 +317,8 @@ AGE_BUDGET_MS = integer("AGE_BUDGET_MS", 1000, 50, 60_000)
 FRAME_MAX_SIDE = integer("FRAME_MAX_SIDE", 640, 64, 4096)
 # How long a peer connection may take from the offer to its first frame.
 CONNECT_TIMEOUT_S = integer("CONNECT_TIMEOUT_S", 15, 1, 120)
+# How long a session waits for a page that was lost, or closed, to come back.
+RESUME_GRACE_S = integer("RESUME_GRACE_S", 60, 30, 3600)
 # Where peer connections are met: on all addresses of the machine, unless some are
 # named; under which address the world sees them; and on which ports.
 NEXUS_ADDRESSES = addresses("NEXUS_ADDRESSES")

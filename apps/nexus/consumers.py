@@ -1,8 +1,8 @@
 """`SessionConsumer`: the WebSocket of one browser visit, and the owner of all it needs.
 
 The socket pins the session to this process: when it goes, however it goes, the peer
-connection, the frames and the records of the session are closed with it. Each message
-is passed on to who knows what to do: `Negotiation`, `ResultCredit`, `Visit`.
+connection and the frames go with it, and the session waits for its page to come back.
+Each message is passed on to who knows what to do with it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
+from django.db import DatabaseError
 from redis.exceptions import RedisError
 
 from apps.inference import client as inference_client
@@ -42,6 +43,11 @@ ABNORMAL_CLOSURE = 1006
 # Of our own range: servers may not send 1012 and 1013 themselves.
 TRY_AGAIN_LATER = 4013
 BEGIN_ANEW = 4012
+TAKEN_OVER = 4014
+NOTHING_SAID = 4008
+
+# A page speaks as soon as its socket is open.
+OPEN_PATIENCE_S = 10.0
 
 
 class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
@@ -54,6 +60,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             make_pipeline=self._make_pipeline, listener=self, chores=self._chores
         )
         self._credit = ResultCredit(self.send_json)
+        self._is_opened = False
         self._visit: Visit | None = None
         self._model: dict[str, str] | None = None
         self._seqs = itertools.count()
@@ -77,17 +84,37 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         await self.accept()
+        self._chores.start(self._close_when_silent())
+
+    def _open(self, message: protocol.Open) -> None:
+        if self._is_opened:
+            raise ProtocolError("out_of_order", "The session is open already.")
+        self._is_opened = True
+        self._chores.start(self._enter(message.resume_token))
+
+    async def _enter(self, resume_token: str) -> None:
         try:
-            visit = self._visit = await Visit.open(self.scope)
+            visit = await Visit.enter(
+                self.scope, holder=self.channel_name, resume_token=resume_token
+            )
         except Deployment.DoesNotExist:
             logger.error("Nothing is deployed yet: `manage.py provision` does it.")
-            await self._send_error("unavailable", "Nothing is served here yet.")
-            await self.close(TRY_AGAIN_LATER)
-            return
+            await self._turn_away("Nothing is served here yet.")
+        except DatabaseError:
+            await self._turn_away("The server can't reach its records.")
+        else:
+            self._visit = visit
+            await self._part_from_former(visit)
+            await self._welcome(visit)
+
+    async def _welcome(self, visit: Visit) -> None:
         self._model = visit.model
+        self._seqs = itertools.count(visit.next_seq)
         await self._send(
             "welcome",
             session_id=str(visit.session_id),
+            resume_token=visit.resume_token,
+            next_seq=visit.next_seq,
             deployment=visit.deployment,
             ice_servers=turn.ice_servers(str(visit.session_id)),
             model=self._model,
@@ -97,18 +124,51 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         if turn.is_configured():
             self._chores.start(self._renew_ice_servers(visit))
 
+    async def _turn_away(self, sentence: str) -> None:
+        await self._send_error("unavailable", sentence)
+        await self.close(TRY_AGAIN_LATER)
+
+    async def _part_from_former(self, visit: Visit) -> None:
+        """Whoever held the session until now may be half dead, in any process."""
+        if not visit.former_holder:
+            return
+        try:
+            await self.channel_layer.send(
+                visit.former_holder, {"type": "session.taken"}
+            )
+        except RedisError as error:
+            # It will find out when it next says that it is alive.
+            logger.warning("A former holder was not told: %s", error)
+
+    async def session_taken(self, message: dict[str, Any]) -> None:
+        """The session goes on over another socket."""
+        self._negotiation.drop()
+        await self.close(TAKEN_OVER)
+
+    async def _close_when_silent(self) -> None:
+        await asyncio.sleep(OPEN_PATIENCE_S)
+        if not self._is_opened:
+            await self.close(NOTHING_SAID)
+
     async def disconnect(self, code: int) -> None:
         self._why_closed = PAGE_LOST if code == ABNORMAL_CLOSURE else PAGE_CLOSED
 
     async def receive(
         self, text_data: str | None = None, bytes_data: bytes | None = None
     ) -> None:
-        if self._visit is None:
-            return
         try:
             if text_data is None:
                 raise ProtocolError("malformed", "Messages are text, not bytes.")
-            await self._follow(protocol.parse(text_data))
+            message = protocol.parse(text_data)
+            match message:
+                case protocol.Open():
+                    self._open(message)
+                case protocol.Ping(sent_at_ms):
+                    await self._send("pong", sent_at_ms=sent_at_ms)
+                case _ if self._visit is None:
+                    raise ProtocolError("out_of_order", "A session begins by `open`.")
+                case _:
+                    await self._follow(message)
         except ProtocolError as error:
             await self.on_refused(error)
 
@@ -116,8 +176,6 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         match message:
             case protocol.Ack(seq):
                 await self._credit.acknowledge(seq)
-            case protocol.Ping(sent_at_ms):
-                await self._send("pong", sent_at_ms=sent_at_ms)
             case protocol.Candidate(candidate):
                 self._negotiation.add_candidate(candidate)
             case protocol.Offer(sdp):
@@ -150,6 +208,9 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def on_failed(self, sentence: str) -> None:
         await self._change_status(Status.FAILED, sentence)
+
+    async def on_interrupted(self, sentence: str) -> None:
+        await self._change_status(Status.RECONNECTING, sentence)
 
     def on_live(self) -> None:
         self._chores.start(self._change_status(Status.LIVE, "Live."))
@@ -208,8 +269,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         await self._send("status", status=str(status), sentence=sentence)
 
     async def _close_when_given_up(self, visit: Visit) -> None:
-        await visit.keep_in_sight()
-        await self.close(BEGIN_ANEW)
+        goes_on_elsewhere = await visit.keep_in_sight()
+        await self.close(TAKEN_OVER if goes_on_elsewhere else BEGIN_ANEW)
 
     async def _renew_ice_servers(self, visit: Visit) -> None:
         """A page may need a new connection long after its welcome."""
@@ -241,4 +302,4 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         await self._chores.cancel()
         await self._negotiation.close()
         if self._visit is not None:
-            await self._visit.close(why)
+            await self._visit.leave(why)

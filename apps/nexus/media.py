@@ -21,12 +21,16 @@ NOT_CONNECTED = (
     "in the way."
 )
 CONNECTION_LOST = "The connection to the camera was lost."
+PICTURE_STOPPED = "The camera's picture stopped coming."
 SERVER_FAULT = "Something went wrong on the server. It has been written down."
 
 
 class LinkListener(MediaListener, Protocol):
     def on_lost(self, link: MediaLink, sentence: str) -> None:
-        """The connection did not come about, or is over without anybody's wish."""
+        """The connection did not come about, or is over without anybody's wish.
+
+        Which of them, `link.is_live` tells.
+        """
 
 
 class MediaLink:
@@ -51,7 +55,7 @@ class MediaLink:
         self._peer = Peer(on_track=self._start_pipeline, on_lost=self._lose)
         self._pipeline: SessionPipeline | None = None
         self._timeout: asyncio.TimerHandle | None = None
-        self._is_live = False
+        self.is_live = False
 
     async def accept_offer(self, sdp: str) -> str:
         """See `Peer.accept_offer`; the time to connect runs from here."""
@@ -79,7 +83,7 @@ class MediaLink:
             await self._peer.close()
 
     def on_live(self) -> None:
-        self._is_live = True
+        self.is_live = True
         self._cancel_timeout()
         self._listener.on_live()
 
@@ -88,6 +92,9 @@ class MediaLink:
 
     def on_worker(self, alive: bool, sentence: str) -> None:
         self._listener.on_worker(alive, sentence)
+
+    def on_silent(self) -> None:
+        self._listener.on_lost(self, PICTURE_STOPPED)
 
     def on_broken(self) -> None:
         self._cancel_timeout()
@@ -99,9 +106,7 @@ class MediaLink:
 
     def _lose(self) -> None:
         self._cancel_timeout()
-        self._listener.on_lost(
-            self, CONNECTION_LOST if self._is_live else NOT_CONNECTED
-        )
+        self._listener.on_lost(self, CONNECTION_LOST if self.is_live else NOT_CONNECTED)
 
     def _cancel_timeout(self) -> None:
         if self._timeout is not None:

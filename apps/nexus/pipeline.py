@@ -36,6 +36,8 @@ SAVE_INTERVAL_S = 5.0
 # long as anybody remembers the frame.
 LOST_AFTER_S = 3.0
 FORGOTTEN_AFTER_S = 60.0
+# So long without a picture, and the connection is as good as lost.
+PICTURE_PATIENCE_S = 3.0
 # Redis answers in milliseconds or not at all.
 LAST_OFFER_PATIENCE_S = 2.0
 # So long without any answer, and the page is told whether there is a worker.
@@ -76,6 +78,9 @@ class MediaListener(Protocol):
 
 
 class PipelineListener(MediaListener, Protocol):
+    def on_silent(self) -> None:
+        """Pictures came, and don't come any more."""
+
     def on_broken(self) -> None:
         """The pipeline met an error it does not know and has stopped working."""
 
@@ -135,7 +140,7 @@ class SessionPipeline:
             self._tasks.append(task)
 
     async def stop(self) -> None:
-        """Leave nothing in the mailbox and no task; finish the run."""
+        """Leave nothing in the mailbox and no task; write the last figures."""
         for task in self._tasks:
             task.cancel()
         if self._offering is not None:
@@ -147,7 +152,7 @@ class SessionPipeline:
             await self._client.withdraw(self._session_id)
         except RedisError as error:
             logger.warning("The mailbox was not emptied, it will expire: %s", error)
-        self._recorder.finish()
+        self._recorder.close()
 
     def deliver(self, message: dict[str, Any]) -> None:
         """Take what a worker published for this session."""
@@ -173,8 +178,10 @@ class SessionPipeline:
         """Decode all, keep the newest, no more: aiortc's queue has no bound."""
         with suppress(MediaStreamError):
             for seq in self._numbers:
-                # aiortc decodes video tracks to frames only.
-                frame = cast(VideoFrame, await track.recv())
+                frame = await self._next_frame(track)
+                if frame is None:
+                    self._listener.on_silent()
+                    return
                 received = ReceivedFrame(seq, frame, time.monotonic())
                 self._recorder.receive(seq)
                 self._unanswered[seq] = FrameTime(
@@ -186,6 +193,15 @@ class SessionPipeline:
                 if not self._is_live:
                     self._is_live = True
                     self._listener.on_live()
+
+    async def _next_frame(self, track: MediaStreamTrack) -> VideoFrame | None:
+        patience_s = PICTURE_PATIENCE_S if self._is_live else None
+        try:
+            async with asyncio.timeout(patience_s):
+                # aiortc decodes video tracks to frames only.
+                return cast(VideoFrame, await track.recv())
+        except TimeoutError:
+            return None
 
     async def _offer_frames(self) -> None:
         while True:

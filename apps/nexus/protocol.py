@@ -4,9 +4,9 @@ Messages are JSON objects with a field `type`. The twin for the browser is
 `static/js/session/protocol.js`; a test holds the two together. This module knows words
 and shapes only: no socket, no peer connection.
 
-The browser always offers. `acquiring` → `offer`, `candidate`… → `answer` → `result`,
-`ack`…, and `stop` or a new `offer` at any time. A message that can't be used is
-answered by `error` and changes nothing.
+The browser speaks first, and always offers. `open` → `welcome`; `acquiring` → `offer`,
+`candidate`… → `answer` → `result`, `ack`…, and `stop` or a new `offer` at any time. A
+message that can't be used is answered by `error` and changes nothing.
 """
 
 from __future__ import annotations
@@ -50,6 +50,13 @@ class ProtocolError(Exception):
         super().__init__(sentence)
         self.code: ErrorCode = code
         self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Begin a session, or go on with that of the token, which may be empty."""
+
+    resume_token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +107,10 @@ class Stop:
     """The person stopped the camera."""
 
 
-ClientMessage = Acquiring | CameraFailed | Offer | Candidate | Ack | Ping | Stop
+ClientMessage = Open | Acquiring | CameraFailed | Offer | Candidate | Ack | Ping | Stop
 
 CLIENT_MESSAGES: dict[str, tuple[str, ...]] = {
+    "open": ("resume_token",),
     "acquiring": (),
     "camera_failed": ("reason",),
     "offer": ("sdp",),
@@ -113,7 +121,16 @@ CLIENT_MESSAGES: dict[str, tuple[str, ...]] = {
 }
 
 SERVER_MESSAGES: dict[str, tuple[str, ...]] = {
-    "welcome": ("session_id", "deployment", "ice_servers", "model", "worker_alive"),
+    # `next_seq` is the number of the session's next frame.
+    "welcome": (
+        "session_id",
+        "resume_token",
+        "next_seq",
+        "deployment",
+        "ice_servers",
+        "model",
+        "worker_alive",
+    ),
     # In place of the welcome's, whose key is about to expire.
     "ice_servers": ("ice_servers",),
     "status": ("status", "sentence"),
@@ -232,6 +249,7 @@ def _candidate(content: dict[str, Any]) -> Candidate:
 
 
 _BUILDERS: dict[str, Callable[[dict[str, Any]], ClientMessage]] = {
+    "open": lambda content: Open(_string(content, "resume_token")),
     "acquiring": lambda content: Acquiring(),
     "camera_failed": _camera_failed,
     "offer": lambda content: Offer(_string(content, "sdp")),

@@ -18,11 +18,14 @@ ORIGIN = "http://localhost"
 class Page:
     """One visit, in this process. Draws, and so acknowledges, unless it is `slow`."""
 
-    def __init__(self, origin: str | None = ORIGIN, cookie: str = "") -> None:
+    def __init__(
+        self, origin: str | None = ORIGIN, cookie: str = "", resume_token: str = ""
+    ) -> None:
         headers = [(b"user-agent", b"Mozilla/5.0"), (b"cookie", cookie.encode())]
         if origin is not None:
             headers.append((b"origin", origin.encode()))
         self.slow = False
+        self.resume_token = resume_token
         self.messages: list[dict[str, Any]] = []
         self.close_code: int | None = None
         self._socket = WebsocketCommunicator(application, "/ws/session/", headers)
@@ -30,8 +33,7 @@ class Page:
         self._reading: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        await self.connect()
-        await self.message("welcome")
+        await self.open()
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -45,6 +47,14 @@ class Page:
             return False
         self._reading = asyncio.create_task(self._read())
         return True
+
+    async def open(self) -> dict[str, Any]:
+        """Begin a session, or go on with that of the token; gives the welcome."""
+        await self.connect()
+        await self.send("open", resume_token=self.resume_token)
+        welcome = await self.message("welcome")
+        self.resume_token = welcome["resume_token"]
+        return welcome
 
     async def leave(self, code: int = 1001) -> None:
         """Close the socket, and wait for all that the server does about it."""

@@ -7,6 +7,8 @@
  * @typedef {import("./protocol.js").ClientMessage} ClientMessage
  */
 
+import { Pulse } from "./pulse.js";
+
 const CONNECT_TIMEOUT_MS = 15_000;
 const DISCONNECTED_GRACE_MS = 4000;
 const ENCODING = { maxBitrate: 1_500_000, maxFramerate: 30 };
@@ -19,6 +21,7 @@ export class PeerLink {
   #onBroken;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #watchdog;
+  #pulse;
 
   /**
    * @param {{stream: MediaStream, track: MediaStreamTrack}} camera
@@ -40,6 +43,7 @@ export class PeerLink {
       sendEncodings: [ENCODING],
     }).sender;
     this.#connection.onconnectionstatechange = () => this.#onState();
+    this.#pulse = new Pulse(this.#connection, () => this.#break());
   }
 
   /** Offer, then send candidates as they are found, the closing null too. */
@@ -85,6 +89,7 @@ export class PeerLink {
 
   close() {
     clearTimeout(this.#watchdog);
+    this.#pulse.stop();
     this.#connection.onicecandidate = null;
     this.#connection.onconnectionstatechange = null;
     this.#connection.close();
@@ -97,8 +102,10 @@ export class PeerLink {
   #onState() {
     clearTimeout(this.#watchdog);
     const state = this.#connection.connectionState;
-    if (state === "connected") this.#onConnected();
-    else if (state === "failed") this.#break();
+    if (state === "connected") {
+      this.#pulse.start();
+      this.#onConnected();
+    } else if (state === "failed") this.#break();
     else if (state === "disconnected") this.#watch(DISCONNECTED_GRACE_MS);
     else this.#watch(CONNECT_TIMEOUT_MS);
   }

@@ -6,6 +6,7 @@
  */
 
 export const CLIENT_MESSAGES = {
+  "open": ["resume_token"],
   "acquiring": [],
   "camera_failed": ["reason"],
   "offer": ["sdp"],
@@ -16,7 +17,10 @@ export const CLIENT_MESSAGES = {
 };
 
 export const SERVER_MESSAGES = {
-  "welcome": ["session_id", "deployment", "ice_servers", "model", "worker_alive"],
+  "welcome": [
+    "session_id", "resume_token", "next_seq", "deployment",
+    "ice_servers", "model", "worker_alive"
+  ],
   "ice_servers": ["ice_servers"],
   "status": ["status", "sentence"],
   "worker": ["alive", "sentence"],
@@ -58,16 +62,17 @@ export const ERROR_CODES = [
  * @typedef {{wait_ms: number, featurize_ms: number, forward_ms: number,
  *   decode_ms: number, publish_ms: number, age_ms: number}} Timings
  *
- * @typedef {{type: "acquiring"} | {type: "stop"}
+ * @typedef {{type: "open", resume_token: string}
+ *   | {type: "acquiring"} | {type: "stop"}
  *   | {type: "camera_failed", reason: CameraFailure}
  *   | {type: "offer", sdp: string}
  *   | {type: "candidate", candidate: RTCIceCandidateInit | null}
  *   | {type: "ack", seq: number}
  *   | {type: "ping", sent_at_ms: number}} ClientMessage
  *
- * @typedef {{type: "welcome", session_id: string, deployment: string,
- *   ice_servers: RTCIceServer[], model: Model | null,
- *   worker_alive: boolean}} Welcome
+ * @typedef {{type: "welcome", session_id: string, resume_token: string,
+ *   next_seq: number, deployment: string, ice_servers: RTCIceServer[],
+ *   model: Model | null, worker_alive: boolean}} Welcome
  * @typedef {{type: "status", status: Status, sentence: string}} StatusMessage
  * @typedef {{type: "worker", alive: boolean, sentence: string}} WorkerMessage
  * @typedef {{type: "result", seq: number, rtp_timestamp: number, frame: Size,
