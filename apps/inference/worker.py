@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery import current_app
-from celery.signals import worker_process_init, worker_shutdown
+from celery.signals import (
+    worker_process_init,
+    worker_shutdown,
+    worker_shutting_down,
+)
 
 from apps.inference import client
 from apps.inference.connections import sync_redis
@@ -65,6 +69,13 @@ def start(**_: Any) -> None:
     )
     _runtime.host.start()
     _runtime.heartbeat.start()
+
+
+@worker_shutting_down.connect
+def end(**_: Any) -> None:
+    """On SIGTERM: finish what has been taken, and leave the rest to other workers."""
+    if _runtime is not None:
+        _runtime.drain.end()
 
 
 @worker_shutdown.connect

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from apps.inference import client as inference_client
 from apps.inference.models import Deployment
-from apps.nexus import ice, media, protocol, turn
+from apps.nexus import ice, media, moving, protocol, turn
 from apps.nexus.chores import Chores, whatever_happens
 from apps.nexus.credit import ResultCredit
 from apps.nexus.negotiation import Negotiation
@@ -67,6 +67,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         self._why_closed: str | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        moving.of_this_process.enter(self)
         try:
             await super().__call__(scope, receive, send)
         except asyncio.CancelledError:
@@ -75,6 +76,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             raise
         finally:
             await whatever_happens(self._close(self._why_closed or media.SERVER_FAULT))
+            moving.of_this_process.leave(self)
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Without Channels' visit to the database's thread before every message."""
@@ -93,6 +95,9 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         self._chores.start(self._enter(message.resume_token))
 
     async def _enter(self, resume_token: str) -> None:
+        if moving.of_this_process.has_begun:
+            await self._turn_away("The server is being restarted.")
+            return
         try:
             visit = await Visit.enter(
                 self.scope, holder=self.channel_name, resume_token=resume_token
@@ -144,6 +149,10 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         """The session goes on over another socket."""
         self._negotiation.drop()
         await self.close(TAKEN_OVER)
+
+    async def move(self, within_ms: int) -> None:
+        """Tell the page to go on in another process, see `moving`."""
+        await self._send("move", within_ms=within_ms)
 
     async def _close_when_silent(self) -> None:
         await asyncio.sleep(OPEN_PATIENCE_S)

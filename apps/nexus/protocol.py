@@ -133,6 +133,8 @@ SERVER_MESSAGES: dict[str, tuple[str, ...]] = {
     ),
     # In place of the welcome's, whose key is about to expire.
     "ice_servers": ("ice_servers",),
+    # Connect anew, at a moment of chance within this time: this process ends.
+    "move": ("within_ms",),
     "status": ("status", "sentence"),
     "worker": ("alive", "sentence"),
     "answer": ("sdp",),

@@ -91,13 +91,32 @@ def test_a_server_that_stands_still(everything: Product, page: Page) -> None:
     has_gone_on(everything, page)
 
 
-def test_a_page_that_stands_still(everything: Product, page: Page) -> None:
-    """As with the lid of a laptop: it is noticed here, and goes on when it is open."""
-    browser = page.context.new_cdp_session(page)
-    browser.send("Page.setWebLifecycleState", {"state": "frozen"})
-    time.sleep(6)
-    browser.send("Page.setWebLifecycleState", {"state": "active"})
+def test_a_machine_that_sleeps(everything: Product, page: Page, tour: Path) -> None:
+    """As with the lid of a laptop: the browser stands still, and knows of nothing."""
+    browser = group_of(tour)
+    os.killpg(browser, signal.SIGSTOP)
+    try:
+        wait_until(
+            lambda: rows(everything, "camerasession")[0]["status"] != "live",
+            "the server to notice",
+            patience_s=NOTICED_MS / 1000,
+        )
+        time.sleep(5)
+    finally:
+        os.killpg(browser, signal.SIGCONT)
     has_gone_on(everything, page)
+
+
+def group_of(clip: Path) -> int:
+    """The process group of the browser that has this clip for its camera."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue  # it has ended meanwhile
+        if b"--use-file-for-fake-video-capture=" + bytes(clip) in command:
+            return os.getpgid(int(process.name))
+    raise AssertionError(f"No browser films {clip}.")
 
 
 def test_from_one_network_to_another(everything: Product, page: Page) -> None:

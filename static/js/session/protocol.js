@@ -22,6 +22,7 @@ export const SERVER_MESSAGES = {
     "ice_servers", "model", "worker_alive"
   ],
   "ice_servers": ["ice_servers"],
+  "move": ["within_ms"],
   "status": ["status", "sentence"],
   "worker": ["alive", "sentence"],
   "answer": ["sdp"],
@@ -83,6 +84,7 @@ export const ERROR_CODES = [
  *
  * @typedef {Welcome | StatusMessage | WorkerMessage | Result | ErrorMessage
  *   | {type: "ice_servers", ice_servers: RTCIceServer[]}
+ *   | {type: "move", within_ms: number}
  *   | {type: "answer", sdp: string}
  *   | {type: "model", model: Model}
  *   | {type: "pong", sent_at_ms: number}} ServerMessage

@@ -87,6 +87,7 @@ export class Signalling {
       // Only now is it sure that the server takes us and doesn't close at once.
       this.#attempt = 0;
     }
+    if (message.type === "move") this.#move(message.within_ms);
     if (message.type === "error" && !this.welcome) this.#refusal = message.sentence;
     this.onMessage(message);
   }
@@ -119,6 +120,17 @@ export class Signalling {
     this.#silent += 1;
     if (this.#silent > SILENT_PINGS) this.#lost(false);
     else this.send({ type: "ping", sent_at_ms: performance.now() });
+  }
+
+  /**
+   * This process of the server is about to end: another one goes on. Not all pages at
+   * the same moment, and without a word to the visitor.
+   *
+   * @param {number} withinMs
+   */
+  #move(withinMs) {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.open(), withinMs * Math.random());
   }
 
   /** @param {number} code */
