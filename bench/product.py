@@ -118,19 +118,27 @@ class Product:
         ) as pool:
             return pool.submit(function, *args, **kwargs).result()
 
-    def start(self, name: str) -> Process:
+    def start(self, name: str, *, label: str = "", port: int | None = None) -> Process:
         """Start a process of the Procfile, and wait until it is of use.
+
+        Args:
+            name: the Procfile's.
+            label: what it is called in `processes`, where there are several of a name.
+            port: on which a web process listens, if not on the product's.
 
         Raises:
             ProcessError: it ended, or takes too long.
         """
         commands = parse_procfile((CHECKOUT / "Procfile").read_text()).processes
+        label = label or name
+        port = port or self._ports.get(name)
+        env = {**self.env, "PORT": str(port)} if name == "web" else self.env
         process = Process(
-            ["sh", "-c", commands[name]], self.env, self.directory / f"{name}.log"
+            ["sh", "-c", commands[name]], env, self.directory / f"{label}.log"
         )
-        self.processes[name] = process
-        if name in self._ports:
-            process.wait_for(lambda: listens(self._ports[name]), "it listened")
+        self.processes[label] = process
+        if port is not None:
+            process.wait_for(lambda: listens(port), "it listened")
         else:
             process.wait_for(lambda: "ready." in process.output(), "it was ready")
         return process

@@ -87,7 +87,7 @@ def run_latencies() -> list[dict[str, Any]]:
 
 
 def ledgers(session_ids: Sequence[UUID]) -> list[Ledger]:
-    """The ledger of every run of these sessions, once they have ended.
+    """The ledger of every run of these sessions, once their pages have left.
 
     Raises:
         TimeoutError: the product did not notice that they have.
@@ -96,9 +96,9 @@ def ledgers(session_ids: Sequence[UUID]) -> list[Ledger]:
 
     deadline = time.monotonic() + PATIENCE_S
     sessions = CameraSession.objects.filter(pk__in=session_ids)
-    while sessions.filter(ended_at=None).exists():
+    while sessions.exclude(holder="").exists():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"Some sessions are still open: {session_ids}")
+            raise TimeoutError(f"Some sessions are still held: {session_ids}")
         time.sleep(0.1)
     return [
         Ledger(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,14 +17,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from aiortc import RTCPeerConnection, RTCSessionDescription
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidMessage
 from websockets.typing import Origin
 
-from apps.nexus.ice import peer_configuration
 from bench.clip import EncodedClip, Truth
-from bench.track import ClipTrack
+from bench.track import ClipStream
 
 PATIENCE_S = 30.0
 
@@ -54,6 +53,9 @@ class Sender:
     lost on the way, which `packets_lost` tells, these are the numbers of the frames
     sent, and so every result is known to be of a certain frame of the clip.
 
+    When the server tells it to move, or misses its picture, it goes on with its session
+    over another connection, and with the clip from its beginning.
+
     Args:
         page: the product's address, such as `http://localhost:8000`.
         clip: what the camera sees, again and again.
@@ -65,8 +67,9 @@ class Sender:
         # All messages but results, in the order in which they came.
         self.messages: list[dict[str, Any]] = []
         self._page = page.rstrip("/")
-        self._track = ClipTrack(clip)
-        self._pc = RTCPeerConnection(peer_configuration())
+        self._streams: list[ClipStream] = []
+        self._resume_token = ""
+        self._moving: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
         self._socket: ClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -117,16 +120,16 @@ class Sender:
 
     @property
     def session_id(self) -> str:
-        session_id: str = self.messages[0]["session_id"]
+        session_id: str = self._welcomes[0]["session_id"]
         return session_id
 
     @property
     def frames_sent(self) -> int:
-        return len(self._track.sent_at)
+        return sum(len(stream.track.sent_at) for stream in self._streams)
 
     async def packets_lost(self) -> int:
         """How many packets the server has missed by its latest report."""
-        (transceiver,) = self._pc.getTransceivers()
+        (transceiver,) = self._streams[-1].pc.getTransceivers()
         report = await transceiver.sender.getStats()
         return sum(
             int(entry.packetsLost)
@@ -136,12 +139,23 @@ class Sender:
 
     async def close(self) -> None:
         """Leave as a page does that is closed. May be called more than once."""
+        if self._moving is not None:
+            self._moving.cancel()
+            await asyncio.wait([self._moving])
+        await self._disconnect()
+
+    @property
+    def _welcomes(self) -> list[dict[str, Any]]:
+        return [each for each in self.messages if each["type"] == "welcome"]
+
+    async def _disconnect(self) -> None:
         if self._socket is not None:
             await self._socket.close()
         if self._reading is not None:
             await self._reading
-        self._track.stop()
-        await self._pc.close()
+        for stream in self._streams[-1:]:
+            stream.track.stop()
+            await stream.pc.close()
 
     async def _open(self) -> None:
         scheme, _, host = self._page.partition("://")
@@ -151,18 +165,46 @@ class Sender:
             compression=None,
             proxy=None,
         )
+        welcomes, answers = len(self._welcomes), self._count("answer")
         self._reading = asyncio.create_task(self._read(socket))
-        await self.message("welcome")
+        await self._send(type="open", resume_token=self._resume_token)
+        await self._until(lambda: len(self._welcomes) > welcomes, "a welcome")
+        welcome = self._welcomes[-1]
+        self._resume_token = welcome["resume_token"]
         await self._send(type="acquiring")
-        self._track.add_to(self._pc)
-        await self._pc.setLocalDescription(await self._pc.createOffer())
-        await self._send(type="offer", sdp=self._pc.localDescription.sdp)
+        stream = ClipStream(self.clip, first_seq=welcome["next_seq"])
+        self._streams.append(stream)
+        await self._send(type="offer", sdp=await stream.offer())
         # aiortc gathers before it offers: there are no more.
         await self._send(type="candidate", candidate=None)
-        answer = await self.message("answer")
-        await self._pc.setRemoteDescription(
-            RTCSessionDescription(sdp=answer["sdp"], type="answer")
+        await self._until(lambda: self._count("answer") > answers, "an answer")
+        await stream.accept(
+            [each for each in self.messages if each["type"] == "answer"][-1]["sdp"]
         )
+
+    async def _move(self, within_ms: int) -> None:
+        """Go on over another connection; nobody may be there for a while."""
+        await asyncio.sleep(random.uniform(0, within_ms) / 1000)
+        await self._disconnect()
+        delay_s = 0.25
+        while True:
+            self._trouble = ""
+            try:
+                await self._open()
+            except (OSError, ConnectionClosed, InvalidMessage) as error:
+                self._trouble = f"Away: {error}"
+                await self._disconnect()
+                await asyncio.sleep(delay_s)
+                delay_s = min(2 * delay_s, 5.0)
+            else:
+                return
+
+    def _begin_to_move(self, within_ms: int) -> None:
+        if self._moving is None or self._moving.done():
+            self._moving = asyncio.create_task(self._move(within_ms))
+
+    def _count(self, type_: str) -> int:
+        return [each["type"] for each in self.messages].count(type_)
 
     async def _send(self, **message: Any) -> None:
         if self._socket is None:
@@ -179,6 +221,10 @@ class Sender:
                     self.received.append(self._result(message, arrived_at))
                 else:
                     self.messages.append(message)
+                if message["type"] == "move":
+                    self._begin_to_move(message["within_ms"])
+                if message.get("status") == "reconnecting":
+                    self._begin_to_move(0)
                 if message["type"] == "error":
                     self._trouble = message["sentence"]
                 await self._tell()
@@ -190,16 +236,23 @@ class Sender:
             await self._tell()
 
     def _result(self, message: dict[str, Any], arrived_at: float) -> Result:
-        seq, clip = message["seq"], self.clip
+        clip, stream = self.clip, self._streams[-1]
+        number = message["seq"] - stream.first_seq
         width, height = message["frame"]["width"], message["frame"]["height"]
-        truth = clip.truths[seq % len(clip.truths)]
+        truth = clip.truths[number % len(clip.truths)]
         return Result(
-            seq=seq,
-            sent_at=self._track.sent_at[seq],
+            seq=message["seq"],
+            sent_at=stream.track.sent_at[number],
             arrived_at=arrived_at,
             truth=truth.scaled(width / clip.width, height / clip.height),
             message=message,
         )
+
+    def _has_failed(self) -> bool:
+        """Whether there is trouble; who moves has to deal with it, others wait."""
+        is_moving = self._moving is not None and not self._moving.done()
+        mine = asyncio.current_task() is self._moving
+        return bool(self._trouble) and (mine or not is_moving)
 
     async def _tell(self) -> None:
         async with self._news:
@@ -214,7 +267,7 @@ class Sender:
         """
         try:
             async with asyncio.timeout(PATIENCE_S), self._news:
-                await self._news.wait_for(lambda: condition() or self._trouble)
+                await self._news.wait_for(lambda: condition() or self._has_failed())
         except TimeoutError:
             raise TimeoutError(
                 f"Waited {PATIENCE_S:.0f} s for {what}; the last message was "

@@ -7,10 +7,16 @@ import time
 from fractions import Fraction
 
 import av
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpSender
+from aiortc import (
+    MediaStreamTrack,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
 from aiortc.mediastreams import MediaStreamError
 from av.stream import Stream
 
+from apps.nexus.ice import peer_configuration
 from bench.clip import EncodedClip
 
 
@@ -47,3 +53,28 @@ class ClipTrack(MediaStreamTrack):
         packet.pts, packet.time_base = number, Fraction(1, self._clip.frames_per_second)
         self.sent_at.append(time.monotonic())
         return packet
+
+
+class ClipStream:
+    """One peer connection, and the clip that goes over it from its beginning.
+
+    Args:
+        clip: what is sent.
+        first_seq: the number that the server gives to its first frame.
+    """
+
+    def __init__(self, clip: EncodedClip, *, first_seq: int) -> None:
+        self.first_seq = first_seq
+        self.track = ClipTrack(clip)
+        self.pc = RTCPeerConnection(peer_configuration())
+
+    async def offer(self) -> str:
+        self.track.add_to(self.pc)
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        sdp: str = self.pc.localDescription.sdp
+        return sdp
+
+    async def accept(self, sdp: str) -> None:
+        await self.pc.setRemoteDescription(
+            RTCSessionDescription(sdp=sdp, type="answer")
+        )

@@ -327,6 +327,10 @@ SESSIONS_IN_ALL = integer("SESSIONS_IN_ALL", 0, 0, 100_000)
 SESSIONS_PER_ADDRESS = integer("SESSIONS_PER_ADDRESS", 10, 0, 100_000)
 SESSIONS_PER_USER = integer("SESSIONS_PER_USER", 0, 0, 100_000)
 SESSION_MAX_MINUTES = integer("SESSION_MAX_MINUTES", 0, 0, 100_000)
+# How long a session waits for a page that was lost, or closed, to come back.
+RESUME_GRACE_S = integer("RESUME_GRACE_S", 60, 30, 3600)
+# How long a web process that is told to end waits for its pages to move to another.
+DRAIN_TIMEOUT_S = integer("DRAIN_TIMEOUT_S", 4, 0, 600)
 # Where peer connections are met: on all addresses of the machine, unless some are
 # named; under which address the world sees them; and on which ports.
 NEXUS_ADDRESSES = addresses("NEXUS_ADDRESSES")

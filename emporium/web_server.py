@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from contextlib import suppress
 from typing import Any
 
 from autobahn.exception import Disconnected
 from daphne.cli import CommandLineInterface
 from daphne.server import Server
+from django.conf import settings
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.tcp import Port
 
@@ -23,6 +26,11 @@ class WebServer(Server):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._ports: list[Port] = []
+
+    def run(self) -> None:
+        core: Any = reactor
+        core.addSystemEventTrigger("before", "shutdown", end_by_another_signal)
+        super().run()
 
     def listen_success(self, port: Port) -> None:
         super().listen_success(port)
@@ -48,6 +56,12 @@ class WebServer(Server):  # type: ignore[misc]
         return Deferred.fromFuture(asyncio.ensure_future(self._end_applications()))
 
     async def _end_applications(self) -> None:
+        # Only now, since it has models, and Django is set up by the application.
+        from apps.nexus import moving
+
+        left = await moving.of_this_process.begin(settings.DRAIN_TIMEOUT_S)
+        if left:
+            logger.warning("%d sessions have not moved to another process", left)
         # One that had connected before may still ask for an application.
         while applications := self._running_applications():
             for application in applications:
@@ -67,6 +81,12 @@ class WebServer(Server):  # type: ignore[misc]
 
 class CommandLine(CommandLineInterface):  # type: ignore[misc]
     server_class = WebServer
+
+
+def end_by_another_signal() -> None:
+    """Whoever says it twice doesn't want to wait."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

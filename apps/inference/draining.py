@@ -46,15 +46,23 @@ class Pace:
 
 
 class Drain:
-    """Answers what waits in a mailbox. Used by one thread, until it is closed."""
+    """Answers what waits in a mailbox. Used by one thread, until it is closed.
+
+    Only `end` may be called by any thread, or by a signal.
+    """
 
     def __init__(self, redis: Redis, mailbox: WorkerMailbox, host: ModelHost) -> None:
         self._redis = redis
         self._mailbox = mailbox
         self._host = host
         self._pace = Pace()
+        self._is_ending = False
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._behind = ThreadPoolExecutor(1, thread_name_prefix="behind")
+
+    def end(self) -> None:
+        """Take nothing any more: what waits is for other workers."""
+        self._is_ending = True
 
     def close(self) -> None:
         self._ahead.shutdown()
@@ -92,6 +100,8 @@ class Drain:
 
     def _take(self, delay_s: float = 0.0) -> list[Batch]:
         time.sleep(delay_s)
+        if self._is_ending:
+            return []
         started = time.perf_counter()
         letters = self._mailbox.take(self._host.batch_size)
         batches = answering.batches_of(self._host, letters)

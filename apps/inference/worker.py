@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery import current_app
-from celery.signals import worker_process_init, worker_shutdown
+from celery.signals import (
+    worker_process_init,
+    worker_shutdown,
+    worker_shutting_down,
+)
 from celery.worker.control import inspect_command
 
 from apps.inference import client
@@ -85,6 +89,13 @@ def start(**_: Any) -> None:
     )
     _runtime.host.start()
     _runtime.heartbeat.start()
+
+
+@worker_shutting_down.connect
+def end(**_: Any) -> None:
+    """On SIGTERM: finish what has been taken, and leave the rest to other workers."""
+    if _runtime is not None:
+        _runtime.drain.end()
 
 
 @worker_shutdown.connect

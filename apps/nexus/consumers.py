@@ -1,8 +1,8 @@
 """`SessionConsumer`: the WebSocket of one browser visit, and the owner of all it needs.
 
 The socket pins the session to this process: when it goes, however it goes, the peer
-connection, the frames and the records of the session are closed with it. Each message
-is passed on to who knows what to do: `Negotiation`, `ResultCredit`, `Visit`.
+connection and the frames go with it, and the session waits for its page to come back.
+Each message is passed on to who knows what to do with it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from apps.inference import client as inference_client
 from apps.inference.models import Deployment
-from apps.nexus import ice, media, protocol, turn
+from apps.nexus import ice, media, moving, protocol, turn
 from apps.nexus.admission.place import Place
 from apps.nexus.admission.standing import Waiting
 from apps.nexus.admission.stay import Stay
@@ -54,6 +54,11 @@ ABNORMAL_CLOSURE = 1006
 TRY_AGAIN_LATER = 4013
 BEGIN_ANEW = 4012
 SESSION_OVER = 4011
+TAKEN_OVER = 4014
+NOTHING_SAID = 4008
+
+# A page speaks as soon as its socket is open.
+OPEN_PATIENCE_S = 10.0
 
 
 class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
@@ -67,6 +72,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         )
         self._credit = ResultCredit(self.send_json)
         self._pace = Pace()
+        self._is_opened = False
         self._visit: Visit | None = None
         self._place: Place | None = None
         # None until the visit has been let in.
@@ -76,8 +82,10 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         self._seqs = itertools.count()
         self._rotation = 0
         self._why_closed: str | None = None
+        self._is_over = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        moving.of_this_process.enter(self)
         try:
             await super().__call__(scope, receive, send)
         except asyncio.CancelledError:
@@ -86,6 +94,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             raise
         finally:
             await whatever_happens(self._close(self._why_closed or media.SERVER_FAULT))
+            moving.of_this_process.leave(self)
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Without Channels' visit to the database's thread before every message."""
@@ -95,20 +104,33 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         await self.accept()
+        self._chores.start(self._close_when_silent())
+
+    def _open(self, message: protocol.Open) -> None:
+        if self._is_opened:
+            raise ProtocolError("out_of_order", "The session is open already.")
+        self._is_opened = True
+        self._chores.start(self._enter(message.resume_token))
+
+    async def _enter(self, resume_token: str) -> None:
+        if moving.of_this_process.has_begun:
+            await self._turn_away("The server is being restarted.")
+            return
         try:
-            visit = self._visit = await Visit.open(self.scope)
+            visit = await Visit.enter(
+                self.scope, holder=self.channel_name, resume_token=resume_token
+            )
         except Deployment.DoesNotExist:
             logger.error("Nothing is deployed yet: `manage.py provision` does it.")
-            await self._send_error("unavailable", "Nothing is served here yet.")
-            await self.close(TRY_AGAIN_LATER)
-            return
+            await self._turn_away("Nothing is served here yet.")
         except DatabaseError:
             # `records` has logged it.
-            await self._send_error("unavailable", "Sessions can't be written down now.")
-            await self.close(TRY_AGAIN_LATER)
-            return
-        self._chores.start(self._close_when_given_up(visit))
-        self._chores.start(self._come_in(visit))
+            await self._turn_away("Sessions can't be written down now.")
+        else:
+            self._visit = visit
+            self._chores.start(self._close_when_given_up(visit))
+            await self._part_from_former(visit)
+            await self._come_in(visit)
 
     async def _come_in(self, visit: Visit) -> None:
         """Beside the messages: a page that waits in line pings, and may leave."""
@@ -124,9 +146,12 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def _welcome(self, visit: Visit) -> None:
         self._model = visit.model
+        self._seqs = itertools.count(visit.next_seq)
         await self._send(
             "welcome",
             session_id=str(visit.session_id),
+            resume_token=visit.resume_token,
+            next_seq=visit.next_seq,
             deployment=visit.deployment,
             ice_servers=turn.ice_servers(str(visit.session_id)),
             model=self._model,
@@ -135,6 +160,36 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         if turn.is_configured():
             self._chores.start(self._renew_ice_servers(visit))
 
+    async def _turn_away(self, sentence: str) -> None:
+        await self._send_error("unavailable", sentence)
+        await self.close(TRY_AGAIN_LATER)
+
+    async def _part_from_former(self, visit: Visit) -> None:
+        """Whoever held the session until now may be half dead, in any process."""
+        if not visit.former_holder:
+            return
+        try:
+            await self.channel_layer.send(
+                visit.former_holder, {"type": "session.taken"}
+            )
+        except RedisError as error:
+            # It will find out when it next says that it is alive.
+            logger.warning("A former holder was not told: %s", error)
+
+    async def session_taken(self, message: dict[str, Any]) -> None:
+        """The session goes on over another socket."""
+        self._negotiation.drop()
+        await self.close(TAKEN_OVER)
+
+    async def move(self, within_ms: int) -> None:
+        """Tell the page to go on in another process, see `moving`."""
+        await self._send("move", within_ms=within_ms)
+
+    async def _close_when_silent(self) -> None:
+        await asyncio.sleep(OPEN_PATIENCE_S)
+        if not self._is_opened:
+            await self.close(NOTHING_SAID)
+
     async def disconnect(self, code: int) -> None:
         page = PAGE_LOST if code == ABNORMAL_CLOSURE else PAGE_CLOSED
         self._why_closed = self._why_closed or page
@@ -142,18 +197,26 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def receive(
         self, text_data: str | None = None, bytes_data: bytes | None = None
     ) -> None:
-        if self._visit is None or not await self._keeps_pace():
+        if not await self._keeps_pace():
             return
         try:
             if text_data is not None:
-                message = protocol.parse(text_data)
-                if self._stay is None and not isinstance(message, protocol.Ping):
-                    raise ProtocolError("out_of_order", "Wait for the welcome.")
-                await self._follow(message)
+                await self._read(protocol.parse(text_data))
             elif bytes_data is not None:
                 self._negotiation.put(read_picture(bytes_data))
         except ProtocolError as error:
             await self.on_refused(error)
+
+    async def _read(self, message: protocol.ClientMessage) -> None:
+        match message:
+            case protocol.Open():
+                self._open(message)
+            case protocol.Ping(sent_at_ms):
+                await self._send("pong", sent_at_ms=sent_at_ms)
+            case _ if self._stay is None:
+                raise ProtocolError("out_of_order", "Wait for the welcome.")
+            case _:
+                await self._follow(message)
 
     async def _keeps_pace(self) -> bool:
         if self._pace.allows_one_more():
@@ -171,8 +234,6 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 if timings is not None:
                     self._negotiation.record_drawn(seq, timings)
                 await self._credit.acknowledge(seq)
-            case protocol.Ping(sent_at_ms):
-                await self._send("pong", sent_at_ms=sent_at_ms)
             case protocol.Rotate(rotation):
                 self._rotation = rotation
             case protocol.Candidate(candidate):
@@ -183,7 +244,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             case protocol.BeginJpeg():
                 self._negotiation.begin_jpeg()
                 self._credit.restart()
-            case _:
+            case protocol.Acquiring() | protocol.CameraFailed() | protocol.Stop():
                 await self._follow_camera(message)
 
     async def _follow_camera(
@@ -219,6 +280,9 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def on_failed(self, sentence: str) -> None:
         await self._change_status(Status.FAILED, sentence)
+
+    async def on_interrupted(self, sentence: str) -> None:
+        await self._change_status(Status.RECONNECTING, sentence)
 
     def on_live(self, sentence: str) -> None:
         self._chores.start(self._change_status(Status.LIVE, sentence))
@@ -289,6 +353,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def _end_when_over(self, stay: Stay) -> None:
         self._why_closed = await stay.until_over()
+        self._is_over = True
         await self._send("status", status="ended", sentence=self._why_closed)
         await self.close(SESSION_OVER)
 
@@ -299,8 +364,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         await self._send("status", status=str(status), sentence=sentence)
 
     async def _close_when_given_up(self, visit: Visit) -> None:
-        await visit.keep_in_sight()
-        await self.close(BEGIN_ANEW)
+        goes_on_elsewhere = await visit.keep_in_sight()
+        await self.close(TAKEN_OVER if goes_on_elsewhere else BEGIN_ANEW)
 
     async def _renew_ice_servers(self, visit: Visit) -> None:
         """A page may need a new connection long after its welcome."""
@@ -331,8 +396,9 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         """Nothing may be left, so all of it is tried."""
         async with AsyncExitStack() as closing:
             if self._visit is not None:
-                closing.push_async_callback(self._visit.close, why)
+                leave = self._visit.end if self._is_over else self._visit.leave
+                closing.push_async_callback(leave, why)
             if self._place is not None:
-                closing.push_async_callback(self._place.leave)
+                closing.push_async_callback(self._place.leave, for_good=self._is_over)
             closing.push_async_callback(self._negotiation.close)
             await self._chores.cancel()

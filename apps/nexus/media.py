@@ -25,6 +25,7 @@ NOT_CONNECTED = (
     "in the way."
 )
 CONNECTION_LOST = "The connection to the camera was lost."
+PICTURE_STOPPED = "The camera's picture stopped coming."
 SERVER_FAULT = "Something went wrong on the server. It has been written down."
 
 PipelineMaker = Callable[[PipelineListener], SessionPipeline]
@@ -38,7 +39,10 @@ class LinkListener(MediaListener, Protocol):
         """Another quality is worth sending from now on."""
 
     def on_lost(self, link: MediaLink, sentence: str) -> None:
-        """The connection did not come about, or is over without anybody's wish."""
+        """The connection did not come about, or is over without anybody's wish.
+
+        Which of them, `link.is_live` tells.
+        """
 
 
 class MediaLink:
@@ -79,6 +83,9 @@ class MediaLink:
 
     def on_worker(self, alive: bool, sentence: str) -> None:
         self._listener.on_worker(alive, sentence)
+
+    def on_silent(self) -> None:
+        self._listener.on_lost(self, PICTURE_STOPPED)
 
     def on_broken(self) -> None:
         self._listener.on_lost(self, SERVER_FAULT)

@@ -40,7 +40,10 @@ class NegotiationListener(MediaListener, Protocol):
         """A picture of JPEG has been decoded, or its place was taken."""
 
     async def on_failed(self, sentence: str) -> None:
-        """There is no link any more, and no offer that promises one."""
+        """No link came about, and there is no offer that promises one."""
+
+    async def on_interrupted(self, sentence: str) -> None:
+        """There was a link, and the page had better offer another."""
 
     def on_live(self, sentence: str) -> None:
         """Frames come, in the way that the sentence says."""
@@ -230,5 +233,9 @@ class Negotiation:
     async def _declare_lost(self, link: MediaLink, sentence: str) -> None:
         """A page that mends its connection closes the old one just before it offers."""
         await asyncio.sleep(OFFER_GRACE_S)
-        if self._lost is link and not self._links:
+        if self._lost is not link or self._links:
+            return
+        if link.is_live:
+            await self._listener.on_interrupted(sentence)
+        else:
             await self._listener.on_failed(sentence)

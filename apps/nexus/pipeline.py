@@ -37,6 +37,8 @@ SAVE_INTERVAL_S = 5.0
 # long as anybody remembers the frame.
 LOST_AFTER_S = 3.0
 FORGOTTEN_AFTER_S = 60.0
+# So long without a picture, and the connection is as good as lost.
+PICTURE_PATIENCE_S = 3.0
 # Redis answers in milliseconds or not at all.
 LAST_OFFER_PATIENCE_S = 2.0
 # So long without any answer, and the page is told whether there is a worker.
@@ -79,6 +81,9 @@ class MediaListener(Protocol):
 class PipelineListener(MediaListener, Protocol):
     def on_live(self) -> None:
         """The first frame has been decoded."""
+
+    def on_silent(self) -> None:
+        """Pictures came, and don't come any more."""
 
     def on_broken(self) -> None:
         """The pipeline met an error it does not know and has stopped working."""
@@ -143,7 +148,7 @@ class SessionPipeline:
             self._tasks.append(task)
 
     async def stop(self) -> None:
-        """Leave nothing in the mailbox and no task; finish the run."""
+        """Leave nothing in the mailbox and no task; write the last figures."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -152,7 +157,7 @@ class SessionPipeline:
             # Cut off half-way, an offer could reach Redis after the withdrawal.
             await asyncio.wait([self._offering], timeout=LAST_OFFER_PATIENCE_S)
             await self._withdraw()
-        self._recorder.finish()
+        self._recorder.close()
 
     async def _withdraw(self) -> None:
         try:
@@ -188,8 +193,10 @@ class SessionPipeline:
         """Decode all, keep the newest, no more: aiortc's queue has no bound."""
         with suppress(MediaStreamError):
             for seq in self._numbers:
-                # aiortc decodes video tracks to frames only.
-                frame = cast(VideoFrame, await track.recv())
+                frame = await self._next_frame(track)
+                if frame is None:
+                    self._listener.on_silent()
+                    return
                 decoded_at = time.monotonic()
                 received = ReceivedFrame(seq, frame, decoded_at)
                 self._recorder.receive(seq)
@@ -203,6 +210,15 @@ class SessionPipeline:
                 if not self._is_live:
                     self._is_live = True
                     self._listener.on_live()
+
+    async def _next_frame(self, track: MediaStreamTrack) -> VideoFrame | None:
+        patience_s = PICTURE_PATIENCE_S if self._is_live else None
+        try:
+            async with asyncio.timeout(patience_s):
+                # aiortc decodes video tracks to frames only.
+                return cast(VideoFrame, await track.recv())
+        except TimeoutError:
+            return None
 
     async def _offer_frames(self) -> None:
         while True:

@@ -4,11 +4,12 @@ Messages are JSON objects with a field `type`. The twin for the browser is
 `static/js/session/protocol.js`; a test holds the two together. This module knows words
 and shapes only: no socket, no peer connection.
 
-Before the `welcome` a browser may have to wait, and is told its `place` in line. Then
-it always offers: `acquiring` → `offer`, `candidate`… → `answer` → `result`, `ack`…,
-and `stop` or a new `offer` at any time. Where no connection comes about, `begin_jpeg`
-announces pictures in binary messages, each of which is answered by `taken`. A message
-that can't be used is answered by `error` and changes nothing.
+The browser speaks first: `open`. Before the `welcome` it may have to wait, and is told
+its `place` in line. Then it always offers: `acquiring` → `offer`, `candidate`… →
+`answer` → `result`, `ack`…, and `stop` or a new `offer` at any time. Where no
+connection comes about, `begin_jpeg` announces pictures in binary messages, each of
+which is answered by `taken`. A message that can't be used is answered by `error` and
+changes nothing.
 """
 
 from __future__ import annotations
@@ -58,6 +59,13 @@ class ProtocolError(Exception):
         super().__init__(sentence)
         self.code: ErrorCode = code
         self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Begin a session, or go on with that of the token, which may be empty."""
+
+    resume_token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +135,8 @@ class Stop:
 
 
 ClientMessage = (
-    Acquiring
+    Open
+    | Acquiring
     | CameraFailed
     | Offer
     | Candidate
@@ -139,6 +148,7 @@ ClientMessage = (
 )
 
 CLIENT_MESSAGES: dict[str, tuple[str, ...]] = {
+    "open": ("resume_token",),
     "acquiring": (),
     "camera_failed": ("reason",),
     "offer": ("sdp",),
@@ -151,9 +161,20 @@ CLIENT_MESSAGES: dict[str, tuple[str, ...]] = {
 }
 
 SERVER_MESSAGES: dict[str, tuple[str, ...]] = {
-    "welcome": ("session_id", "deployment", "ice_servers", "model", "worker_alive"),
+    # `next_seq` is the number of the session's next frame.
+    "welcome": (
+        "session_id",
+        "resume_token",
+        "next_seq",
+        "deployment",
+        "ice_servers",
+        "model",
+        "worker_alive",
+    ),
     # In place of the welcome's, whose key is about to expire.
     "ice_servers": ("ice_servers",),
+    # Connect anew, at a moment of chance within this time: this process ends.
+    "move": ("within_ms",),
     "status": ("status", "sentence"),
     # In line, before the welcome: 1 is next, None is not in it; None is unknown.
     "place": ("position", "estimate_s"),
@@ -299,6 +320,7 @@ def _candidate(content: dict[str, Any]) -> Candidate:
 
 
 _BUILDERS: dict[str, Callable[[dict[str, Any]], ClientMessage]] = {
+    "open": lambda content: Open(_string(content, "resume_token")),
     "acquiring": lambda content: Acquiring(),
     "camera_failed": _camera_failed,
     "offer": lambda content: Offer(_string(content, "sdp")),

@@ -1,8 +1,8 @@
 """`RunRecorder`: the runs of a session that are going on, and their figures.
 
-Counts on the event loop, writes through `records` every few seconds and at the end. A
-result of another model version begins another run; the one before ends when nothing
-more comes of it, since workers don't all change over in the same moment.
+Counts on the event loop, adds what is new through `records` every few seconds and at
+the end. A result of another model version begins another run; the one before ends when
+nothing more comes of it, since workers don't all change over in the same moment.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter, deque
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from django.utils import timezone
 
 from apps.nexus import records
-from apps.nexus.latency import StageLatencies
 from apps.nexus.ledger import DropReason, FrameLedger
 from apps.sessions import services
-from apps.sessions.services import RunFigures
+from apps.sessions.figures import RunFigures
+from apps.sessions.latency import StageLatencies
 
 # Workers that change over one after the other do so within this time; a version that
 # answers again later does so in a run of its own.
@@ -30,11 +30,14 @@ LONGEST_GAP_S = 1.0
 # More than a page that draws at all can be behind.
 UNDRAWN_REMEMBERED = 64
 
+# What gives a run its row.
+Begin = Callable[[uuid.UUID, int, datetime], int]
+
 
 class OpenRun:
     """One run: its ledger, its figures, and its row, which its first writing makes."""
 
-    def __init__(self, session_id: uuid.UUID, version_id: int) -> None:
+    def __init__(self, session_id: uuid.UUID, version_id: int, begin: Begin) -> None:
         self.version_id = version_id
         self.ledger = FrameLedger()
         self.answered_since_save = False
@@ -43,6 +46,7 @@ class OpenRun:
         self._undrawn: deque[int] = deque(maxlen=UNDRAWN_REMEMBERED)
         self.last_answer_at = self._started_at = timezone.now()
         self._session_id = session_id
+        self._begin = begin
         self._latencies = StageLatencies()
         self._labels: Counter[str] = Counter()
         self._hot_dog_seconds = 0.0
@@ -50,6 +54,7 @@ class OpenRun:
         self._engine = self._worker = ""
         # Only read and written by the thread of `records`.
         self._row_id: int | None = None
+        self._written = RunFigures()
 
     def count(self, message: dict[str, Any], timings: dict[str, float]) -> None:
         """Add a result to the figures; see `RunRecorder.infer`."""
@@ -73,18 +78,12 @@ class OpenRun:
         self._latencies.record(timings)
         return True
 
-    def save(self) -> None:
+    def save(self, ended_at: datetime | None = None) -> None:
+        """Add to the row what is new, and end the run if told when."""
         self.answered_since_save = False
         self.is_written = True
-        figures = self._figures(measured_at=timezone.now())
-        records.write(self._write, services.record_run, figures)
-
-    def finish(self, ended_at: datetime) -> None:
-        records.write(
-            self._write,
-            partial(services.finish_run, ended_at=ended_at),
-            self._figures(measured_at=ended_at),
-        )
+        figures = self._figures(measured_at=ended_at or timezone.now())
+        records.write(self._write, figures, ended_at)
 
     def _count_hot_dog(self, is_hot_dog: bool) -> None:
         now = time.monotonic()
@@ -100,22 +99,25 @@ class OpenRun:
             **{str(reason): count for reason, count in self.ledger.dropped.items()},
             hot_dog_seconds=round(self._hot_dog_seconds, 2),
             labels=dict(self._labels),
-            latency=self._latencies.summary(),
+            latency=self._latencies.counts(),
             engine=self._engine,
             worker=self._worker,
             measured_at=measured_at,
         )
 
-    def _write(self, service: services.RunWriter, figures: RunFigures) -> None:
+    def _write(self, figures: RunFigures, ended_at: datetime | None) -> None:
         if self._row_id is None:
-            self._row_id = services.start_run(
+            self._row_id = self._begin(
                 self._session_id, self.version_id, self._started_at
             )
-        service(self._row_id, figures)
+        services.add_to_run(self._row_id, figures.since(self._written), ended_at)
+        self._written = figures
 
 
 class RunRecorder:
-    """Books every frame of a session in the run that it belongs to.
+    """Books every frame of one track in the run of the session that it belongs to.
+
+    The first run goes on where the session's last track left it.
 
     Args:
         session_id: whose runs they are.
@@ -124,7 +126,7 @@ class RunRecorder:
 
     def __init__(self, session_id: uuid.UUID, version_id: int) -> None:
         self._session_id = session_id
-        self._current = OpenRun(session_id, version_id)
+        self._current = OpenRun(session_id, version_id, services.continue_run)
         self._former: list[OpenRun] = []
 
     @property
@@ -179,15 +181,16 @@ class RunRecorder:
         """Write the figures of now; end the runs of which nothing came since."""
         for run in list(self._former):
             if not run.answered_since_save:
-                run.finish(ended_at=run.last_answer_at)
+                run.save(ended_at=run.last_answer_at)
                 self._former.remove(run)
         for run in self._runs:
             run.save()
 
-    def finish(self) -> None:
+    def close(self) -> None:
+        """Write the last figures; the current run ends with the session, if at all."""
         for run in self._former:
-            run.finish(ended_at=run.last_answer_at)
-        self._current.finish(ended_at=timezone.now())
+            run.save(ended_at=run.last_answer_at)
+        self._current.save()
 
     def _turn_to(self, version_id: int) -> None:
         """Make a version's run the current one, with the frames without outcome."""
@@ -205,6 +208,6 @@ class RunRecorder:
                 self._current = run
                 break
         else:
-            self._current = OpenRun(self._session_id, version_id)
+            self._current = OpenRun(self._session_id, version_id, services.start_run)
         before.ledger.hand_over(self._current.ledger)
         self._former.append(before)

@@ -1,7 +1,8 @@
-"""`Visit`: the session's row while its page is here, from `open` to `close`.
+"""`Visit`: a session's row while a page's socket holds it, from `enter` to `leave`.
 
 Nothing in it waits for the database but its beginning and its end: what happens
-meanwhile is written in its order by the thread of `records`.
+meanwhile is written in its order by the thread of `records`. What another visit has
+taken over is left alone.
 """
 
 from __future__ import annotations
@@ -9,54 +10,120 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import DatabaseError
+from django.utils import timezone
 
 from apps.inference.models import DEFAULT_DEPLOYMENT
-from apps.nexus import records
+from apps.nexus import records, resume
 from apps.sessions import services
 from apps.sessions.models import CameraSession
+from apps.sessions.services import Continued
+
+# More than any camera gives in a second, so that numbers only go up.
+SEQS_PER_SECOND = 1000
 
 
 class Visit:
-    def __init__(self, session: CameraSession) -> None:
+    """Who holds what.
+
+    Args:
+        continued: a session, new or not.
+        holder: the channel of the consumer that holds it from now on.
+    """
+
+    def __init__(self, continued: Continued, *, holder: str) -> None:
+        session = continued.session
         self.session_id = session.pk
         self.deployment = session.deployment.name
         self.version_id = session.deployment.active_version_id
         self.model = _describe(session)
+        self.former_holder = continued.former_holder
+        self.resume_token = resume.token_of(session.pk)
+        self.next_seq = 0 if continued.is_new else _next_seq(session)
+        self._holder = holder
 
     @classmethod
-    async def open(cls, scope: dict[str, Any]) -> Visit:
-        """Begin a session for who opened the socket of `scope`.
+    async def enter(
+        cls, scope: dict[str, Any], *, holder: str, resume_token: str
+    ) -> Visit:
+        """Go on with the token's session, or begin one.
 
         Raises:
             Deployment.DoesNotExist: nothing is deployed yet.
+            DatabaseError: nobody knows.
         """
-        headers = dict(scope["headers"])
         user = scope.get("user")
-        session = await records.written(
-            services.open_session,
-            deployment=DEFAULT_DEPLOYMENT,
+        headers = dict(scope["headers"])
+        continued = await records.written(
+            _enter,
             user=user if user is not None and user.is_authenticated else None,
             client=headers.get(b"user-agent", b"").decode("latin-1"),
+            holder=holder,
+            resume_token=resume_token,
         )
-        return cls(session)
+        return cls(continued, holder=holder)
 
     def change_status(self, status: str, sentence: str) -> None:
-        records.write(services.change_status, self.session_id, status, sentence)
+        records.write(
+            services.change_status,
+            self.session_id,
+            status,
+            sentence,
+            holder=self._holder,
+        )
 
-    async def keep_in_sight(self) -> None:
-        """Say again and again that the session is alive, until others gave it up."""
-        is_open = True
-        while is_open:
+    async def keep_in_sight(self) -> bool:
+        """Say again and again that the session is alive, until it is not this visit's.
+
+        Returns:
+            Whether it goes on elsewhere.
+        """
+        is_held = True
+        while is_held:
             await asyncio.sleep(services.TOUCH_INTERVAL_S)
             try:
-                is_open = await records.written(services.touch_session, self.session_id)
+                is_held = await records.written(
+                    services.touch_session, self.session_id, holder=self._holder
+                )
             except DatabaseError:
                 continue  # `records` has logged it; there is time for another try
+        return await records.written(services.is_open, self.session_id)
 
-    async def close(self, why: str) -> None:
-        closing = records.write(services.close_session, self.session_id, sentence=why)
-        await asyncio.wait([asyncio.wrap_future(closing)])
+    async def leave(self, why: str) -> None:
+        """Let the session wait for its page, unless it goes on elsewhere."""
+        leaving = records.write(
+            services.leave_session, self.session_id, sentence=why, holder=self._holder
+        )
+        await asyncio.wait([asyncio.wrap_future(leaving)])
+
+    async def end(self, why: str) -> None:
+        """End the session, whatever its page does."""
+        ending = records.write(services.close_session, self.session_id, sentence=why)
+        await asyncio.wait([asyncio.wrap_future(ending)])
+
+
+def _enter(
+    *, user: AbstractBaseUser | None, client: str, holder: str, resume_token: str
+) -> Continued:
+    session_id = resume.session_of(resume_token)
+    if session_id is not None:
+        continued = services.continue_session(session_id, user=user, holder=holder)
+        if continued is not None:
+            return continued
+    session = services.open_session(
+        deployment=DEFAULT_DEPLOYMENT, user=user, client=client, holder=holder
+    )
+    return Continued(session, is_new=True)
+
+
+def _next_seq(session: CameraSession) -> int:
+    """A number that none of the session's frames has had.
+
+    By the clock alone: who held the session may not have written what it counted.
+    """
+    seconds = (timezone.now() - session.opened_at).total_seconds()
+    return max(0, int(seconds * SEQS_PER_SECOND))
 
 
 def _describe(session: CameraSession) -> dict[str, str]:

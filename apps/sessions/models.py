@@ -48,6 +48,11 @@ class CameraSession(models.Model):
     client = models.CharField(
         max_length=300, blank=True, help_text="What the browser calls itself."
     )
+    holder = models.CharField(
+        max_length=100,
+        blank=True,
+        help_text="The channel of its page's socket; empty while it has none.",
+    )
     opened_at = models.DateTimeField(default=timezone.now)
     live_at = models.DateTimeField("first live", null=True, blank=True)
     last_seen_at = models.DateTimeField(default=timezone.now)
@@ -68,7 +73,8 @@ class Run(models.Model):
     """What one model version did for one session.
 
     The ledger adds up: received = inferred + dropped (by reason) + pending. `latency`
-    holds `{stage: {"p50": ms, "p95": ms}}`, `labels` how many results named each label.
+    holds `{stage: {"p50": ms, "p95": ms}}`, what it was made of is `latency_counts`;
+    `labels` holds how many results named each label.
     """
 
     session = models.ForeignKey(
@@ -91,6 +97,10 @@ class Run(models.Model):
     hot_dog_seconds = models.FloatField("seconds with a hot dog", default=0)
     labels = models.JSONField(default=dict, blank=True)
     latency = models.JSONField(default=dict, blank=True)
+    latency_counts = models.JSONField(default=dict, blank=True)
+    away_seconds = models.FloatField(
+        default=0, help_text="How long its session was without a camera meanwhile."
+    )
     engine = models.CharField(max_length=40, blank=True)
     worker = models.CharField(max_length=120, blank=True)
 
@@ -111,4 +121,5 @@ class Run(models.Model):
         if self.measured_at is None:
             return None
         seconds = (self.measured_at - self.started_at).total_seconds()
+        seconds -= self.away_seconds
         return self.inferred / seconds if seconds > 0 else None

@@ -1,58 +1,44 @@
 """Opening, moving and closing sessions and runs.
 
-Every change is a guarded update: a session that is over stays as it ended, whoever else
-still has something to say about it.
+Every change is a guarded update: a session that is over stays as it ended, and one that
+goes on over another socket is moved by that one's holder alone.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.inference.models import Deployment
+from apps.sessions.figures import RunFigures
 from apps.sessions.models import CameraSession, Run
 
 Status = CameraSession.Status
 # An open session's process touches it more often than this; a silent one has lost it.
-TOUCH_INTERVAL_S = 20.0
-ABANDONED_AFTER = timedelta(seconds=60)
+TOUCH_INTERVAL_S = 10.0
+
+AWAY = "The server that held this session went away."
 
 
 @dataclass(frozen=True, slots=True)
-class RunFigures:
-    """What the media plane knows of a run; the columns of `Run` by the same names."""
+class Continued:
+    """A session that goes on over another socket, and who held it until now, if any."""
 
-    received: int = 0
-    inferred: int = 0
-    superseded: int = 0
-    expired: int = 0
-    throttled: int = 0
-    failed: int = 0
-    lost: int = 0
-    pending: int = 0
-    hot_dog_seconds: float = 0.0
-    labels: dict[str, int] = field(default_factory=dict)
-    latency: dict[str, dict[str, float]] = field(default_factory=dict)
-    engine: str = ""
-    worker: str = ""
-    measured_at: datetime = field(default_factory=timezone.now)
-
-    def as_columns(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-# What writes a run's figures to its row.
-RunWriter = Callable[[int, RunFigures], None]
+    session: CameraSession
+    former_holder: str = ""
+    is_new: bool = False
 
 
 def open_session(
-    *, deployment: str, user: AbstractBaseUser | None, client: str
+    *, deployment: str, user: AbstractBaseUser | None, client: str, holder: str = ""
 ) -> CameraSession:
     """Begin a browser visit.
 
@@ -65,37 +51,106 @@ def open_session(
         ),
         user_id=user.pk if user else None,
         client=client[:300],
-    )
-
-
-def change_status(session_id: uuid.UUID, status: str, sentence: str) -> bool:
-    """Move a session on; tells whether it was still open."""
-    now = timezone.now()
-    open_sessions = CameraSession.objects.filter(pk=session_id, ended_at=None)
-    if status == Status.LIVE:
-        open_sessions.filter(live_at=None).update(live_at=now)
-    return bool(
-        open_sessions.update(status=status, sentence=sentence[:300], last_seen_at=now)
+        holder=holder,
     )
 
 
 @transaction.atomic
-def close_session(
-    session_id: uuid.UUID, *, sentence: str, ended_at: datetime | None = None
-) -> bool:
-    """End a session and every run of it, now unless told when; tells whether it was
-    still open.
+def continue_session(
+    session_id: uuid.UUID, *, user: AbstractBaseUser | None, holder: str
+) -> Continued | None:
+    """Have a session go on over another socket; None if it is over, or another's."""
+    session = (
+        CameraSession.objects.select_for_update(of=("self",))
+        .select_related("deployment__active_version__model")
+        .filter(pk=session_id, ended_at=None)
+        .first()
+    )
+    if session is None or session.user_id != (user.pk if user else None):
+        return None
+    former_holder, session.holder = session.holder, holder
+    if session.status != Status.FAILED:
+        session.status, session.sentence = Status.PENDING, ""
+    session.last_seen_at = timezone.now()
+    session.save(update_fields=["holder", "status", "sentence", "last_seen_at"])
+    return Continued(session, former_holder)
 
-    A session that had failed stays so, with its own sentence.
+
+def _held(session_id: uuid.UUID, holder: str) -> QuerySet[CameraSession]:
+    return CameraSession.objects.filter(pk=session_id, ended_at=None, holder=holder)
+
+
+def change_status(
+    session_id: uuid.UUID, status: str, sentence: str, *, holder: str = ""
+) -> bool:
+    """Move a session on; tells whether it was still open and the holder's."""
+    now = timezone.now()
+    held = _held(session_id, holder)
+    if status == Status.LIVE:
+        held.filter(live_at=None).update(live_at=now)
+    return bool(held.update(status=status, sentence=sentence[:300], last_seen_at=now))
+
+
+def touch_session(session_id: uuid.UUID, *, holder: str = "") -> bool:
+    """Say that the holder is alive; tells whether the session is still open and its."""
+    return bool(_held(session_id, holder).update(last_seen_at=timezone.now()))
+
+
+def is_open(session_id: uuid.UUID) -> bool:
+    return CameraSession.objects.filter(pk=session_id, ended_at=None).exists()
+
+
+@transaction.atomic
+def leave_session(session_id: uuid.UUID, *, sentence: str, holder: str = "") -> bool:
+    """Let a session wait for its page to come back; tells whether it was the holder's.
+
+    One that had failed stays so, with its own sentence.
     """
-    ended_at = ended_at or timezone.now()
+    held = _held(session_id, holder)
+    held.exclude(status=Status.FAILED).update(
+        status=Status.RECONNECTING, sentence=sentence[:300]
+    )
+    return bool(held.update(holder="", last_seen_at=timezone.now()))
+
+
+@transaction.atomic
+def close_session(
+    session_id: uuid.UUID, *, sentence: str, seen_at: datetime | None = None
+) -> bool:
+    """End a session and every run of it; tells whether it was still open.
+
+    Args:
+        session_id: a session that had failed stays so, with its own sentence.
+        sentence: why.
+        seen_at: when it was seen last, and so ended; if it was seen since, it goes on.
+    """
     still_open = CameraSession.objects.filter(pk=session_id, ended_at=None)
+    if seen_at is not None:
+        still_open = still_open.filter(last_seen_at=seen_at)
+    ended_at = seen_at or timezone.now()
     still_open.exclude(status=Status.FAILED).update(
         status=Status.ENDED, sentence=sentence[:300]
     )
-    closed = still_open.update(ended_at=ended_at)
+    if not still_open.update(ended_at=ended_at):
+        return False
     Run.objects.filter(session_id=session_id, ended_at=None).update(ended_at=ended_at)
-    return bool(closed)
+    return True
+
+
+def close_abandoned_sessions() -> int:
+    """End the sessions that nobody came back to; returns how many there were."""
+    grace = timedelta(seconds=settings.RESUME_GRACE_S)
+    abandoned = CameraSession.objects.filter(
+        ended_at=None, last_seen_at__lt=timezone.now() - grace
+    )
+    return sum(
+        close_session(
+            session.pk,
+            sentence=AWAY if session.holder else session.sentence,
+            seen_at=session.last_seen_at,
+        )
+        for session in list(abandoned)
+    )
 
 
 def start_run(session_id: uuid.UUID, version_id: int, started_at: datetime) -> int:
@@ -105,42 +160,33 @@ def start_run(session_id: uuid.UUID, version_id: int, started_at: datetime) -> i
     ).pk
 
 
-def record_run(run_id: int, figures: RunFigures) -> None:
-    """Write a running run's figures."""
-    Run.objects.filter(pk=run_id, ended_at=None).update(**figures.as_columns())
+@transaction.atomic
+def continue_run(session_id: uuid.UUID, version_id: int, started_at: datetime) -> int:
+    """Go on with the run that a lost connection left open; returns its id.
 
-
-def touch_session(session_id: uuid.UUID) -> bool:
-    """Say that the session's process is alive; tells whether the session still is."""
-    return bool(
-        CameraSession.objects.filter(pk=session_id, ended_at=None).update(
-            last_seen_at=timezone.now()
-        )
-    )
-
-
-def finish_run(
-    run_id: int, figures: RunFigures, *, ended_at: datetime | None = None
-) -> None:
-    """Write a run's last figures, once; later calls change nothing.
-
-    It ends now unless told when.
+    Another version's is over, and a new one begins if there is none of this version.
     """
-    Run.objects.filter(pk=run_id, ended_at=None).update(
-        **figures.as_columns(), ended_at=ended_at or timezone.now()
+    left = Run.objects.select_for_update().filter(session_id=session_id, ended_at=None)
+    left.exclude(model_version_id=version_id).update(
+        ended_at=Coalesce(F("measured_at"), F("started_at"))
     )
+    run = left.filter(model_version_id=version_id).first()
+    if run is None:
+        return start_run(session_id, version_id, started_at)
+    away = started_at - (run.measured_at or run.started_at)
+    run.away_seconds += max(0.0, away.total_seconds())
+    run.save(update_fields=["away_seconds"])
+    return run.pk
 
 
-def close_abandoned_sessions() -> int:
-    """End the sessions whose web process is gone; returns how many there were."""
-    abandoned = CameraSession.objects.filter(
-        ended_at=None, last_seen_at__lt=timezone.now() - ABANDONED_AFTER
-    ).values_list("pk", "last_seen_at")
-    return sum(
-        close_session(
-            pk,
-            sentence="The server that held this session went away.",
-            ended_at=last_seen_at,
-        )
-        for pk, last_seen_at in list(abandoned)
-    )
+@transaction.atomic
+def add_to_run(
+    run_id: int, figures: RunFigures, ended_at: datetime | None = None
+) -> None:
+    """Add to a run's figures, and end it if told when; one that has ended stays so."""
+    run = Run.objects.select_for_update().filter(pk=run_id, ended_at=None).first()
+    if run is None:
+        return
+    figures.add_to(run)
+    run.ended_at = ended_at
+    run.save()

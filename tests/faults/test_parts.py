@@ -28,11 +28,15 @@ async def test_results_come_back_by_themselves_and_nothing_is_left(
 
 def housekeeping_a_minute_later() -> int:
     """How many sessions are open after what the housekeeping does again and again."""
+    from datetime import timedelta
+
+    from django.conf import settings
+
     from apps.sessions import services
     from apps.sessions.models import CameraSession
 
     for session in CameraSession.objects.filter(ended_at=None):
-        session.last_seen_at -= services.ABANDONED_AFTER
+        session.last_seen_at -= timedelta(seconds=settings.RESUME_GRACE_S)
         session.save()
     services.close_abandoned_sessions()
     return CameraSession.objects.filter(ended_at=None).count()

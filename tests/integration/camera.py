@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -26,8 +27,15 @@ class MovingStripe(VideoStreamTrack):
         super().__init__()
         self.size = size
         self._count = 0
+        self._may_move = asyncio.Event()
+        self._may_move.set()
+
+    def stand_still(self) -> None:
+        """Give no more frames."""
+        self._may_move.clear()
 
     async def recv(self) -> VideoFrame:
+        await self._may_move.wait()
         pts, time_base = await self.next_timestamp()
         width, height = self.size
         picture = np.full((height, width, 3), 60, np.uint8)

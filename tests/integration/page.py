@@ -23,6 +23,7 @@ class Page:
         origin: str | None = ORIGIN,
         cookie: str = "",
         forwarded_for: str = "",
+        resume_token: str = "",
     ) -> None:
         headers = [(b"user-agent", b"Mozilla/5.0"), (b"cookie", cookie.encode())]
         if origin is not None:
@@ -30,6 +31,7 @@ class Page:
         if forwarded_for:
             headers.append((b"x-forwarded-for", forwarded_for.encode()))
         self.slow = False
+        self.resume_token = resume_token
         self.messages: list[dict[str, Any]] = []
         self.close_code: int | None = None
         self._socket = WebsocketCommunicator(application, "/ws/session/", headers)
@@ -37,8 +39,7 @@ class Page:
         self._reading: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        await self.connect()
-        await self.message("welcome")
+        await self.open()
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -52,6 +53,14 @@ class Page:
             return False
         self._reading = asyncio.create_task(self._read())
         return True
+
+    async def open(self) -> dict[str, Any]:
+        """Begin a session, or go on with that of the token; gives the welcome."""
+        await self.connect()
+        await self.send("open", resume_token=self.resume_token)
+        welcome = await self.message("welcome")
+        self.resume_token = welcome["resume_token"]
+        return welcome
 
     async def leave(self, code: int = 1001) -> None:
         """Close the socket, and wait for all that the server does about it."""

@@ -196,6 +196,6 @@ async def test_without_redis_a_process_goes_by_what_it_holds_and_tells_it_later(
     assert heard[1] == Waiting("full", 1)
 
     keeping.cancel()
-    await first.leave()
+    await first.leave(for_good=True)
     await entering
-    await second.leave()
+    await second.leave(for_good=True)

@@ -35,7 +35,7 @@ def open_socket(product: Product, origin: str) -> connect:
 
 
 async def welcomed(socket: ClientConnection) -> str:
-    message = json.loads(await socket.recv())
+    message = json.loads(await ask(socket, '{"type": "open", "resume_token": ""}'))
     assert message["type"] == "welcome"
     return str(message["session_id"]).replace("-", "")
 
@@ -45,14 +45,14 @@ async def ask(socket: ClientConnection, text: str) -> str | bytes:
     return await socket.recv()
 
 
-def ended(product: Product, session_id: str) -> bool:
+def is_left(product: Product, session_id: str) -> bool:
     with sqlite3.connect(product.directory / "emporium.sqlite3") as connection:
-        ((ended_at,),) = connection.execute(
-            "SELECT ended_at FROM emporium_sessions_camerasession WHERE id = ?",
+        ((holder,),) = connection.execute(
+            "SELECT holder FROM emporium_sessions_camerasession WHERE id = ?",
             [session_id],
         )
     connection.close()
-    return ended_at is not None
+    return bool(holder == "")
 
 
 async def test_strangers_disturb_nobody(
@@ -72,12 +72,12 @@ async def test_strangers_disturb_nobody(
             with pytest.raises(ConnectionClosed):
                 await ask(socket, "[" * 10_000_000)
         await asyncio.to_thread(
-            wait_until, lambda: ended(product, session), "the session to be ended"
+            wait_until, lambda: is_left(product, session), "the session to be left"
         )
 
         answer = await ask(neighbour, '{"type": "ping", "sent_at_ms": 1}')
         assert json.loads(answer)["type"] == "pong"
-        assert not ended(product, neighbours_session)
+        assert not is_left(product, neighbours_session)
         with await asyncio.to_thread(urlopen, f"{product.url}/") as page:
             assert page.status == 200
 

@@ -62,8 +62,12 @@ class Entrance:
             self.held.add(visitor.session_id)
         return answer
 
-    async def leave(self, visitor: Visitor) -> None:
+    def forget(self, visitor: Visitor) -> None:
+        """Let the lease run out by itself, unless another process renews it."""
         self.held.discard(visitor.session_id)
+
+    async def leave(self, visitor: Visitor) -> None:
+        self.forget(visitor)
         try:
             await self.slots.leave(visitor)
         except RedisError as error:
@@ -113,11 +117,17 @@ class Place:
             await asyncio.sleep(RENEW_S)
             await self._ask()
 
-    async def leave(self) -> None:
-        """Give back what is held, after whatever may still be being asked for."""
+    async def leave(self, *, for_good: bool) -> None:
+        """Be done here, after whatever may still be being asked for.
+
+        A page that was lost finds its place again for as long as the lease lasts.
+        """
         if self._asking is not None:
             await asyncio.wait([self._asking])
-        await self._entrance.leave(self._visitor)
+        if for_good:
+            await self._entrance.leave(self._visitor)
+        else:
+            self._entrance.forget(self._visitor)
 
     async def _ask(self) -> In | Waiting:
         # Shielded, since a question whose asker is cancelled may be answered all the

@@ -9,6 +9,8 @@
 import { watchEncoded } from "./encoded.js";
 import { SenderLimit } from "./quality.js";
 
+import { Pulse } from "./pulse.js";
+
 const CONNECT_TIMEOUT_MS = 15_000;
 const DISCONNECTED_GRACE_MS = 4000;
 const ENCODING = { maxBitrate: 1_500_000, maxFramerate: 30 };
@@ -23,6 +25,7 @@ export class PeerLink {
   #unwatch;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #watchdog;
+  #pulse;
 
   /**
    * @param {{stream: MediaStream, track: MediaStreamTrack}} camera
@@ -48,6 +51,7 @@ export class PeerLink {
     this.#limit = new SenderLimit(this.#sender);
     this.#unwatch = watchEncoded(this.#sender, onEncoded);
     this.#connection.onconnectionstatechange = () => this.#onState();
+    this.#pulse = new Pulse(this.#connection, () => this.#break());
   }
 
   /** Offer, then send candidates as they are found, the closing null too. */
@@ -100,6 +104,7 @@ export class PeerLink {
 
   close() {
     clearTimeout(this.#watchdog);
+    this.#pulse.stop();
     this.#connection.onicecandidate = null;
     this.#connection.onconnectionstatechange = null;
     this.#connection.close();
@@ -113,8 +118,10 @@ export class PeerLink {
   #onState() {
     clearTimeout(this.#watchdog);
     const state = this.#connection.connectionState;
-    if (state === "connected") this.#onConnected();
-    else if (state === "failed") this.#break();
+    if (state === "connected") {
+      this.#pulse.start();
+      this.#onConnected();
+    } else if (state === "failed") this.#break();
     else if (state === "disconnected") this.#watch(DISCONNECTED_GRACE_MS);
     else this.#watch(CONNECT_TIMEOUT_MS);
   }

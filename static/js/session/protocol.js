@@ -6,6 +6,7 @@
  */
 
 export const CLIENT_MESSAGES = {
+  "open": ["resume_token"],
   "acquiring": [],
   "camera_failed": ["reason"],
   "offer": ["sdp"],
@@ -18,8 +19,12 @@ export const CLIENT_MESSAGES = {
 };
 
 export const SERVER_MESSAGES = {
-  "welcome": ["session_id", "deployment", "ice_servers", "model", "worker_alive"],
+  "welcome": [
+    "session_id", "resume_token", "next_seq", "deployment",
+    "ice_servers", "model", "worker_alive"
+  ],
   "ice_servers": ["ice_servers"],
+  "move": ["within_ms"],
   "status": ["status", "sentence"],
   "place": ["position", "estimate_s"],
   "worker": ["alive", "sentence"],
@@ -68,7 +73,8 @@ export const ERROR_CODES = [
  * @typedef {{capture_ms: number, draw_ms: number, picture_ms: number}} DrawnTimings
  *   from the camera to the server, from the server to the drawing, and in all
  *
- * @typedef {{type: "acquiring"} | {type: "stop"} | {type: "begin_jpeg"}
+ * @typedef {{type: "open", resume_token: string}
+ *   | {type: "acquiring"} | {type: "stop"} | {type: "begin_jpeg"}
  *   | {type: "camera_failed", reason: CameraFailure}
  *   | {type: "offer", sdp: string}
  *   | {type: "candidate", candidate: RTCIceCandidateInit | null}
@@ -76,9 +82,9 @@ export const ERROR_CODES = [
  *   | {type: "ping", sent_at_ms: number}
  *   | {type: "rotate", rotation: Rotation}} ClientMessage
  *
- * @typedef {{type: "welcome", session_id: string, deployment: string,
- *   ice_servers: RTCIceServer[], model: Model | null,
- *   worker_alive: boolean}} Welcome
+ * @typedef {{type: "welcome", session_id: string, resume_token: string,
+ *   next_seq: number, deployment: string, ice_servers: RTCIceServer[],
+ *   model: Model | null, worker_alive: boolean}} Welcome
  * @typedef {{type: "status", status: Status, sentence: string}} StatusMessage
  * @typedef {{type: "place", position: number | null,
  *   estimate_s: number | null}} PlaceMessage
@@ -94,6 +100,7 @@ export const ERROR_CODES = [
  *
  * @typedef {Welcome | StatusMessage | PlaceMessage | WorkerMessage | Result | Quality
  *   | ErrorMessage | {type: "ice_servers", ice_servers: RTCIceServer[]}
+ *   | {type: "move", within_ms: number}
  *   | {type: "answer", sdp: string}
  *   | {type: "taken", rtp_timestamp: number}
  *   | {type: "model", model: Model}

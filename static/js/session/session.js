@@ -15,7 +15,7 @@
  * }} Page
  */
 import { Sender } from "./sender.js";
-import { Signalling } from "./signalling.js";
+import { delayMs, Signalling } from "./signalling.js";
 import { SITUATIONS, TRIES_AGAIN } from "./status.js";
 
 /** Refusals after which an offer gets no answer. */
@@ -29,7 +29,10 @@ export class Session {
   #situation = "opening";
   /** Whether the visitor wants the camera on. */
   #wanted = true;
-  #retried = false;
+  /** How often in a row a link broke, or never came about. */
+  #broken = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
   #deviceId = "";
   /** @type {RTCIceServer[]} the newest that the server has lent us */
   #iceServers = [];
@@ -43,6 +46,7 @@ export class Session {
     this.#signalling = new Signalling(url, {
       onMessage: (message) => this.#receive(message),
       onLost: (refused, sentence) => this.#serverLost(refused, sentence),
+      onTakenOver: () => this.#off("taken_over"),
     });
     this.#sender = new Sender({
       send: (message) => this.send(message),
@@ -65,9 +69,9 @@ export class Session {
 
   /** Start the camera; after the session's end or a lost server, with a new session. */
   start() {
-    const ended = this.#situation === "ended";
+    const ended = SITUATIONS[this.#situation].status === "ended";
     this.#wanted = true;
-    this.#retried = false;
+    this.#broken = 0;
     if (this.#signalling.welcome && !ended) return this.#begin();
     this.#show("opening");
     this.#signalling.open();
@@ -94,6 +98,7 @@ export class Session {
 
   close() {
     this.#wanted = false;
+    clearTimeout(this.#retry);
     this.#sender.release();
     this.#signalling.close();
   }
@@ -105,6 +110,7 @@ export class Session {
 
   #off(/** @type {SituationName} */ name, /** @type {string} */ sentence = "") {
     this.#wanted = false;
+    clearTimeout(this.#retry);
     this.#sender.release();
     this.#show(name, sentence);
   }
@@ -141,25 +147,33 @@ export class Session {
 
   #connect(/** @type {SituationName} */ situation) {
     this.#show(situation);
+    this.#link();
+  }
+
+  #link() {
+    clearTimeout(this.#retry);
     this.#sender.connect(this.#iceServers);
   }
 
   #linked(/** @type {string} */ sentence = "") {
     if (!this.#sender.peer || (this.#situation === "live" && !sentence)) return;
-    this.#retried = false;
+    this.#broken = 0;
     this.#show("live", sentence);
   }
 
-  /** A broken link gets one more try by itself, then the button. */
+  /** A broken link is replaced at once, and again and again; the button is for haste. */
   #linkBroken(/** @type {string} */ sentence = "") {
     if (!this.#sender.peer) return;
     this.#sender.disconnect();
-    if (this.#retried) return this.#show("peer_failed", sentence);
-    this.#retried = true;
-    this.#connect("peer_lost");
+    this.#broken += 1;
+    if (this.#broken === 1) return this.#connect("peer_lost");
+    this.#show("peer_failed", sentence && `${sentence} ${TRIES_AGAIN}`);
+    const waitMs = delayMs(this.#broken, Math.random());
+    this.#retry = setTimeout(() => this.#link(), waitMs);
   }
 
   #serverLost(/** @type {boolean} */ refused, /** @type {string} */ sentence) {
+    clearTimeout(this.#retry);
     this.#sender.disconnect();
     if (!this.#wanted) return;
     const why = sentence && `${sentence} ${TRIES_AGAIN}`;
@@ -171,14 +185,12 @@ export class Session {
    * this page has just said, and find a better sentence here already.
    */
   #serverSays(/** @type {Status} */ status, /** @type {string} */ sentence) {
-    const { peer } = this.#sender;
     if (status === "waiting") {
       this.#sender.release();
       this.#show("waiting", sentence);
     } else if (status === "ended") this.#off("ended", sentence);
-    else if (status === "failed") this.#linkBroken(sentence);
+    else if (status === "failed" || status === "reconnecting") this.#linkBroken(sentence);
     else if (status === "live") this.#linked(sentence);
-    else if (status === "reconnecting" && peer) this.#show("peer_lost", sentence);
     else if (this.#situation === "waiting") this.#begin();
   }
 }

@@ -1,21 +1,25 @@
 // @ts-check
 /**
  * The WebSocket to the server: opens it, keeps it open, and comes back by itself
- * after a loss. Knows how a connection begins and ends, and nothing of what it is for.
+ * after a loss, to the same session. Knows how a connection begins and ends, and
+ * nothing of what it is for.
  *
  * @typedef {import("./protocol.js").Welcome} Welcome
  * @typedef {import("./protocol.js").ClientMessage} ClientMessage
  * @typedef {import("./protocol.js").ServerMessage} ServerMessage
  */
 import { parseServerMessage } from "./protocol.js";
+import { dropTicket, keepTicket, readTicket } from "./ticket.js";
 
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 10_000;
-const PING_MS = 3000;
+const PING_MS = 1000;
 const SILENT_PINGS = 3;
 
 /** "Try again later", in the standard's number and in the one Daphne can send. */
 const TRY_AGAIN_LATER = [1013, 4013];
+/** Another page goes on with the session. */
+const TAKEN_OVER = 4014;
 
 /**
  * Exponential back-off; half of it is chance, so that the pages of a restarted
@@ -46,13 +50,15 @@ export class Signalling {
   /**
    * @param {string} url
    * @param {{onMessage: (message: ServerMessage) => void,
-   *   onLost: (refused: boolean, sentence: string) => void}} page `onLost` is called
-   *   for every failed attempt too; refused if the server is there but won't have us
+   *   onLost: (refused: boolean, sentence: string) => void,
+   *   onTakenOver: () => void}} page `onLost` is called for every failed attempt too;
+   *   refused if the server is there but won't have us
    */
-  constructor(url, { onMessage, onLost }) {
+  constructor(url, { onMessage, onLost, onTakenOver }) {
     this.url = url;
     this.onMessage = onMessage;
     this.onLost = onLost;
+    this.onTakenOver = onTakenOver;
   }
 
   /** Connect now, without waiting out the back-off. */
@@ -61,9 +67,12 @@ export class Signalling {
     this.#silent = 0;
     this.#beat = setInterval(() => this.#ping(), PING_MS);
     const socket = new WebSocket(this.url);
-    socket.onopen = () => this.#ping();
+    socket.onopen = () => {
+      this.send({ type: "open", resume_token: readTicket() });
+      this.#ping();
+    };
     socket.onmessage = ({ data }) => this.#receive(data);
-    socket.onclose = ({ code }) => this.#lost(TRY_AGAIN_LATER.includes(code));
+    socket.onclose = ({ code }) => this.#closed(code);
     this.#socket = socket;
   }
 
@@ -74,9 +83,11 @@ export class Signalling {
     if (message === null) return;
     if (message.type === "welcome") {
       this.welcome = message;
+      keepTicket(message.resume_token);
       // Only now is it sure that the server takes us and doesn't close at once.
       this.#attempt = 0;
     }
+    if (message.type === "move") this.#move(message.within_ms);
     if (message.type === "error" && !this.welcome) this.#refusal = message.sentence;
     this.onMessage(message);
   }
@@ -109,6 +120,25 @@ export class Signalling {
     this.#silent += 1;
     if (this.#silent > SILENT_PINGS) this.#lost(false);
     else this.send({ type: "ping", sent_at_ms: performance.now() });
+  }
+
+  /**
+   * This process of the server is about to end: another one goes on. Not all pages at
+   * the same moment, and without a word to the visitor.
+   *
+   * @param {number} withinMs
+   */
+  #move(withinMs) {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.open(), withinMs * Math.random());
+  }
+
+  /** @param {number} code */
+  #closed(code) {
+    if (code !== TAKEN_OVER) return this.#lost(TRY_AGAIN_LATER.includes(code));
+    dropTicket();
+    this.close();
+    this.onTakenOver();
   }
 
   /** @param {boolean} refused */

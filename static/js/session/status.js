@@ -55,13 +55,18 @@ export const SITUATIONS = {
   },
   peer_failed: {
     status: "failed",
-    sentence: "Your picture can’t reach the server: another network may let it through.",
+    sentence: `Your picture can’t reach the server. ${TRIES_AGAIN} Another network may help.`,
     button: RETRY,
   },
   ended: {
     status: "ended",
     sentence: "This session has ended.",
     button: { ...START, label: "Start again" },
+  },
+  taken_over: {
+    status: "ended",
+    sentence: "This session goes on in another tab or window.",
+    button: { ...START, label: "Start another one here" },
   },
   permission_denied: {
     status: "failed",

@@ -8,11 +8,14 @@ import logging
 import pytest
 from autobahn.exception import Disconnected
 
+from apps.nexus import moving
+from apps.nexus.moving import Moving
 from emporium.web_server import WebServer
 
 
 @pytest.fixture
-def server() -> WebServer:
+def server(monkeypatch: pytest.MonkeyPatch) -> WebServer:
+    monkeypatch.setattr(moving, "of_this_process", Moving())
     server = WebServer(application=None, endpoints=["tcp:0"])
     server.connections = {}
     return server
@@ -70,6 +73,28 @@ async def test_an_application_that_fails_at_its_end_is_written_down(
 
     assert slow.cancelled()
     assert "No more." in caplog.text
+
+
+async def test_pages_are_asked_to_move_before_anything_is_cancelled(
+    server: WebServer, monkeypatch: pytest.MonkeyPatch
+):
+    visit = open_connection(server, "visit", 1)
+    cancelled_before: list[bool] = []
+
+    class Everybody(Moving):
+        async def begin(self, patience_s: float) -> int:
+            cancelled_before.append(visit.cancelling() > 0 or visit.done())
+            return await super().begin(patience_s)
+
+    everybody = Everybody()
+    monkeypatch.setattr(moving, "of_this_process", everybody)
+    await asyncio.sleep(0)
+
+    await server.kill_all_applications().asFuture(asyncio.get_running_loop())
+
+    assert everybody.has_begun
+    assert cancelled_before == [False]
+    assert visit.cancelled()
 
 
 async def test_a_visit_that_begins_meanwhile_is_ended_too(server: WebServer):

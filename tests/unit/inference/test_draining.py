@@ -163,6 +163,24 @@ def test_a_slice_that_is_over_takes_nothing_more(monkeypatch: pytest.MonkeyPatch
     assert stage.waiting == ["b", "c"]
 
 
+def test_who_is_told_to_end_answers_what_it_has_taken_and_takes_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    stage = Stage("a", "b", "c", "d", at_once=2)
+    inferred = stage.hold("infer a")
+    with draining(stage, monkeypatch) as drain:
+        thread = threading.Thread(target=drain.run, args=(PATIENCE_S,))
+        thread.start()
+        stage.has_come("infer a")
+        drain.end()
+        inferred.set()
+        thread.join()
+        drain.run(PATIENCE_S)
+    published = [act for act in stage.acts if act.startswith("publish")]
+    assert published == ["publish a", "publish b"]
+    assert stage.waiting == ["c", "d"]
+
+
 def test_a_redis_that_fails_ends_the_slice_with_its_error(
     monkeypatch: pytest.MonkeyPatch,
 ):

@@ -15,6 +15,7 @@ from apps.nexus.protocol import (
     Candidate,
     IceCandidate,
     Offer,
+    Open,
     Ping,
     ProtocolError,
     Rotate,
@@ -28,6 +29,8 @@ LINE = "candidate:1 1 udp 2130706431 192.0.2.7 50000 typ host"
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
+        ({"type": "open", "resume_token": ""}, Open("")),
+        ({"type": "open", "resume_token": "a:b:c"}, Open("a:b:c")),
         ({"type": "acquiring"}, Acquiring()),
         ({"type": "stop"}, Stop()),
         ({"type": "stop", "surplus": [1]}, Stop()),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
+from django.db.models import F
 
 from apps.inference.models import ModelVersion
 from apps.inference.types import Frame
 from apps.nexus import records, runs
 from apps.nexus.ledger import DropReason
 from apps.nexus.runs import RunRecorder
+from apps.sessions import services
 from apps.sessions.models import CameraSession, Run
 from tests.unit.nexus.conftest import result
 
@@ -134,13 +137,92 @@ def test_a_frame_that_is_not_waited_for_leaves_no_trace_in_the_figures(
     assert (run.inferred, run.labels) == (1, {"hot dog": 1})
 
 
-def test_the_last_figures_are_final(recorder: RunRecorder):
+def another(session: CameraSession, **fields: Any) -> RunRecorder:
+    """The recorder of the session's next track, in whichever process."""
+    version_id = session.deployment.active_version_id
+    return RunRecorder(session.pk, **{"version_id": version_id, **fields})
+
+
+def test_a_run_goes_on_from_one_track_to_the_next(
+    recorder: RunRecorder, session: CameraSession
+):
     infer(recorder, 0)
-    recorder.finish()
+    recorder.receive(1)
+    recorder.close()
+    following = another(session)
+    for seq in range(2, 5):
+        infer(following, seq, is_hot_dog=False)
+    run = saved(following)
+
+    assert Run.objects.count() == 1
+    assert (run.received, run.inferred, run.pending) == (5, 4, 1)
+    assert run.labels == {"hot dog": 4}
+    assert sum(run.latency_counts["age"].values()) == 4
+    assert run.ended_at is None
+
+
+def test_who_was_replaced_adds_what_it_had_counted_and_no_more(
+    recorder: RunRecorder, session: CameraSession
+):
+    """A process that was asleep while its session went on in another one."""
+    infer(recorder, 0)
     infer(recorder, 1)
-    run = saved(recorder)
-    assert run.ended_at is not None
-    assert run.received == 1
+    following = another(session)
+    infer(following, 2)
+    following.save()
+    recorder.close()
+    recorder.close()
+    run = saved(following)
+    assert (run.received, run.inferred) == (3, 3)
+
+
+def test_a_writing_that_fails_is_made_up_for_by_the_next(
+    recorder: RunRecorder, monkeypatch: pytest.MonkeyPatch
+):
+    infer(recorder, 0)
+    with monkeypatch.context() as broken:
+        broken.setattr(services, "add_to_run", lambda *_: 1 / 0)
+        infer(recorder, 1)
+        recorder.save()
+        records.write(lambda: None).result()
+    assert saved(recorder).inferred == 2
+
+
+def test_time_without_a_track_does_not_lower_the_rate(
+    recorder: RunRecorder, session: CameraSession
+):
+    infer(recorder, 0)
+    recorder.close()
+    records.write(lambda: None).result()
+    hour = timedelta(hours=1)
+    Run.objects.update(
+        started_at=F("started_at") - hour, measured_at=F("measured_at") - hour
+    )
+    following = another(session)
+    infer(following, 1)
+    run = saved(following)
+    assert run.away_seconds == pytest.approx(3600, abs=60)
+    assert run.results_per_second
+    assert run.results_per_second > 1
+
+
+def test_another_version_after_a_pause_is_another_run(
+    recorder: RunRecorder,
+    session: CameraSession,
+    scripted_version: Callable[..., ModelVersion],
+):
+    infer(recorder, 0)
+    recorder.close()
+    records.write(lambda: None).result()
+    before = Run.objects.get()
+    following = another(session, version_id=scripted_version(label="cup").pk)
+    infer(following, 1)
+    after = saved(following)
+
+    assert after.pk != before.pk
+    before.refresh_from_db()
+    assert before.ended_at == before.measured_at
+    assert (before.inferred, after.inferred) == (1, 1)
 
 
 def answer(recorder: RunRecorder, seq: int, version_id: int) -> None:
@@ -156,7 +238,7 @@ def test_workers_that_change_over_one_after_the_other_make_two_runs(
     recorder.receive(99)
     for seq, version_id in enumerate([before, after, before, after, before, after]):
         answer(recorder, seq, version_id)
-    recorder.finish()
+    recorder.close()
     records.write(lambda: None).result()
     runs = Run.objects.order_by("started_at")
     assert [(run.model_version_id, run.inferred) for run in runs] == [
@@ -185,7 +267,7 @@ def test_the_first_answer_corrects_the_version_that_was_expected(
 ):
     version_id = scripted_version(label="cup").pk
     answer(recorder, 0, version_id)
-    recorder.finish()
+    recorder.close()
     records.write(lambda: None).result()
     assert [run.model_version_id for run in Run.objects.all()] == [version_id]
 
@@ -212,13 +294,13 @@ def test_all_runs_add_up_after_any_history(
             recorder.drop(seq, chance.choice(get_args(DropReason)))
         else:
             recorder.save()
-    recorder.finish()
+    recorder.close()
     records.write(lambda: None).result()
 
     written = list(Run.objects.all())
     for run in written:
         assert run.received == run.inferred + run.dropped + run.pending
-        assert run.ended_at is not None
+    assert sum(run.ended_at is None for run in written) == 1
     assert sum(run.received for run in written) == received
     assert sum(run.inferred for run in written) == inferred
     assert sum(sum(run.labels.values()) for run in written) == inferred
@@ -257,6 +339,6 @@ def test_a_late_answer_of_a_finished_run_begins_no_other(
 
     recorder.receive(3)
     recorder.infer(result(frames[3], second), dict(TIMINGS))
-    recorder.finish()
+    recorder.close()
     records.write(lambda: None).result()
     assert list(Run.objects.order_by("id").values_list("inferred", flat=True)) == [1, 2]

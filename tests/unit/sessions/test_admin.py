@@ -30,7 +30,7 @@ from apps.inference.services import activate, confirm_activation, roll_back
 from apps.sessions import services
 from apps.sessions.admin import duration
 from apps.sessions.models import CameraSession, Run
-from tests.unit.sessions.test_services import FIGURES
+from tests.unit.sessions.test_services import AGES, FIGURES
 
 MODELS = (RegisteredModel, ModelVersion, Deployment, Activation, CameraSession, Run)
 READ_ONLY = tuple(model for model in MODELS if model is not Deployment)
@@ -59,7 +59,7 @@ def grow(deployment: Deployment, scripted_version: Callable[..., ModelVersion]) 
         )
         for _ in range(number + 1):
             run_id = services.start_run(session.pk, version.pk, timezone.now())
-        services.finish_run(run_id, FIGURES)
+        services.add_to_run(run_id, FIGURES, timezone.now())
         services.start_run(session.pk, deployment.active_version_id, timezone.now())
 
     add()
@@ -289,7 +289,7 @@ def test_the_two_ends_of_a_short_run_can_be_told_apart(
     started = datetime(2020, 11, 25, 2, 7, 51, tzinfo=UTC)
     session = services.open_session(deployment=deployment.name, user=None, client="")
     run_id = services.start_run(session.pk, deployment.active_version_id, started)
-    services.finish_run(run_id, FIGURES, ended_at=started + timedelta(seconds=8))
+    services.add_to_run(run_id, FIGURES, started + timedelta(seconds=8))
 
     content = admin_client.get(page_of(Run.objects.get())).content.decode()
     listed = admin_client.get(list_page(Run)).content.decode()
@@ -406,11 +406,12 @@ def test_a_run_shows_its_ledger_and_its_percentiles(
     run_id = services.start_run(
         session.pk, deployment.active_version_id, timezone.now()
     )
-    services.finish_run(run_id, FIGURES)
+    services.add_to_run(run_id, FIGURES)
 
     content = admin_client.get(page_of(Run.objects.get())).content.decode()
 
     for name in ("received", "inferred", "superseded", "expired", "failed", "lost"):
         assert f"field-{name}" in content
     assert "<div>hot dog: 4</div>" in content
-    assert "<td>30.0</td><td>50.0</td>" in content
+    age = AGES.summary()["age"]
+    assert f"<td>{age['p50']:.1f}</td><td>{age['p95']:.1f}</td>" in content

@@ -1,6 +1,7 @@
 """Percentiles of durations in constant memory, however long a run is.
 
 Durations are counted in buckets that grow by 5 %: a percentile is right within 2.5 %.
+Counts add up, so a run's percentiles stay right whoever measures the next part of it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from collections import Counter
 _GROWTH = math.log(1.05)
 _SMALLEST_MS = 0.05
 
+# How many durations fell in each bucket, as it may be kept in JSON.
+Counts = dict[str, int]
+
 
 class LatencyHistogram:
-    def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()
+    def __init__(self, counts: Counts | None = None) -> None:
+        self._counts = Counter({int(key): n for key, n in (counts or {}).items()})
 
     def record(self, duration_ms: float) -> None:
         ratio = max(duration_ms, _SMALLEST_MS) / _SMALLEST_MS
@@ -30,21 +34,32 @@ class LatencyHistogram:
                 return round(_SMALLEST_MS * math.exp(bucket * _GROWTH), 2)
         return 0.0
 
+    def counts(self) -> Counts:
+        return {str(bucket): count for bucket, count in self._counts.items()}
+
 
 class StageLatencies:
-    """One histogram a stage of a frame's journey."""
+    """One histogram a stage of a frame's journey, by the names of the timings."""
 
-    def __init__(self) -> None:
-        self._stages: dict[str, LatencyHistogram] = {}
+    def __init__(self, counts: dict[str, Counts] | None = None) -> None:
+        self._stages = {
+            stage: LatencyHistogram(each) for stage, each in (counts or {}).items()
+        }
 
     def record(self, timings: dict[str, float]) -> None:
         for stage, duration_ms in timings.items():
-            self._stages.setdefault(stage, LatencyHistogram()).record(duration_ms)
+            histogram = self._stages.setdefault(
+                stage.removesuffix("_ms"), LatencyHistogram()
+            )
+            histogram.record(duration_ms)
+
+    def counts(self) -> dict[str, Counts]:
+        return {stage: each.counts() for stage, each in self._stages.items()}
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """`{stage: {"p50": ms, "p95": ms}}`, stages by the names of the timings."""
+        """`{stage: {"p50": ms, "p95": ms}}`."""
         return {
-            stage.removesuffix("_ms"): {
+            stage: {
                 "p50": histogram.percentile(0.50),
                 "p95": histogram.percentile(0.95),
             }
