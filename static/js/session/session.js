@@ -147,6 +147,11 @@ export class Session {
     this.#sender.connect(this.#iceServers);
   }
 
+  #unlink() {
+    clearTimeout(this.#retry);
+    this.#sender.disconnect();
+  }
+
   #linked(/** @type {string} */ sentence = "") {
     if (!this.#sender.peer || this.#situation === "live") return;
     this.#broken = 0;
@@ -165,8 +170,7 @@ export class Session {
   }
 
   #serverLost(/** @type {boolean} */ refused, /** @type {string} */ sentence) {
-    clearTimeout(this.#retry);
-    this.#sender.disconnect();
+    this.#unlink();
     if (!this.#wanted) return;
     const why = sentence && `${sentence} ${TRIES_AGAIN}`;
     this.#show(refused ? "turned_away" : "server_away", why);
@@ -178,7 +182,7 @@ export class Session {
    */
   #serverSays(/** @type {Status} */ status, /** @type {string} */ sentence) {
     if (status === "waiting") {
-      this.#sender.disconnect();
+      this.#unlink();
       this.#show("waiting", sentence);
     } else if (status === "ended") this.#off("ended", sentence);
     else if (status === "failed" || status === "reconnecting") this.#linkBroken(sentence);
