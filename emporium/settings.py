@@ -330,7 +330,7 @@ SESSION_MAX_MINUTES = integer("SESSION_MAX_MINUTES", 0, 0, 100_000)
 # How long a session waits for a page that was lost, or closed, to come back.
 RESUME_GRACE_S = integer("RESUME_GRACE_S", 60, 30, 3600)
 # How long a web process that is told to end waits for its pages to move to another.
-DRAIN_TIMEOUT_S = integer("DRAIN_TIMEOUT_S", 4, 0, 600)
+DRAIN_TIMEOUT_S = integer("DRAIN_TIMEOUT_S", 3, 0, 600)
 # Where peer connections are met: on all addresses of the machine, unless some are
 # named; under which address the world sees them; and on which ports.
 NEXUS_ADDRESSES = addresses("NEXUS_ADDRESSES")

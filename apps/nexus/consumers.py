@@ -93,8 +93,11 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             self._why_closed = self._why_closed or SERVER_STOPPED
             raise
         finally:
-            await whatever_happens(self._close(self._why_closed or media.SERVER_FAULT))
-            moving.of_this_process.leave(self)
+            why = self._why_closed or media.SERVER_FAULT
+            try:
+                await whatever_happens(self._close(why))
+            finally:
+                moving.of_this_process.leave(self)
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Without Channels' visit to the database's thread before every message."""
@@ -304,6 +307,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         }
         if model != self._model:
             self._model = model
+            # The next track's run is likely to be of the same version.
+            self._open_visit.version_id = message["served_by"]["version_id"]
             await self._send("model", model=model)
         await self._credit.offer(
             server_message(

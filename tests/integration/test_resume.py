@@ -13,7 +13,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from apps.nexus import consumers, media, negotiation, pipeline
+from apps.nexus import consumers, media, moving, negotiation, pipeline
 from apps.sessions import services
 from apps.sessions.models import CameraSession, Run
 from tests.integration.camera import Camera
@@ -180,3 +180,47 @@ async def test_a_session_nobody_comes_back_to_is_ended(cameras: list[Camera]):
     assert (session.status, session.sentence) == ("ended", consumers.PAGE_CLOSED)
     assert session.ended_at == past < left.last_seen_at
     assert (await the_only_run()).ended_at == past
+
+
+# --- a process that ends ------------------------------------------------------------
+
+
+@pytest.fixture
+def ending(monkeypatch: pytest.MonkeyPatch) -> moving.Moving:
+    """The end of this process, which a test may begin."""
+    ending = moving.Moving()
+    monkeypatch.setattr(moving, "of_this_process", ending)
+    return ending
+
+
+async def test_pages_are_told_to_move_and_waited_for(
+    ending: moving.Moving, cameras: list[Camera]
+):
+    async with Page() as page:
+        await page.stream(cameras[0])
+        await page.results(1)
+        beginning = asyncio.create_task(ending.begin(60))
+        told = await page.message("move")
+        assert told["within_ms"] == 50
+        # Until it goes, nothing changes for it.
+        await page.results(2)
+        assert not beginning.done()
+
+        await page.leave()
+        assert await beginning == 0
+        assert decoder_threads() == []
+        session = await CameraSession.objects.aget()
+        assert (session.status, session.holder) == ("reconnecting", "")
+
+
+async def test_nobody_is_let_in_any_more(ending: moving.Moving):
+    await ending.begin(60)
+    page = Page()
+    await page.connect()
+    await page.send("open", resume_token="")
+    refused = await page.message("error", code="unavailable")
+    assert "restarted" in refused["sentence"]
+    await page.until(lambda: page.close_code, "the server to close")
+    assert page.close_code == consumers.TRY_AGAIN_LATER
+    await page.leave()
+    assert not await CameraSession.objects.aexists()

@@ -193,6 +193,8 @@ def refusal(checkout: Path, **env: str) -> str:
         ("AGE_BUDGET_MS", "0"),
         ("FRAME_MAX_SIDE", "100000"),
         ("CONNECT_TIMEOUT_S", "soon"),
+        ("RESUME_GRACE_S", "1"),
+        ("DRAIN_TIMEOUT_S", "-1"),
         ("NEXUS_ADDRESSES", "127.0.0.1,localhost"),
         ("NEXUS_ADDRESSES", "0.0.0.0"),
         ("NEXUS_ADDRESSES", "fe80::1%eth0"),

@@ -155,6 +155,11 @@ export class Session {
     this.#sender.connect(this.#iceServers);
   }
 
+  #unlink() {
+    clearTimeout(this.#retry);
+    this.#sender.disconnect();
+  }
+
   #linked(/** @type {string} */ sentence = "") {
     if (!this.#sender.peer || (this.#situation === "live" && !sentence)) return;
     this.#broken = 0;
@@ -173,8 +178,7 @@ export class Session {
   }
 
   #serverLost(/** @type {boolean} */ refused, /** @type {string} */ sentence) {
-    clearTimeout(this.#retry);
-    this.#sender.disconnect();
+    this.#unlink();
     if (!this.#wanted) return;
     const why = sentence && `${sentence} ${TRIES_AGAIN}`;
     this.#show(refused ? "turned_away" : "server_away", why);
@@ -186,6 +190,7 @@ export class Session {
    */
   #serverSays(/** @type {Status} */ status, /** @type {string} */ sentence) {
     if (status === "waiting") {
+      this.#unlink();
       this.#sender.release();
       this.#show("waiting", sentence);
     } else if (status === "ended") this.#off("ended", sentence);
