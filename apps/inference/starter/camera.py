@@ -33,9 +33,12 @@ def photograph(rng: Random, picture: Image) -> Image:
 def add_noise(rng: Random, picture: Image, sigma: float) -> Image:
     """Add sensor noise, `sigma` in grey levels."""
     height, width = picture.shape[:2]
-    tile = _noise()
-    y, x = rng.randint(0, _NOISE_TILE - height), rng.randint(0, _NOISE_TILE - width)
-    piece = tile[y : y + height, x : x + width]
+    high, wide = min(height, _NOISE_TILE), min(width, _NOISE_TILE)
+    y, x = rng.randint(0, _NOISE_TILE - high), rng.randint(0, _NOISE_TILE - wide)
+    piece = _noise()[y : y + high, x : x + wide]
+    if (high, wide) != (height, width):
+        # A larger picture has the same noise again beside it.
+        piece = np.pad(piece, ((0, height - high), (0, width - wide), (0, 0)), "wrap")
     return cv2.addWeighted(picture, 1.0, piece, sigma / 32, -128 * sigma / 32)
 
 

@@ -231,6 +231,12 @@ def test_the_smallest_clip_can_be_drawn():
     assert frame.scene.image.shape == (SMALLEST_SIDE, SMALLEST_SIDE, 3)
 
 
+@pytest.mark.parametrize("size", [(1920, 1080), (1080, 1920)])
+def test_a_clip_of_a_large_camera_can_be_drawn(size):
+    (frame,) = render_clip((Segment(HOT_DOG, 1),), size=size, every=30)
+    assert frame.scene.image.shape == (size[1], size[0], 3)
+
+
 def test_the_command_tells_its_clips_and_what_it_writes(capsys):
     with pytest.raises(SystemExit):
         run_from_argv("render_clip", "--help")
