@@ -11,7 +11,7 @@ from bench.soak import PARTS, soak
 from bench.traces import left_over, traces
 
 EQUALS = 8
-ROUNDS = 10
+ROUNDS = 30
 
 
 async def test_four_sessions_leave_nothing(city: Product, clip: EncodedClip) -> None:
