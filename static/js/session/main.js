@@ -99,9 +99,10 @@ function draw(result, now) {
   view.showVerdict(verdict.read(now));
   view.showClassifications(result.classifications);
   const captured = capturedAt(result, now);
-  const picture = wantsExact && captured !== null ? ring.take(captured) : null;
+  const isExact = wantsExact && captures.isMeasured;
+  const picture = isExact && captured !== null ? ring.take(captured) : null;
   if (picture) exactAt = now;
-  else if (wantsExact && now - exactAt < LONGEST_GAP_MS) return acknowledge(null);
+  else if (isExact && now - exactAt < LONGEST_GAP_MS) return acknowledge(null);
   overlay.show(result, mirrored, picture, () => {
     if (captured === null) return acknowledge(null);
     const at = { captured, received: now, drawn: performance.now() };
@@ -160,7 +161,7 @@ view.element("camera-choice").addEventListener("change", ({ currentTarget }) => 
 });
 watchFrames(video, (captureMs, isNext) => {
   captures.recordCapture(captureMs, isNext);
-  if (wantsExact) ring.keep(captureMs);
+  if (wantsExact && captures.isMeasured) ring.keep(captureMs);
 });
 offerDelays();
 offerExactBoxes((wanted) => {

@@ -28,7 +28,7 @@ from apps.inference.models import (
 )
 from apps.inference.services import activate, confirm_activation, roll_back
 from apps.sessions import services
-from apps.sessions.admin import duration
+from apps.sessions.admin import RunColumns, duration
 from apps.sessions.models import CameraSession, Run
 from tests.unit.sessions.test_services import FIGURES
 
@@ -414,3 +414,30 @@ def test_a_run_shows_its_ledger_and_its_percentiles(
         assert f"field-{name}" in content
     assert "<div>hot dog: 4</div>" in content
     assert "<td>30.0</td><td>50.0</td>" in content
+
+
+def test_a_run_tells_the_stages_in_their_order_and_which_age_it_knows(
+    admin_client: Client, deployment: Deployment
+):
+    session = services.open_session(deployment=deployment.name, user=None, client="")
+    served = {
+        stage: {"p50": 1.0, "p95": 2.0}
+        for stage in ("age", "publish", "wait", "receive")
+    }
+    drawn = {stage: {"p50": 61.0, "p95": 82.0} for stage in ("picture", "capture")}
+    ages, stages = [], []
+    for latency in (served, {**served, **drawn}):
+        run_id = services.start_run(
+            session.pk, deployment.active_version_id, timezone.now()
+        )
+        services.finish_run(run_id, services.RunFigures(latency=latency))
+        run = Run.objects.get(pk=run_id)
+        ages.append(RunColumns().age(run))
+        content = admin_client.get(page_of(run)).content.decode()
+        stages.append(re.findall(r"<tr><th scope='row'>(.*?)</th>", content))
+
+    assert ages == ["≥ 1 / 2 ms", "61 / 82 ms"]
+    assert stages[0] == [
+        *("decode the picture", "wait for the model", "publish", "age at the server")
+    ]
+    assert stages[1] == ["camera to server", *stages[0], "age when drawn"]
