@@ -111,6 +111,16 @@ def test_every_stage_is_told_beside_the_picture_and_recorded(
     assert latency["picture"]["p50"] > latency["age"]["p50"]
 
 
+def test_a_browser_that_tells_less_has_an_estimate_that_says_so(page: Page) -> None:
+    page.add_init_script("delete window.RTCRtpScriptTransform;")
+    page.reload()
+    wait_for_status(page, "live")
+    open_delays(page)
+    expect(page.locator("#delays-note")).to_contain_text("Estimated", timeout=30_000)
+    expect(page.locator("#age")).not_to_have_text("–")
+    expect(page.locator("#exact-boxes")).to_be_disabled()
+
+
 def test_exact_boxes_lie_on_the_picture_that_they_were_made_of(page: Page) -> None:
     page.evaluate(RECORD)
     wait_until(lambda: page.evaluate(RECORDED % "false") >= 5, "live pictures")

@@ -13,15 +13,20 @@ const rtpOf = (captureMs) => (START + Math.round(captureMs * 90)) % 2 ** 32;
 
 /** So many pictures through camera and encoder, in the order in which one hears of it. */
 function film(clock, {
-  count = 90, see = () => true, hear = () => true, counts = true,
+  count = 90, see = () => true, hear = () => true, counts = true, encodingMs = () => 12,
 }) {
+  const news = [];
   let missed = false;
   for (let number = 0; number < count; number += 1) {
-    const captureMs = number * PERIOD;
-    if (see(number)) clock.recordCapture(captureMs, !missed || !counts);
+    const at = number * PERIOD;
+    const isNext = !missed || !counts;
+    if (see(number)) news.push([at, () => clock.recordCapture(at, isNext)]);
     missed = !see(number);
-    if (hear(number)) clock.recordEncoded(rtpOf(captureMs), captureMs + 12);
+    const encodedAt = at + encodingMs(number);
+    const encoded = () => clock.recordEncoded(rtpOf(at), encodedAt);
+    if (hear(number)) news.push([encodedAt, encoded]);
   }
+  for (const [, tell] of news.sort(([a], [b]) => a - b)) tell();
 }
 
 const isNear = (actual, expected) =>
@@ -40,6 +45,12 @@ test("a picture's capture time is found by its timestamp, across the wrap", () =
 test("pictures that the page or the encoder left out don't mislead it", () => {
   const clock = new CaptureClock();
   film(clock, { see: (n) => n % 5 > 2, hear: (n) => n % 7 > 0 });
+  isNear(clock.capturedAt(rtpOf(2900)), 2900);
+});
+
+test("an encoder that mostly takes longer than a picture lasts doesn't mislead it", () => {
+  const clock = new CaptureClock();
+  film(clock, { encodingMs: (n) => (n % 3 ? 80 : 20) });
   isNear(clock.capturedAt(rtpOf(2900)), 2900);
 });
 

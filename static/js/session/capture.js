@@ -8,7 +8,12 @@
  * that had been captured by then.
  */
 
-const PAIRS_KEPT = 61;
+const PAIRS_KEPT = 301;
+/**
+ * Wrong pairs lie too far apart, nearly all: an encoder that takes longer than from
+ * one picture to the next is paired with a younger one. So a low one of them is right.
+ */
+const TRUSTED_SHARE = 0.2;
 const WAITING_KEPT = 90;
 /** A picture that is older when it leaves isn't the one it is taken for. */
 const LONGEST_ENCODING_MS = 250;
@@ -86,7 +91,7 @@ export class CaptureClock {
   capturedAt(rtpTimestamp) {
     if (!this.#offsets.length) return null;
     const sorted = this.#offsets.toSorted((a, b) => a - b);
-    return this.#extend(rtpTimestamp) + sorted[sorted.length >> 1];
+    return this.#extend(rtpTimestamp) + sorted[Math.floor(sorted.length * TRUSTED_SHARE)];
   }
 
   #keep(/** @type {number} */ offset) {

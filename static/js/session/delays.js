@@ -9,8 +9,8 @@ import { element } from "./view.js";
 
 const MEASURED = "Measured by this page. The way back counts as half a round trip.";
 const ESTIMATED =
-  "Estimated: this browser doesn’t tell when a picture leaves its encoder, so the " +
-  "picture may be older than this.";
+  "Estimated: this browser doesn’t tell which picture is sent when, so it may be older " +
+  "than this, and boxes can’t be exact.";
 
 const EXACT_BOXES = "exact-boxes";
 
@@ -75,7 +75,12 @@ function remember(/** @type {string} */ value) {
  */
 export function showDelays(spreads, isMeasured) {
   if (element("delays").hidden) return;
-  element("delays-note").textContent = isMeasured ? MEASURED : ESTIMATED;
+  const isEstimated = spreads.length > 0 && !isMeasured;
+  element("delays-note").textContent = isEstimated ? ESTIMATED : MEASURED;
+  // Which picture is which is only a guess then.
+  /** @type {HTMLInputElement} */
+  const choice = element("exact-boxes");
+  choice.disabled = isEstimated;
   const wholeMs = spreads.at(-1)?.p50 || 1;
   for (const [index, row] of rows.entries()) {
     const { p50, p95 } = spreads[index] ?? {};

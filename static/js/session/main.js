@@ -107,9 +107,10 @@ function draw(result, now) {
   view.showVerdict(verdict.read(now));
   view.showClassifications(result.classifications);
   const captured = capturedAt(result, now);
-  const picture = wantsExact && captured !== null ? ring.take(captured) : null;
+  const isExact = wantsExact && captures.isMeasured;
+  const picture = isExact && captured !== null ? ring.take(captured) : null;
   if (picture) exactAt = now;
-  else if (wantsExact && now - exactAt < LONGEST_GAP_MS) return acknowledge(null);
+  else if (isExact && now - exactAt < LONGEST_GAP_MS) return acknowledge(null);
   overlay.show(result, picture, () => {
     if (captured === null) return acknowledge(null);
     const at = { captured, received: now, drawn: performance.now() };
@@ -186,7 +187,7 @@ view.element("rotate").addEventListener("click", () => {
 });
 watchFrames(video, (captureMs, isNext) => {
   captures.recordCapture(captureMs, isNext);
-  if (wantsExact) ring.keep(captureMs);
+  if (wantsExact && captures.isMeasured) ring.keep(captureMs);
 });
 offerDelays();
 offerExactBoxes((wanted) => {

@@ -28,7 +28,7 @@ from apps.inference.models import (
 )
 from apps.inference.services import activate, confirm_activation, roll_back
 from apps.sessions import services
-from apps.sessions.admin import duration
+from apps.sessions.admin import RunColumns, duration
 from apps.sessions.models import CameraSession, Run
 from tests.unit.sessions.test_services import AGES, FIGURES
 
@@ -415,3 +415,30 @@ def test_a_run_shows_its_ledger_and_its_percentiles(
     assert "<div>hot dog: 4</div>" in content
     age = AGES.summary()["age"]
     assert f"<td>{age['p50']:.1f}</td><td>{age['p95']:.1f}</td>" in content
+
+
+def test_a_run_tells_the_stages_in_their_order_and_which_age_it_knows(
+    admin_client: Client, deployment: Deployment
+):
+    session = services.open_session(deployment=deployment.name, user=None, client="")
+    served = {
+        stage: {"p50": 1.0, "p95": 2.0}
+        for stage in ("age", "publish", "wait", "receive")
+    }
+    drawn = {stage: {"p50": 61.0, "p95": 82.0} for stage in ("picture", "capture")}
+    ages, stages = [], []
+    for latency in (served, {**served, **drawn}):
+        run = Run.objects.create(
+            session=session,
+            model_version_id=deployment.active_version_id,
+            latency=latency,
+        )
+        ages.append(RunColumns().age(run))
+        content = admin_client.get(page_of(run)).content.decode()
+        stages.append(re.findall(r"<tr><th scope='row'>(.*?)</th>", content))
+
+    assert ages == ["≥ 1 / 2 ms", "61 / 82 ms"]
+    assert stages[0] == [
+        *("decode the picture", "wait for the model", "publish", "age at the server")
+    ]
+    assert stages[1] == ["camera to server", *stages[0], "age when drawn"]
