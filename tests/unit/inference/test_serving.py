@@ -521,7 +521,7 @@ def test_a_worker_that_stops_while_it_rehearses_loads_nothing(
         host._stopping.set()
         assert is_over()
 
-    host = ModelHost(stop)
+    host: ModelHost = ModelHost(stop)
     host.follow()
     activate(deployment, boxes())
 
