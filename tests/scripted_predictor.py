@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def load(directory: Path, *, engine: str | None = None) -> ScriptedPredictor:
     )
 
 
-def unrehearsed(version: ModelVersion, stopping: threading.Event) -> None:
+def unrehearsed(version: ModelVersion, is_over: Callable[[], bool]) -> None:
     """Stands in for a rehearsal: what is scripted is loaded at once."""
 
 

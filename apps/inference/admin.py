@@ -8,11 +8,19 @@ from django.contrib import admin, messages
 from django.db.models import ForeignKey, OuterRef, Q, QuerySet, Subquery
 from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.inference import services
-from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, told, when
+from apps.inference.columns import (
+    NOTHING,
+    ReadOnlyAdmin,
+    badge,
+    duration,
+    told,
+    when,
+)
 from apps.inference.exceptions import NotVerifiedError
 from apps.inference.models import (
     Activation,
@@ -64,17 +72,31 @@ class RegisteredModelAdmin(ReadOnlyAdmin):
     inlines = (VersionInline,)
 
 
+def course(activation: Activation) -> SafeString:
+    """How far it is and for how long, or what came of it."""
+    words = activation.reason
+    if activation.state in Activation.UNDER_WAY:
+        words = activation.step or "Waiting for a worker of the queue gpu."
+        words += f" {took(activation)} so far."
+    return told(badge(activation.state, activation.get_state_display()), words)
+
+
+def took(activation: Activation) -> str:
+    until = activation.finished_at or timezone.now()
+    return duration(until - activation.requested_at)
+
+
 class ActivationColumns:
     requested = when("requested_at", "requested")
     finished = when("finished_at", "finished")
 
-    @admin.display(description="state", ordering="state")
-    def shown_state(self, activation: Activation) -> SafeString:
-        return badge(activation.state, activation.get_state_display())
-
-    @admin.display(ordering="state")
+    @admin.display(description="outcome", ordering="state")
     def outcome(self, activation: Activation) -> SafeString:
-        return told(self.shown_state(activation), activation.reason)
+        return course(activation)
+
+    @admin.display
+    def took(self, activation: Activation) -> str:
+        return took(activation)
 
     @admin.display(description="to version", ordering="to_version")
     def change(self, activation: Activation) -> SafeString | str:
@@ -95,7 +117,7 @@ class ActivationInline(ActivationColumns, admin.TabularInline):
         "change",
         "requested",
         "requested_by",
-        "finished",
+        "took",
     )
     extra = 0
     can_delete = False
@@ -140,7 +162,9 @@ class DeploymentAdmin(admin.ModelAdmin):
             last_model=Subquery(last.values("to_version__model__name")[:1]),
             last_version=Subquery(last.values("to_version__version")[:1]),
             last_state=Subquery(last.values("state")[:1]),
+            last_step=Subquery(last.values("step")[:1]),
             last_reason=Subquery(last.values("reason")[:1]),
+            last_requested_at=Subquery(last.values("requested_at")[:1]),
         )
 
     def formfield_for_foreignkey(
@@ -159,11 +183,14 @@ class DeploymentAdmin(admin.ModelAdmin):
     def last_activation(self, deployment: Any) -> SafeString | str:
         if deployment.last_state is None:
             return NOTHING
-        last_state = badge(
-            deployment.last_state, Activation.State(deployment.last_state).label
+        last = Activation(
+            state=deployment.last_state,
+            step=deployment.last_step,
+            reason=deployment.last_reason,
+            requested_at=deployment.last_requested_at,
         )
         version = f"{deployment.last_model} {deployment.last_version}"
-        return told(format_html("{} {}", last_state, version), deployment.last_reason)
+        return format_html('{}<div class="aside">{}</div>', course(last), version)
 
     def save_model(
         self,
@@ -183,7 +210,7 @@ class DeploymentAdmin(admin.ModelAdmin):
             messages.info(
                 request,
                 f"The workers are loading {obj.active_version}; live sessions change "
-                "over by themselves. Reload this page to see what came of it.",
+                "over by themselves. Below is how far they are.",
             )
         else:
             messages.info(
@@ -210,6 +237,7 @@ class ActivationAdmin(ActivationColumns, ReadOnlyAdmin):
         "outcome",
         "change",
         "requested_by",
+        "took",
         "deployment",
     )
     list_select_related = (
@@ -222,12 +250,12 @@ class ActivationAdmin(ActivationColumns, ReadOnlyAdmin):
     date_hierarchy = "requested_at"
     fields = (
         "deployment",
-        "shown_state",
-        "reason",
+        "outcome",
         "to_version",
         "from_version",
         "requested_by",
         "requested",
         "finished",
+        "took",
     )
-    readonly_fields = ("shown_state", "requested", "finished")
+    readonly_fields = ("outcome", "requested", "finished", "took")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -36,6 +36,15 @@ def when(name: str, description: str) -> Column:
         return moment(getattr(row, name))
 
     return show
+
+
+def duration(span: timedelta) -> str:
+    """In the two units that matter: "8 s", "3 min 12 s", "2 h 4 min"."""
+    minutes, seconds = divmod(max(0, round(span.total_seconds())), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 def badge(value: str, label: str) -> SafeString:

@@ -131,16 +131,21 @@ class Deployment(models.Model):
 class Activation(models.Model):
     """One change of a deployment's active version; written once, never deleted.
 
-    A worker moves it from `requested` to `switched` when the version takes over, or to
-    `rolled_back` with the reason when it could not be loaded. `failed` is what a worker
-    writes that can't load a version which nobody has asked for just now.
+    A worker moves it from `requested` to `loading`, and to `switched` when the version
+    takes over, or to `rolled_back` with the reason when it could not be loaded. It is
+    `superseded` if another version was chosen before. `failed` is what a worker writes
+    that can't load a version which nobody has asked for just now.
     """
 
     class State(models.TextChoices):
         REQUESTED = "requested"
+        LOADING = "loading"
         SWITCHED = "switched"
         ROLLED_BACK = "rolled_back", "Rolled back"
+        SUPERSEDED = "superseded"
         FAILED = "failed"
+
+    UNDER_WAY = frozenset({State.REQUESTED, State.LOADING})
 
     deployment = models.ForeignKey(
         Deployment, on_delete=models.PROTECT, related_name="activations"
@@ -163,6 +168,8 @@ class Activation(models.Model):
     state = models.CharField(
         max_length=20, choices=State.choices, default=State.REQUESTED
     )
+    # What is being done for it, while it is under way.
+    step = models.CharField(max_length=200, blank=True)
     reason = models.TextField(blank=True)
 
     class Meta:

@@ -12,8 +12,9 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -25,13 +26,14 @@ logger = logging.getLogger(__name__)
 
 REFUSED = 3  # the exit status with which the command says why in one sentence
 LIMIT_S = 1800.0  # TensorRT takes minutes
-# A tenth of a busy processor: the last of priorities might never get to its end.
+# A tenth of a busy processor, and for a minute only: nobody waits for ever.
 NICENESS = 10
+STANDS_BEHIND_S = 60.0
 _PATIENCE_S = 0.2
 
 
-def rehearse(version: ModelVersion, stopping: threading.Event) -> None:
-    """Returns once the version has been loaded, or it is time to stop.
+def rehearse(version: ModelVersion, is_over: Callable[[], bool]) -> None:
+    """Returns once the version has been loaded, or nobody waits for that any more.
 
     Raises:
         InferenceError: it can't be, with a sentence for the operator.
@@ -44,10 +46,10 @@ def rehearse(version: ModelVersion, stopping: threading.Event) -> None:
         start_new_session=True,  # for `stand_behind_live_frames`
     ) as process:
         try:
-            said = _wait(process, stopping)
+            said = _wait(process, is_over)
         finally:
             process.kill()
-    if process.returncode == 0 or stopping.is_set():
+    if said is None or process.returncode == 0:
         return
     if process.returncode == REFUSED:
         raise InferenceError(said.splitlines()[-1].removeprefix("CommandError: "))
@@ -76,17 +78,30 @@ def stand_behind_live_frames() -> None:
         autogroup.write_text(str(NICENESS))
 
 
-def _wait(process: subprocess.Popen[str], stopping: threading.Event) -> str:
-    deadline = time.monotonic() + LIMIT_S
+def stand_beside_live_frames(pid: int) -> None:
+    """Give a process that stood behind, and leads its own session, its full share.
+
+    Anybody may lift the niceness of a session that is theirs, only the privileged that
+    of a process; but where sessions count, that of a process alone in one doesn't.
+    """
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text("0")
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PGRP, pid, 0)
+
+
+def _wait(process: subprocess.Popen[str], is_over: Callable[[], bool]) -> str | None:
+    """What it said on stderr until its end; nothing where nobody waits any more."""
+    begun, stands_behind = time.monotonic(), True
     while True:
         try:
-            _, said = process.communicate(timeout=_PATIENCE_S)
+            return process.communicate(timeout=_PATIENCE_S)[1]
         except subprocess.TimeoutExpired:
-            if stopping.is_set():
-                return ""
-            if time.monotonic() > deadline:
-                raise InferenceError(
-                    "Loading it takes longer than half an hour."
-                ) from None
-        else:
-            return said
+            if is_over():
+                return None
+        took = time.monotonic() - begun
+        if took > LIMIT_S:
+            raise InferenceError("Loading it takes longer than half an hour.")
+        if stands_behind and took > STANDS_BEHIND_S:
+            stand_beside_live_frames(process.pid)
+            stands_behind = False

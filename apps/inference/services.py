@@ -33,6 +33,12 @@ def activate(
         return None
     if version.state != ModelVersion.State.VERIFIED:
         raise NotVerifiedError(f"{version} has not been verified, so it can't answer.")
+    locked.activations.filter(state__in=Activation.UNDER_WAY).update(
+        state=Activation.State.SUPERSEDED,
+        reason="Another version was chosen before it answered.",
+        step="",
+        finished_at=timezone.now(),
+    )
     activation = Activation.objects.create(
         deployment=locked,
         from_version_id=locked.active_version_id,
@@ -44,12 +50,28 @@ def activate(
     return activation
 
 
+def is_wanted(deployment_id: int, version_id: int) -> bool:
+    """Whether it is still the version that the deployment is to run."""
+    return Deployment.objects.filter(
+        pk=deployment_id, active_version_id=version_id
+    ).exists()
+
+
+def tell_loading(deployment_id: int, version_id: int, step: str) -> None:
+    """A worker has begun to load the version, and says how."""
+    _under_way(deployment_id, version_id).update(
+        state=Activation.State.LOADING, step=step
+    )
+
+
 def confirm_activation(deployment_id: int, version_id: int) -> None:
     """A worker answers with the version now. The first worker to say so is recorded."""
-    requested = _requested(deployment_id, version_id)
+    under_way = _under_way(deployment_id, version_id)
     # Workers say it every second, and a needless update would lock SQLite.
-    if requested.exists():
-        requested.update(state=Activation.State.SWITCHED, finished_at=timezone.now())
+    if under_way.exists():
+        under_way.update(
+            state=Activation.State.SWITCHED, step="", finished_at=timezone.now()
+        )
 
 
 def roll_back(deployment_id: int, version_id: int, reason: str) -> None:
@@ -58,7 +80,7 @@ def roll_back(deployment_id: int, version_id: int, reason: str) -> None:
     Where nobody has asked for it just now (a worker that starts, a second worker) it
     stays what is wanted, and the operator reads of it as a failed activation.
     """
-    if _requested(deployment_id, version_id).exists():
+    if _under_way(deployment_id, version_id).exists():
         _roll_back(deployment_id, version_id, reason)
     elif not _failure(deployment_id, version_id, reason).exists():
         _write_failure(deployment_id, version_id, reason)
@@ -84,13 +106,13 @@ def _write_failure(deployment_id: int, version_id: int, reason: str) -> None:
 
 @transaction.atomic
 def _roll_back(deployment_id: int, version_id: int, reason: str) -> None:
-    requested = _requested(deployment_id, version_id).select_for_update().first()
+    requested = _under_way(deployment_id, version_id).select_for_update().first()
     if requested is None:
         return
     requested.state = Activation.State.ROLLED_BACK
-    requested.reason = reason
+    requested.reason, requested.step = reason, ""
     requested.finished_at = timezone.now()
-    requested.save(update_fields=["state", "reason", "finished_at"])
+    requested.save(update_fields=["state", "reason", "step", "finished_at"])
     version_before = _version_before(requested)
     if version_before is not None:
         Deployment.objects.filter(
@@ -98,11 +120,11 @@ def _roll_back(deployment_id: int, version_id: int, reason: str) -> None:
         ).update(active_version_id=version_before)
 
 
-def _requested(deployment_id: int, version_id: int) -> QuerySet[Activation]:
+def _under_way(deployment_id: int, version_id: int) -> QuerySet[Activation]:
     return Activation.objects.filter(
         deployment_id=deployment_id,
         to_version_id=version_id,
-        state=Activation.State.REQUESTED,
+        state__in=Activation.UNDER_WAY,
     )
 
 
@@ -116,12 +138,14 @@ def _failure(deployment_id: int, version_id: int, reason: str) -> QuerySet[Activ
 
 
 def _version_before(activation: Activation | None) -> int | None:
-    """The version to go back to, past those that could not be loaded either.
+    """The version to go back to, past those that never answered either.
 
-    Two operators in a row may have asked for versions that fail one after the other.
+    Two operators in a row may have asked for versions that fail one after the other, or
+    that the next one's took the place of.
     """
+    never_answered = {Activation.State.ROLLED_BACK, Activation.State.SUPERSEDED}
     version_id = None
-    while activation is not None and activation.state == Activation.State.ROLLED_BACK:
+    while activation is not None and activation.state in never_answered:
         version_id = activation.from_version_id
         activation = activation.deployment.activations.filter(
             to_version_id=version_id, pk__lt=activation.pk

@@ -142,7 +142,7 @@ def _engine_for(version: ModelVersion) -> str | None:
     return None
 
 
-Rehearse = Callable[[ModelVersion, threading.Event], None]
+Rehearse = Callable[[ModelVersion, Callable[[], bool]], None]
 
 
 class ModelHost:
@@ -150,7 +150,7 @@ class ModelHost:
 
     Args:
         rehearse: loads a version elsewhere, so that loading it here takes no time;
-            returns early once the event is set.
+            returns early once the function says that nobody waits for it.
     """
 
     def __init__(self, rehearse: Rehearse) -> None:
@@ -216,28 +216,54 @@ class ModelHost:
             return
         logger.info("Loading %s for %s", version, deployment.name)
         try:
-            loaded = self._load(version)
+            loaded = self._load(deployment, version)
         except InferenceError as error:
             self._refuse(version, str(error))
         except Exception:
             logger.exception("%s could not be loaded", version)
             self._refuse(version, "Loading it failed; the worker's log says why.")
         else:
-            if loaded is not None:
+            if loaded is None or self._is_over(deployment, version):
+                logger.info("%s isn't wanted any more", version)
+            else:
                 self._serving[deployment.name] = loaded
                 logger.info("%s answers for %s", version, deployment.name)
 
-    def _load(self, version: ModelVersion) -> LoadedVersion | None:
-        """So that live frames don't wait; none where it is time to stop."""
+    def _load(
+        self, deployment: Deployment, version: ModelVersion
+    ) -> LoadedVersion | None:
+        """So that live frames don't wait; none where nobody waits for it any more."""
         if self._serving and keeps(version):
             try:
                 with nothing_built():
                     return load_version(version)
             except NotKeptError:
-                self._rehearse(version, self._stopping)
-            if self._stopping.is_set():
+                self._tell(
+                    deployment,
+                    version,
+                    "Loaded in a process of its own, beside the one that answers.",
+                )
+                self._rehearse(version, lambda: self._is_over(deployment, version))
+            if self._is_over(deployment, version):
                 return None
+        self._tell(deployment, version, "Loaded by the worker.")
         return load_version(version)
+
+    def _tell(self, deployment: Deployment, version: ModelVersion, step: str) -> None:
+        try:
+            services.tell_loading(deployment.pk, version.pk, step)
+        except DatabaseError as error:
+            logger.warning("That %s is being loaded can't be said: %s", version, error)
+
+    def _is_over(self, deployment: Deployment, version: ModelVersion) -> bool:
+        """Whether it is time to stop, or somebody has chosen another version."""
+        if self._stopping.is_set():
+            return True
+        try:
+            return not services.is_wanted(deployment.pk, version.pk)
+        except DatabaseError as error:
+            logger.warning("Whether %s is wanted can't be read: %s", version, error)
+            return False
 
     def _refuse(self, version: ModelVersion, reason: str) -> None:
         logger.error("%s stays out: %s", version, reason)

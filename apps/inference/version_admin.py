@@ -132,7 +132,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
             messages.error(request, str(error))
         else:
             messages.info(
-                request, "The jobs bring it in. Reload this page to see how far it is."
+                request, "The jobs bring it in. This page says how far they are."
             )
 
     def response_add(
@@ -153,7 +153,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
             messages.error(request, str(error))
         else:
             messages.info(
-                request, "The jobs verify them. Reload to see what came of it."
+                request, "The jobs verify them. This page says how far they are."
             )
 
     @admin.action(description="Bring in again", permissions=["add"])
@@ -172,9 +172,11 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     @admin.display(description="state", ordering="state")
     def outcome(self, version: ModelVersion) -> SafeString:
         shown = badge(version.state, version.get_state_display())
-        under_way = version.state in ModelVersion.UNDER_WAY
-        step = f"{version.progress:.0%} {version.step}" if under_way else ""
-        return told(shown, version.reason or step)
+        if version.state not in ModelVersion.UNDER_WAY:
+            return told(shown, version.reason)
+        if not version.step:
+            return told(shown, "Waiting for the jobs before it.")
+        return told(shown, f"{version.progress:.0%} {version.step}")
 
     @admin.display(description="licence")
     def short_licence(self, version: ModelVersion) -> SafeString | str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, when
+from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, duration, moment, when
 from apps.sessions.models import CameraSession, Run
 
 LEDGER = (
@@ -35,15 +33,6 @@ STAGES = {
     "age": "age at the server",
     "picture": "age when drawn",
 }
-
-
-def duration(span: timedelta) -> str:
-    """In the two units that matter: "8 s", "3 min 12 s", "2 h 4 min"."""
-    minutes, seconds = divmod(max(0, round(span.total_seconds())), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 class RunColumns:
@@ -129,8 +118,12 @@ class CameraSessionAdmin(ReadOnlyAdmin):
     readonly_fields = ("state", "why", "opened", "first_live", "last_seen", "ended")
     opened = when("opened_at", "opened")
     first_live = when("live_at", "first live")
-    last_seen = when("last_seen_at", "last seen")
     ended = when("ended_at", "ended")
+
+    @admin.display(description="last seen")
+    def last_seen(self, session: CameraSession) -> SafeString | str:
+        """An open session's process keeps saying it; of one that is over, its end."""
+        return moment(session.ended_at or session.last_seen_at)
 
     @admin.display(description="session")
     def short_id(self, session: CameraSession) -> str:
@@ -163,7 +156,10 @@ class RunAdmin(RunColumns, ReadOnlyAdmin):
         "session",
     )
     list_select_related = ("session", "model_version__model")
-    list_filter = ("model_version__model", "engine")
+    list_filter = (
+        ("model_version__model", admin.RelatedOnlyFieldListFilter),
+        "engine",
+    )
     search_fields = ("session__id", "worker")
     date_hierarchy = "started_at"
     fieldsets = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
+from pathlib import Path
 
 import pytest
 
@@ -36,7 +36,7 @@ def run(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     monkeypatch.setattr(
         rehearsal, "command", lambda version: [sys.executable, "-c", program]
     )
-    rehearse(VERSION, threading.Event())
+    rehearse(VERSION, lambda: False)
 
 
 def test_one_that_goes_well_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,16 +66,47 @@ def test_one_that_fails_says_why(
     assert str(error.value) == sentence
 
 
-def test_a_worker_that_stops_waits_for_none(
+def test_one_that_nobody_waits_for_is_ended(
     monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[str]]
 ) -> None:
     monkeypatch.setattr(
         rehearsal, "command", lambda version: [sys.executable, "-c", SLEEPS]
     )
-    stopping = threading.Event()
-    stopping.set()
-    rehearse(VERSION, stopping)
+    rehearse(VERSION, lambda: True)
     assert [process.returncode for process in started] == [-9]
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/autogroup").exists(), reason="sessions aren't scheduled here"
+)
+def test_one_that_takes_long_gets_its_full_share(
+    monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[str]]
+) -> None:
+    """Whoever answers has the processor first, but nobody waits for ever."""
+    behind = "import django; django.setup(); " + (
+        "from apps.inference import rehearsal; rehearsal.stand_behind_live_frames(); "
+    )
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.settings")
+    monkeypatch.setattr(
+        rehearsal, "command", lambda version: [sys.executable, "-c", behind + SLEEPS]
+    )
+    seen: list[str] = []
+
+    def is_over() -> bool:
+        niceness = autogroup(started[0].pid)
+        if niceness == str(rehearsal.NICENESS):
+            monkeypatch.setattr(rehearsal, "STANDS_BEHIND_S", 0.0)
+        if not seen or seen[-1] != niceness:
+            seen.append(niceness)
+        return seen[-2:] == [str(rehearsal.NICENESS), "0"]
+
+    monkeypatch.setattr(rehearsal, "LIMIT_S", 60.0)
+    rehearse(VERSION, is_over)
+    assert seen[-2:] == [str(rehearsal.NICENESS), "0"]
+
+
+def autogroup(pid: int) -> str:
+    return Path(f"/proc/{pid}/autogroup").read_text().split()[-1]
 
 
 def test_one_that_never_ends_is_ended(

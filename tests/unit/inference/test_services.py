@@ -11,7 +11,12 @@ from django.db import connections
 
 from apps.inference.exceptions import NotVerifiedError
 from apps.inference.models import Activation, Deployment, ModelVersion
-from apps.inference.services import activate, confirm_activation, roll_back
+from apps.inference.services import (
+    activate,
+    confirm_activation,
+    roll_back,
+    tell_loading,
+)
 
 State = Activation.State
 
@@ -163,9 +168,45 @@ def test_a_failure_does_not_undo_what_the_second_operator_asked_for(
 
     assert active(deployment) == versions[2]
     assert history(deployment) == [
-        (versions[1], State.ROLLED_BACK),
+        (versions[1], State.SUPERSEDED),
         (versions[2], State.REQUESTED),
     ]
+
+
+def test_a_choice_that_is_overtaken_is_told_so(
+    deployment: Deployment, versions: list[ModelVersion]
+):
+    other = Deployment.objects.create(name="other", active_version=versions[0])
+    activate(other, versions[1])
+    activate(deployment, versions[1])
+    tell_loading(deployment.pk, versions[1].pk, "Loaded by the worker.")
+    activate(deployment, versions[0])
+
+    confirm_activation(deployment.pk, versions[1].pk)
+    confirm_activation(deployment.pk, versions[0].pk)
+
+    overtaken = deployment.activations.last()
+    assert overtaken is not None
+    assert (overtaken.state, overtaken.step) == (State.SUPERSEDED, "")
+    assert overtaken.reason == "Another version was chosen before it answered."
+    assert overtaken.finished_at is not None
+    assert history(deployment)[1] == (versions[0], State.SWITCHED)
+    assert history(other) == [(versions[1], State.REQUESTED)]
+
+
+def test_only_what_was_asked_for_is_told_to_be_loading(
+    deployment: Deployment, versions: list[ModelVersion]
+):
+    activate(deployment, versions[1])
+    tell_loading(deployment.pk, versions[2].pk, "Loaded by the worker.")
+    assert history(deployment) == [(versions[1], State.REQUESTED)]
+
+    tell_loading(deployment.pk, versions[1].pk, "Loaded by the worker.")
+    assert history(deployment) == [(versions[1], State.LOADING)]
+
+    confirm_activation(deployment.pk, versions[1].pk)
+    assert history(deployment) == [(versions[1], State.SWITCHED)]
+    assert deployment.activations.get().step == ""
 
 
 def test_failures_one_after_the_other_lead_back_to_what_worked(

@@ -529,19 +529,97 @@ def test_nothing_is_rehearsed_while_nobody_waits(boxes: Callable[[], ModelVersio
 def test_a_worker_that_stops_while_it_rehearses_loads_nothing(
     deployment: Deployment, boxes: Callable[[], ModelVersion]
 ):
-    host = ModelHost(lambda version, stopping: stopping.set())
+    def stop(version: ModelVersion, is_over: Callable[[], bool]) -> None:
+        assert not is_over()
+        stopping._stopping.set()
+        assert is_over()
+
+    stopping = ModelHost(stop)
+    stopping.follow()
+    activate(deployment, boxes())
+
+    stopping.follow()
+
+    assert seen(stopping) == "hot dog"
+
+
+def test_whoever_waits_for_a_rehearsal_reads_that_it_goes_on(
+    deployment: Deployment, boxes: Callable[[], ModelVersion]
+):
+    told: list[tuple[str, str]] = []
+
+    def look(version: ModelVersion, is_over: Callable[[], bool]) -> None:
+        activation = deployment.activations.latest()
+        told.append((activation.state, activation.step))
+
+    host = ModelHost(look)
     host.follow()
     activate(deployment, boxes())
 
     host.follow()
 
+    assert told == [
+        (
+            State.LOADING,
+            "Loaded in a process of its own, beside the one that answers.",
+        )
+    ]
+    assert outcome(deployment) == (State.SWITCHED, "")
+    assert deployment.activations.latest().step == ""
+
+
+def test_a_choice_that_is_overtaken_while_it_is_rehearsed_never_answers(
+    deployment: Deployment, boxes: Callable[[], ModelVersion]
+):
+    before = deployment.active_version
+
+    def overtake(version: ModelVersion, is_over: Callable[[], bool]) -> None:
+        assert not is_over()
+        activate(deployment, before)
+        assert is_over()
+
+    host = ModelHost(overtake)
+    host.follow()
+    activate(deployment, boxes())
+
+    host.follow()
     assert seen(host) == "hot dog"
+    host.follow()
+
+    assert [each.state for each in deployment.activations.all()] == [
+        State.SWITCHED,
+        State.SUPERSEDED,
+    ]
+
+
+def test_a_choice_that_is_overtaken_while_it_is_loaded_never_answers(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    apple, banana = (scripted_version(label=name) for name in ("apple", "banana"))
+    load = serving.load_version
+
+    def overtaken(version: ModelVersion) -> serving.LoadedVersion:
+        if version == apple:
+            activate(deployment, banana)
+        return load(version)
+
+    monkeypatch.setattr(serving, "load_version", overtaken)
+    activate(deployment, apple)
+
+    host.follow()
+    assert seen(host) == "hot dog"
+    host.follow()
+
+    assert seen(host) == "banana"
 
 
 def test_a_rehearsal_that_fails_is_as_good_as_a_loading_that_fails(
     deployment: Deployment, boxes: Callable[[], ModelVersion]
 ):
-    def refuse(version: ModelVersion, stopping: threading.Event) -> None:
+    def refuse(version: ModelVersion, is_over: Callable[[], bool]) -> None:
         raise InferenceError("It kills whoever loads it; perhaps memory is short.")
 
     host = ModelHost(refuse)

@@ -19,16 +19,21 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.inference.columns import moment
+from apps.inference.columns import duration, moment
 from apps.inference.models import (
     Activation,
     Deployment,
     ModelVersion,
     RegisteredModel,
 )
-from apps.inference.services import activate, confirm_activation, roll_back
+from apps.inference.services import (
+    activate,
+    confirm_activation,
+    roll_back,
+    tell_loading,
+)
 from apps.sessions import services
-from apps.sessions.admin import RunColumns, duration
+from apps.sessions.admin import RunColumns
 from apps.sessions.models import CameraSession, Run
 from tests.unit.sessions.test_services import AGES, FIGURES
 
@@ -271,6 +276,28 @@ def test_what_came_of_it_is_on_the_page(
         assert "The &lt;head&gt; is missing." in content
 
 
+def test_how_far_an_activation_is_and_for_how_long_is_on_the_page(
+    admin_client: Client,
+    deployment: Deployment,
+    scripted_version: Callable[..., ModelVersion],
+):
+    version = scripted_version()
+    activate(deployment, version)
+    Activation.objects.update(requested_at=timezone.now() - timedelta(hours=2))
+    pages = (page_of(deployment), list_page(Deployment), list_page(Activation))
+    for words in ("Waiting for a worker", "Loaded by the worker."):
+        for page in pages:
+            content = admin_client.get(page).content.decode()
+            assert words in content
+            assert "2 h 0 min so far." in content
+        tell_loading(deployment.pk, version.pk, "Loaded by the worker.")
+    confirm_activation(deployment.pk, version.pk)
+    for page in pages:
+        content = admin_client.get(page).content.decode()
+        assert "Switched" in content
+        assert "so far." not in content
+
+
 @pytest.mark.usefixtures("grow")
 @pytest.mark.parametrize("model", MODELS)
 def test_times_have_seconds_and_the_page_says_of_which_zone(
@@ -363,7 +390,7 @@ def test_an_activation_tells_its_outcome_before_its_times(admin_client: Client):
     content = admin_client.get(page_of(Activation.objects.first())).content.decode()
     fields = re.findall(r"form-row field-(\w+)", content)
 
-    for earlier, later in pairwise(["shown_state", "reason", "requested", "finished"]):
+    for earlier, later in pairwise(["outcome", "requested", "finished", "took"]):
         assert fields.index(earlier) < fields.index(later)
 
 

@@ -1,0 +1,26 @@
+// @ts-check
+/** Every page of the admin: follows what is under way on it. */
+
+import { watch } from "./watch.js";
+
+const INTERVAL_MS = 2000;
+
+let isTouched = false;
+document.addEventListener("input", () => {
+  isTouched = true;
+});
+
+async function fetchPage() {
+  await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
+  if (document.hidden) return null;
+  try {
+    const response = await fetch(location.href);
+    if (!response.ok || response.redirected) return null;
+    return new DOMParser().parseFromString(await response.text(), "text/html");
+  } catch {
+    return null;
+  }
+}
+
+// What was typed or ticked meanwhile is worth more than figures that came of it.
+if ((await watch(document, fetchPage)) && !isTouched) location.assign(`${location.pathname}${location.search}`);

@@ -1,0 +1,47 @@
+// @ts-check
+/**
+ * Keeps what the admin says of work that is under way as new as it is. Knows of a page
+ * only which cells tell of such work.
+ */
+
+const UNDER_WAY = [
+  ".state-requested",
+  ".state-loading",
+  ".state-adding",
+  ".state-verifying",
+].join();
+const CELLS = ".field-outcome, .field-took, .field-last_activation, .field-shown_state";
+
+/**
+ * Whether anything on a page is still being done.
+ * @param {ParentNode} page
+ */
+export const isUnderWay = (page) => page.querySelector(UNDER_WAY) !== null;
+
+/**
+ * Take over what a newer copy of a page says; tells whether it has the same rows.
+ * @param {ParentNode} page
+ * @param {ParentNode} newer
+ */
+export function takeOver(page, newer) {
+  const cells = [...page.querySelectorAll(CELLS)];
+  const news = [...newer.querySelectorAll(CELLS)];
+  if (cells.length !== news.length) return false;
+  cells.forEach((cell, number) => cell.replaceChildren(...news[number].childNodes));
+  return true;
+}
+
+/**
+ * Until nothing is under way any more; tells whether the page is out of date then.
+ * @param {ParentNode} page
+ * @param {() => Promise<ParentNode | null>} fetchPage Waits, and gives a newer copy;
+ *   none where there was no answer.
+ */
+export async function watch(page, fetchPage) {
+  if (!isUnderWay(page)) return false;
+  while (isUnderWay(page)) {
+    const newer = await fetchPage();
+    if (newer && !takeOver(page, newer)) break;
+  }
+  return true;
+}
