@@ -57,6 +57,8 @@ async def test_the_next_visit_waits_in_line_and_gets_in_by_itself():
         await have_statuses("pending", "waiting", "waiting")
         told = second.all_of("status", status="waiting")
         assert [each["sentence"] for each in told] == [SENTENCES["full"]]
+        # Told when there is news, not whenever it asks.
+        assert len(second.all_of("place")) == 1
 
     await second.message("welcome")
     # Now there is a length to make an estimate of.
