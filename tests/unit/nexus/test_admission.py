@@ -105,7 +105,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 async def test_who_never_sends_a_picture_gives_the_slot_back(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(stay_module, "IDLE_S", 0.02)
+    monkeypatch.setattr(stay_module, "IDLE_S", 0.3)
     stay = Stay(held_s=0, notify=told)
     over = asyncio.create_task(stay.until_over())
     async with asyncio.timeout(PATIENCE_S):
