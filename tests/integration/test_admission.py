@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -21,7 +22,7 @@ from apps.sessions.models import CameraSession
 from bench.processes import free_port
 from tests.integration.camera import Camera
 from tests.integration.page import Page
-from tests.waiting import eventually
+from tests.waiting import eventually, ticks
 
 pytestmark = pytest.mark.usefixtures("nexus", "no_decoder_left", "one_place")
 
@@ -57,6 +58,8 @@ async def test_the_next_visit_waits_in_line_and_gets_in_by_itself():
         await have_statuses("pending", "waiting", "waiting")
         told = second.all_of("status", status="waiting")
         assert [each["sentence"] for each in told] == [SENTENCES["full"]]
+        # Told when there is news, not whenever it asks.
+        assert len(second.all_of("place")) == 1
 
     await second.message("welcome")
     # Now there is a length to make an estimate of.
@@ -163,6 +166,33 @@ async def test_the_longest_session_is_told_and_ends(
         await page.message("status", status="ended", sentence=stay.TOO_LONG)
     session = await CameraSession.objects.aget()
     assert (session.status, session.sentence) == ("ended", stay.TOO_LONG)
+
+
+async def test_who_leaves_while_asking_leaves_nothing_behind(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+):
+    """The question is on its way already, and would take a slot for nobody."""
+    may_ask = asyncio.Event()
+    ask = Slots.ask
+
+    async def late(slots: Slots, *args: Any, **options: Any) -> Any:
+        await may_ask.wait()
+        return await ask(slots, *args, **options)
+
+    monkeypatch.setattr(Slots, "ask", late)
+    place = Place(Visitor("hasty"))
+    entering = asyncio.create_task(place.enter(nobody_waits))
+    await ticks()
+    entering.cancel()
+    leaving = asyncio.create_task(place.leave())
+    await ticks()
+    may_ask.set()
+    await leaving
+    assert redis.keys("admission:*") == [b"admission:held"]
+
+
+async def nobody_waits(waiting: Waiting) -> None:
+    raise AssertionError(waiting)
 
 
 # --- without Redis --------------------------------------------------------------------

@@ -121,14 +121,19 @@ async def test_what_a_killed_process_held_is_free_after_its_lease(
     process: Process, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ):
     """Its slot, and its place at the head of the line."""
+    caps = Caps(in_all=2)
     with monkeypatch.context() as patch:
-        patch.setattr(slots_module, "LEASE_MS", 200)
-        assert await process.lets_in("killed")
-        assert await process.position("killed-too") == 1
-    assert await process.position("third") == 2
+        patch.setattr(slots_module, "LEASE_MS", 500)
+        assert await process.lets_in("killed", caps)
+        assert await process.lets_in("alive", caps)
+        assert await process.position("killed-too", caps) == 1
+    await process.renew("alive")
+    assert await process.position("third", caps) == 2
     await eventually(lambda: not_alive(redis, "killed"), "the leases to be over")
-    assert await process.lets_in("third")
-    assert await process.position("fourth") == 1
+    assert await process.lets_in("third", caps)
+    assert await process.position("fourth", caps) == 1
+    # Who was killed is not in any more, and comes back as everybody does.
+    assert await process.position("killed", caps) == 1
 
 
 def not_alive(redis: Redis, name: str) -> bool:

@@ -83,10 +83,7 @@ local function is_one_too_many(key, cap)
 end
 local too_many = is_one_too_many(address, an_address) and -1
   or is_one_too_many(user, a_user) and -2
-if too_many then
-  leave_line(session)
-  return {too_many}
-end
+if too_many then return {too_many} end
 
 local function hold(key, lifetime)
   redis.call('ZADD', key, now + lifetime, session)
