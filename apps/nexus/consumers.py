@@ -400,10 +400,12 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def _close(self, why: str) -> None:
         """Nothing may be left, so all of it is tried."""
         async with AsyncExitStack() as closing:
+            # Who was not let in has nothing to come back to.
+            for_good = self._is_over or self._stay is None
             if self._visit is not None:
-                leave = self._visit.end if self._is_over else self._visit.leave
+                leave = self._visit.end if for_good else self._visit.leave
                 closing.push_async_callback(leave, why)
             if self._place is not None:
-                closing.push_async_callback(self._place.leave, for_good=self._is_over)
+                closing.push_async_callback(self._place.leave, for_good=for_good)
             closing.push_async_callback(self._negotiation.close)
             await self._chores.cancel()

@@ -56,11 +56,15 @@ class Page:
 
     async def open(self) -> dict[str, Any]:
         """Begin a session, or go on with that of the token; gives the welcome."""
-        await self.connect()
-        await self.send("open", resume_token=self.resume_token)
+        await self.speak_up()
         welcome = await self.message("welcome")
         self.resume_token = welcome["resume_token"]
         return welcome
+
+    async def speak_up(self) -> None:
+        """Say who this is, as a page does at once."""
+        await self.connect()
+        await self.send("open", resume_token=self.resume_token)
 
     async def leave(self, code: int = 1001) -> None:
         """Close the socket, and wait for all that the server does about it."""

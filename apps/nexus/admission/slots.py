@@ -45,21 +45,31 @@ local now = time[1] * 1000 + time[2] / 1000
 local all, node, process, address, user, line, seen, where, since, held, visit =
   unpack(KEYS)
 local session = ARGV[1]
+
+-- Give a slot back, that was held until a time.
+local function leave_slot(gone, left_at)
+  local began = redis.call('ZSCORE', since, gone)
+  if not began then return end
+  redis.call('ZREM', since, gone)
+  redis.call('LPUSH', held, left_at - began)
+  redis.call('LTRIM', held, 0, ARGV[2] - 1)
+  redis.call('PEXPIRE', held, ARGV[3])
+end
 """
 
-# ARGV session; its place as JSON; caps in all, an address, a user; how many sessions
-# its process holds; for how long it has held its slot as its process says, -1 if it
-# holds none; lifetimes of a lease and of the visit's key; the prefix of keys.
+# ARGV as in `_LEAVE`; its place as JSON; caps in all, an address, a user; how many
+# sessions its process holds; for how long it has held its slot as its process says, -1
+# if it holds none; lifetimes of a lease and of the visit's key; the prefix of keys.
 # Returns {1, ms for which a slot has been held}, {0, position, how many have left, how
 # many are here, ms they have held slots}, {-1}: the address's cap, {-2}: the user's.
 _ASK = (
     _BEGIN
     + """
-local place = cjson.decode(ARGV[2])
-local in_all = tonumber(ARGV[3])
-local an_address, a_user = tonumber(ARGV[4]), tonumber(ARGV[5])
-local process_holds, has_held = tonumber(ARGV[6]), tonumber(ARGV[7])
-local lease, memory, prefix = tonumber(ARGV[8]), ARGV[9], ARGV[10]
+local place = cjson.decode(ARGV[4])
+local in_all = tonumber(ARGV[5])
+local an_address, a_user = tonumber(ARGV[6]), tonumber(ARGV[7])
+local process_holds, has_held = tonumber(ARGV[8]), tonumber(ARGV[9])
+local lease, memory, prefix = tonumber(ARGV[10]), ARGV[11], ARGV[12]
 
 local function leave_line(gone)
   redis.call('ZREM', line, gone)
@@ -68,7 +78,7 @@ local function leave_line(gone)
 end
 
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', all, '-inf', now)) do
-  redis.call('ZREM', since, gone)
+  leave_slot(gone, redis.call('ZSCORE', all, gone) - lease)
 end
 for i = 1, 5 do redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now) end
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', seen, '-inf', now)) do
@@ -87,7 +97,7 @@ if too_many then return {too_many} end
 
 local function hold(key, lifetime)
   redis.call('ZADD', key, now + lifetime, session)
-  redis.call('PEXPIRE', key, lifetime)
+  redis.call('PEXPIRE', key, memory)
 end
 if an_address > 0 then hold(address, lease) end
 if a_user > 0 then hold(user, lease) end
@@ -132,7 +142,7 @@ end
 if not is_in then
   redis.call('ZADD', line, 'NX', redis.call('GET', visit), session)
   redis.call('ZADD', seen, now + lease, session)
-  redis.call('HSET', where, session, ARGV[2])
+  redis.call('HSET', where, session, ARGV[4])
   for _, key in ipairs({line, seen, where}) do redis.call('PEXPIRE', key, lease) end
   local position = redis.call('ZRANK', line, session) + 1
   if not is_next(position) then
@@ -149,7 +159,7 @@ hold(all, lease)
 hold(node, lease)
 hold(process, lease)
 redis.call('ZADD', since, 'NX', now - math.max(has_held, 0), session)
-redis.call('PEXPIRE', since, lease)
+redis.call('PEXPIRE', since, memory)
 return {1, now - redis.call('ZSCORE', since, session)}
 """
 )
@@ -158,13 +168,8 @@ return {1, now - redis.call('ZSCORE', since, session)}
 _LEAVE = (
     _BEGIN
     + """
-local began = redis.call('ZSCORE', since, session)
-if began then
-  redis.call('LPUSH', held, now - began)
-  redis.call('LTRIM', held, 0, ARGV[2] - 1)
-  redis.call('PEXPIRE', held, ARGV[3])
-end
-for _, key in ipairs({all, node, process, address, user, line, seen, since}) do
+leave_slot(session, now)
+for _, key in ipairs({all, node, process, address, user, line, seen}) do
   redis.call('ZREM', key, session)
 end
 redis.call('HDEL', where, session)
@@ -223,7 +228,7 @@ class Slots:
         Raises:
             redis.RedisError: it will be free when its lease is over.
         """
-        await self._run(_LEAVE, visitor, REMEMBERED, REMEMBERED_MS)
+        await self._run(_LEAVE, visitor)
 
     async def close(self) -> None:
         await self._redis.aclose()
@@ -243,6 +248,8 @@ class Slots:
             len(keys),
             *(PREFIX + key for key in keys),
             visitor.session_id,
+            REMEMBERED,
+            REMEMBERED_MS,
             *(str(arg) for arg in args),
         )
 
