@@ -189,7 +189,7 @@ async def test_who_leaves_while_asking_leaves_nothing_behind(
     entering = asyncio.create_task(place.enter(nobody_waits))
     await ticks()
     entering.cancel()
-    leaving = asyncio.create_task(place.leave())
+    leaving = asyncio.create_task(place.leave(for_good=True))
     await ticks()
     may_ask.set()
     await leaving
