@@ -45,7 +45,7 @@ test("a picture's capture time is found by its timestamp, across the wrap", () =
 
 test("pictures that the page or the encoder left out don't mislead it", () => {
   const clock = new CaptureClock();
-  film(clock, { see: (n) => n % 5 > 2, hear: (n) => n % 10 < 9 && n % 5 < 4 });
+  film(clock, { see: (n) => n % 5 > 2, hear: (n) => n % 10 !== 3 });
   isNear(clock.capturedAt(rtpOf(2900)), 2900);
 });
 
