@@ -10,13 +10,12 @@
 
 const PAIRS_KEPT = 301;
 /**
- * Wrong pairs lie too far apart, nearly all: an encoder that takes longer than from
- * one picture to the next is paired with a younger one. So a low one of them is right.
+ * Both times are rounded, so that right pairs differ by a millisecond. Wrong ones are
+ * strewn, since pictures don't come quite evenly; least of all from a busy machine,
+ * where an encoder is late and a page misses pictures.
  */
-const TRUSTED_SHARE = 0.2;
+const ROUNDING_MS = 1.5;
 const WAITING_KEPT = 90;
-/** A picture that is older when it leaves isn't the one it is taken for. */
-const LONGEST_ENCODING_MS = 250;
 const RTP_PER_MS = 90;
 const WRAP = 2 ** 32;
 
@@ -52,10 +51,8 @@ export class CaptureClock {
    */
   recordCapture(captureMs, isNext) {
     for (const { rtpMs, atMs } of this.#waiting) {
-      const encodingMs = atMs - this.#captureMs;
-      if (isNext && encodingMs >= 0 && encodingMs <= LONGEST_ENCODING_MS) {
-        this.#keep(this.#captureMs - rtpMs);
-      }
+      const isSure = isNext && this.#captureMs <= atMs && atMs < captureMs;
+      if (isSure) this.#keep(this.#captureMs - rtpMs);
     }
     this.#waiting = this.#waiting.filter(({ atMs }) => atMs >= captureMs);
     this.#captureMs = captureMs;
@@ -90,8 +87,7 @@ export class CaptureClock {
    */
   capturedAt(rtpTimestamp) {
     if (!this.#offsets.length) return null;
-    const sorted = this.#offsets.toSorted((a, b) => a - b);
-    return this.#extend(rtpTimestamp) + sorted[Math.floor(sorted.length * TRUSTED_SHARE)];
+    return this.#extend(rtpTimestamp) + densest(this.#offsets);
   }
 
   #keep(/** @type {number} */ offset) {
@@ -108,4 +104,18 @@ export class CaptureClock {
     this.#lastRtpMs = rtpMs + wraps * wrapMs;
     return this.#lastRtpMs;
   }
+}
+
+/**
+ * @param {number[]} offsets
+ * @returns {number} the middle of where most of them lie together
+ */
+function densest(offsets) {
+  const sorted = offsets.toSorted((a, b) => a - b);
+  let [from, best, most] = [0, 0, 0];
+  for (let to = 0; to < sorted.length; to += 1) {
+    while (sorted[to] - sorted[from] > ROUNDING_MS) from += 1;
+    if (to - from >= most) [best, most] = [from, to - from];
+  }
+  return sorted[best + (most >> 1)];
 }
