@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='camerasession',
             name='holder',
-            field=models.CharField(blank=True, help_text='The channel of its page\'s socket; empty while it has none.', max_length=100),
+            field=models.CharField(blank=True, help_text="The channel of its page's socket; empty while it has none.", max_length=100),
         ),
         migrations.AddField(
             model_name='run',
