@@ -23,7 +23,7 @@ from apps.nexus.quality import Quality, QualityController
 OFFER_GRACE_S = 1.0
 
 LIVE = "Live."
-LIVE_AS_JPEG = "Live, as JPEG over the WebSocket: no way was found for WebRTC."
+LIVE_AS_JPEG = "Live, picture by picture: this network lets no video through."
 
 
 class NegotiationListener(MediaListener, Protocol):
@@ -180,7 +180,8 @@ class Negotiation:
         except ProtocolError as error:
             if self._peer is peer:
                 self._retire(peer)
-                await self._listener.on_failed(error.sentence)
+                if not self._links:
+                    await self._listener.on_failed(error.sentence)
             return
         if self._peer is peer:
             await self._listener.on_answer(answer)

@@ -26,7 +26,6 @@ from tests.e2e.test_page_states import (
     SCHEMES,
     SIZES,
     expect_situation,
-    keep_state,
 )
 from tests.e2e.test_relay import fingerprint
 from tests.integration.coturn import LOOPBACK, turn_env, write_certificate
@@ -161,9 +160,8 @@ def test_no_way_through_the_network(web: Product, launch: Launch, tour: Path) ->
     page = launch(clip=tour).new_page()
     page.add_init_script(NO_WAY_THROUGH)
     page.goto(web.url)
-    expect_situation(page, "peer_failed", "server", "Try again")
-    keep_state(page, "no-way-through-doctor")
-    page.get_by_role("link", name="Find out what is in the way").click()
+    expect_situation(page, "live_as_jpeg", "picture by picture", None)
+    page.get_by_role("link", name="why?").click()
     page.wait_for_selector('body[data-examining="no"]', timeout=60_000)
     expect(page.locator("#verdict")).to_contain_text("can’t reach the server")
     assert outcomes(page)["Direct way, over UDP"] == "failed"

@@ -14,6 +14,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
+from bench import records
 from bench.product import Product
 from bench.records import deploy
 from tests.e2e.conftest import (
@@ -26,11 +27,14 @@ from tests.e2e.conftest import (
 
 SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-# A network that lets nothing through: only relays may be used, and there is none.
+# A network that lets no video through until `wayIsOpen`: only relays may be used, and
+# there is none.
 NO_WAY_THROUGH = """
 const Native = RTCPeerConnection;
 window.RTCPeerConnection = class extends Native {
-  constructor(options) { super({...options, iceTransportPolicy: "relay"}); }
+  constructor(options) {
+    super(window.wayIsOpen ? options : {...options, iceTransportPolicy: "relay"});
+  }
 };
 """
 # After `hold()`, connections offer nothing until `release()`.
@@ -45,9 +49,12 @@ window.RTCPeerConnection = class extends Native {
   async setLocalDescription() { await window.held; await super.setLocalDescription(); }
 };
 """
-NO_WEBRTC_BEFORE_THE_UPDATE = (
-    "if (!sessionStorage.updated) delete window.RTCPeerConnection;"
-)
+NO_WEBRTC = "delete window.RTCPeerConnection;"
+NO_CAMERAS_BEFORE_THE_UPDATE = """
+if (!sessionStorage.updated) {
+  Object.defineProperty(navigator, "mediaDevices", { value: undefined });
+}
+"""
 # No timer goes off: the page neither tries again by itself nor loses its patience.
 ENDLESS_PATIENCE = "window.setTimeout = () => 0;"
 CAMERA_REQUESTS_ARE_COUNTED = """
@@ -181,12 +188,25 @@ def test_server_away_and_back(web: Product, launch: Launch, tour: Path) -> None:
     page.wait_for_selector('body[data-verdict="hot-dog"]', timeout=60_000)
 
 
-def test_no_way_through_the_network(web: Product, launch: Launch, tour: Path) -> None:
+def test_a_network_that_lets_no_video_through_and_then_does(
+    web: Product, launch: Launch, tour: Path
+) -> None:
+    web.start("worker")
     page = launch(clip=tour).new_page()
     page.add_init_script(NO_WAY_THROUGH)
     page.goto(web.url)
-    expect_situation(page, "peer_failed", "could not reach the server", "Try again")
-    keep_state(page, "no-way-through")
+    expect_situation(page, "live_as_jpeg", "picture by picture", None)
+    page.wait_for_selector('body[data-verdict="hot-dog"]')
+    keep_state(page, "live-as-jpeg")
+
+    page.evaluate("wayIsOpen = true; dispatchEvent(new Event('online'))")
+
+    expect_situation(page, "live", "Live.", None)
+    results = page.locator("#overlay").get_attribute("data-results")
+    page.wait_for_function(
+        "seen => document.getElementById('overlay').dataset.results > seen", arg=results
+    )
+    assert web.inside(records.open_sessions) == 1
 
 
 def test_camera_is_being_asked_for(web: Product, launch: Launch, tour: Path) -> None:
@@ -251,8 +271,17 @@ def test_camera_is_taken_away(web: Product, launch: Launch, tour: Path) -> None:
 
 
 def test_browser_without_webrtc(web: Product, launch: Launch, tour: Path) -> None:
+    web.start("worker")
     page = launch(clip=tour).new_page()
-    page.add_init_script(NO_WEBRTC_BEFORE_THE_UPDATE)
+    page.add_init_script(NO_WEBRTC)
+    page.goto(web.url)
+    expect_situation(page, "live_as_jpeg", "picture by picture", None)
+    page.wait_for_selector('body[data-verdict="hot-dog"]')
+
+
+def test_browser_without_cameras(web: Product, launch: Launch, tour: Path) -> None:
+    page = launch(clip=tour).new_page()
+    page.add_init_script(NO_CAMERAS_BEFORE_THE_UPDATE)
     page.goto(web.url)
     expect_situation(page, "unsupported", "This browser can’t send", "Try again")
     keep_state(page, "unsupported")

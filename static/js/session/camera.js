@@ -44,9 +44,7 @@ export class CameraError extends Error {
  */
 export async function acquireCamera(deviceId) {
   if (!window.isSecureContext) throw new CameraError("insecure_context");
-  if (!navigator.mediaDevices?.getUserMedia || !("RTCPeerConnection" in window)) {
-    throw new CameraError("unsupported");
-  }
+  if (!navigator.mediaDevices?.getUserMedia) throw new CameraError("unsupported");
   /** @type {(MediaTrackConstraints | boolean)[]} */
   const choices = [{ ...PICTURE, facingMode: { ideal: "environment" } }, true];
   if (deviceId) choices.unshift({ ...PICTURE, deviceId: { exact: deviceId } });

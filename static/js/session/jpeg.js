@@ -5,7 +5,8 @@
  * the page nor when it is needed.
  */
 
-const PICTURES_PER_SECOND = 15;
+/** Some 15 pictures a second, of a camera that gives 30. */
+const LEAST_GAP_MS = 55;
 const ON_THEIR_WAY = 2;
 const LONGEST_SIDE = 640;
 const QUALITY = 0.7;
@@ -13,24 +14,25 @@ const QUALITY = 0.7;
 const TICKS_PER_MS = 90;
 
 export class JpegSender {
-  #send;
+  #outside;
   #video = document.createElement("video");
   #canvas = document.createElement("canvas");
   #onTheirWay = 0;
   #encoding = false;
-  /** @type {ReturnType<typeof setInterval>} */
-  #timer;
+  #sentMs = -Infinity;
+  #closed = false;
 
   /**
    * @param {MediaStream} stream
-   * @param {(message: ArrayBuffer) => void} send
+   * @param {{sendBytes: (message: ArrayBuffer) => void,
+   *   onEncoded: (rtpTimestamp: number, atMs: number) => void}} outside
    */
-  constructor(stream, send) {
-    this.#send = send;
+  constructor(stream, outside) {
+    this.#outside = outside;
     this.#video.muted = true;
     this.#video.playsInline = true;
     this.use(stream);
-    this.#timer = setInterval(() => this.#next(), 1000 / PICTURES_PER_SECOND);
+    this.#watch();
   }
 
   /** @param {MediaStream} stream the camera from now on */
@@ -46,19 +48,38 @@ export class JpegSender {
   }
 
   close() {
-    clearInterval(this.#timer);
+    this.#closed = true;
     this.#video.srcObject = null;
   }
 
-  #next() {
+  /** With each picture of the camera, or as often as pictures are sent. */
+  #watch() {
+    if (this.#closed) return;
+    /** @param {number} captureMs */
+    const next = (captureMs) => {
+      this.#next(captureMs);
+      this.#watch();
+    };
+    if ("requestVideoFrameCallback" in this.#video) {
+      this.#video.requestVideoFrameCallback((now, { captureTime }) =>
+        next(captureTime ?? now),
+      );
+    } else setTimeout(() => next(performance.now()), LEAST_GAP_MS);
+  }
+
+  /** @param {number} captureMs */
+  #next(captureMs) {
     const { videoWidth, videoHeight } = this.#video;
-    if (this.#encoding || this.#onTheirWay >= ON_THEIR_WAY || !videoWidth) return;
+    if (this.#closed || this.#encoding || !videoWidth) return;
+    if (this.#onTheirWay >= ON_THEIR_WAY) return;
+    if (performance.now() - this.#sentMs < LEAST_GAP_MS) return;
     const scale = Math.min(1, LONGEST_SIDE / Math.max(videoWidth, videoHeight));
     this.#canvas.width = Math.round(videoWidth * scale);
     this.#canvas.height = Math.round(videoHeight * scale);
     const context = this.#canvas.getContext("2d", { alpha: false });
     if (context === null) return;
-    const timestamp = timestampOf(performance.now());
+    const timestamp = timestampOf(captureMs);
+    this.#sentMs = performance.now();
     context.drawImage(this.#video, 0, 0, this.#canvas.width, this.#canvas.height);
     this.#encoding = true;
     this.#canvas.toBlob((jpeg) => this.#pass(timestamp, jpeg), "image/jpeg", QUALITY);
@@ -70,9 +91,10 @@ export class JpegSender {
    */
   async #pass(timestamp, jpeg) {
     this.#encoding = false;
-    if (jpeg === null) return;
+    if (jpeg === null || this.#closed) return;
     this.#onTheirWay += 1;
-    this.#send(message(timestamp, await jpeg.arrayBuffer()));
+    this.#outside.onEncoded(timestamp, performance.now());
+    this.#outside.sendBytes(message(timestamp, await jpeg.arrayBuffer()));
   }
 }
 

@@ -1,12 +1,14 @@
 // @ts-check
 /**
- * The camera and the peer connection that carries it: either may be replaced while
- * the other stays. Doesn't decide when; knows neither the WebSocket nor the page.
+ * The camera and what carries its picture, a peer connection or JPEGs: each may be
+ * replaced while the others stay. Doesn't decide when; knows neither the WebSocket nor
+ * the page.
  *
  * @typedef {import("./camera.js").Camera} Camera
  * @typedef {import("./protocol.js").ClientMessage} ClientMessage
  * @typedef {{
  *   send: (message: ClientMessage) => void,
+ *   sendBytes: (message: ArrayBuffer) => void,
  *   onCamera: (camera: Camera | null) => void,
  *   onCameraLost: () => void,
  *   onCameraFailed: (reason: import("./protocol.js").CameraFailure) => void,
@@ -16,6 +18,7 @@
  * }} Outside
  */
 import { acquireCamera, CameraError, releaseCamera } from "./camera.js";
+import { JpegSender } from "./jpeg.js";
 import { PeerLink } from "./peer.js";
 
 export class Sender {
@@ -23,6 +26,8 @@ export class Sender {
   camera = null;
   /** @type {PeerLink | null} */
   peer = null;
+  /** @type {JpegSender | null} */
+  jpeg = null;
   #outside;
   #opening = false;
   #wanted = false;
@@ -59,6 +64,7 @@ export class Sender {
     camera.track.onended = this.#outside.onCameraLost;
     this.camera = camera;
     this.#outside.onCamera(camera);
+    this.jpeg?.use(camera.stream);
     await this.peer?.replaceTrack(camera.track);
   }
 
@@ -79,10 +85,23 @@ export class Sender {
     this.peer = null;
   }
 
-  /** Close the connection and put the camera's light out. */
+  /** Send pictures one by one, beside a connection or without. */
+  beginJpeg() {
+    if (this.jpeg || !this.camera) return;
+    this.#outside.send({ type: "begin_jpeg" });
+    this.jpeg = new JpegSender(this.camera.stream, this.#outside);
+  }
+
+  endJpeg() {
+    this.jpeg?.close();
+    this.jpeg = null;
+  }
+
+  /** Send nothing any more and put the camera's light out. */
   release() {
     this.#wanted = false;
     this.disconnect();
+    this.endJpeg();
     if (this.camera) releaseCamera(this.camera);
     this.camera = null;
     this.#outside.onCamera(null);

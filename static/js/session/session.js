@@ -15,11 +15,15 @@
  * }} Page
  */
 import { Sender } from "./sender.js";
-import { delayMs, Signalling } from "./signalling.js";
+import { Signalling } from "./signalling.js";
 import { SITUATIONS, TRIES_AGAIN } from "./status.js";
 
 /** Refusals after which an offer gets no answer. */
 const OFFER_REFUSED = ["no_video", "unsupported_codec", "too_large"];
+/** A connection that takes longer has something in its way. */
+const USUAL_CONNECT_MS = 4000;
+/** Between two tries to do without JPEGs; half of it and more is chance. */
+const LOOK_UP_MS = 40_000;
 
 export class Session {
   #page;
@@ -33,6 +37,8 @@ export class Session {
   #broken = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #patience;
   #deviceId = "";
   /** @type {RTCIceServer[]} the newest that the server has lent us */
   #iceServers = [];
@@ -50,6 +56,7 @@ export class Session {
     });
     this.#sender = new Sender({
       send: (message) => this.send(message),
+      sendBytes: (message) => this.#signalling.sendBytes(message),
       onCamera: page.onCamera,
       onEncoded: page.onEncoded,
       onCameraLost: () => this.stop("camera_lost"),
@@ -92,13 +99,14 @@ export class Session {
   /** Don't wait for the next attempt. */
   hurry() {
     // Who waits in line is connected, and would go to the end of it.
-    if (this.#situation === "waiting" || this.#signalling.welcome) return;
-    if (this.#wanted) this.#signalling.open();
+    if (this.#situation === "waiting" || !this.#wanted) return;
+    if (!this.#signalling.welcome) this.#signalling.open();
+    else if (this.#sender.jpeg) this.#link();
   }
 
   close() {
     this.#wanted = false;
-    clearTimeout(this.#retry);
+    this.#unlink();
     this.#sender.release();
     this.#signalling.close();
   }
@@ -110,7 +118,7 @@ export class Session {
 
   #off(/** @type {SituationName} */ name, /** @type {string} */ sentence = "") {
     this.#wanted = false;
-    clearTimeout(this.#retry);
+    this.#unlink();
     this.#sender.release();
     this.#show(name, sentence);
   }
@@ -128,10 +136,12 @@ export class Session {
       if (this.#wanted) this.#serverSays(message.status, message.sentence);
     } else if (message.type === "answer") {
       this.#sender.peer?.accept(message.sdp);
+    } else if (message.type === "taken") {
+      this.#sender.jpeg?.taken();
     } else if (message.type === "quality") {
       this.#sender.peer?.limit(message);
     } else if (message.type === "error" && OFFER_REFUSED.includes(message.code)) {
-      this.#linkBroken(message.sentence);
+      this.#linkBroken();
     }
     this.#page.onMessage(message);
   }
@@ -152,28 +162,39 @@ export class Session {
 
   #link() {
     clearTimeout(this.#retry);
+    clearTimeout(this.#patience);
+    if (!("RTCPeerConnection" in window)) return this.#sender.beginJpeg();
+    this.#patience = setTimeout(() => this.#sender.beginJpeg(), USUAL_CONNECT_MS);
     this.#sender.connect(this.#iceServers);
   }
 
   #unlink() {
     clearTimeout(this.#retry);
+    clearTimeout(this.#patience);
     this.#sender.disconnect();
+    this.#sender.endJpeg();
   }
 
   #linked(/** @type {string} */ sentence = "") {
     if (!this.#sender.peer || (this.#situation === "live" && !sentence)) return;
     this.#broken = 0;
+    clearTimeout(this.#patience);
+    this.#sender.endJpeg();
     this.#show("live", sentence);
   }
 
-  /** A broken link is replaced at once, and again and again; the button is for haste. */
-  #linkBroken(/** @type {string} */ sentence = "") {
+  /** A broken link is replaced at once; then JPEGs go on while it is tried again. */
+  #linkBroken() {
     if (!this.#sender.peer) return;
     this.#sender.disconnect();
     this.#broken += 1;
-    if (this.#broken === 1) return this.#connect("peer_lost");
-    this.#show("peer_failed", sentence && `${sentence} ${TRIES_AGAIN}`);
-    const waitMs = delayMs(this.#broken, Math.random());
+    if (this.#broken === 1) {
+      if (!this.#sender.jpeg) this.#show("peer_lost");
+      return this.#link();
+    }
+    clearTimeout(this.#patience);
+    this.#sender.beginJpeg();
+    const waitMs = LOOK_UP_MS * (0.5 + 0.5 * Math.random());
     this.#retry = setTimeout(() => this.#link(), waitMs);
   }
 
@@ -194,7 +215,8 @@ export class Session {
       this.#sender.release();
       this.#show("waiting", sentence);
     } else if (status === "ended") this.#off("ended", sentence);
-    else if (status === "failed" || status === "reconnecting") this.#linkBroken(sentence);
+    else if (status === "failed" || status === "reconnecting") this.#linkBroken();
+    else if (status === "live" && this.#sender.jpeg) this.#show("live_as_jpeg", sentence);
     else if (status === "live") this.#linked(sentence);
     else if (this.#situation === "waiting") this.#begin();
   }

@@ -102,6 +102,11 @@ export class Signalling {
     this.#socket.send(JSON.stringify(message));
   }
 
+  /** @param {ArrayBuffer} message */
+  sendBytes(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(message);
+  }
+
   /** Close for good; only `open` comes back from here. */
   close() {
     clearTimeout(this.#retry);

@@ -39,6 +39,10 @@ export const SITUATIONS = {
   },
   connecting: { status: "connecting", sentence: "Connecting your camera…" },
   live: { status: "live", sentence: "Live." },
+  live_as_jpeg: {
+    status: "live",
+    sentence: "Live, picture by picture: this network lets no video through.",
+  },
   peer_lost: {
     status: "reconnecting",
     sentence: "The picture stopped on its way. Connecting it again…",
@@ -52,11 +56,6 @@ export const SITUATIONS = {
     status: "reconnecting",
     sentence: `The server can’t take this page just now. ${TRIES_AGAIN}`,
     button: NOW,
-  },
-  peer_failed: {
-    status: "failed",
-    sentence: `Your picture can’t reach the server. ${TRIES_AGAIN} Another network may help.`,
-    button: RETRY,
   },
   ended: {
     status: "ended",
