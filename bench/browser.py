@@ -21,6 +21,8 @@ QUIET = (
     "--allow-loopback-in-peer-connection",
     "--autoplay-policy=no-user-gesture-required",
 )
+# Who was never asked for a camera hides its addresses, which then have to be guessed.
+NAME_ADDRESSES = "--disable-features=WebRtcHideLocalIpsWithMdns"
 PATIENCE_MS = 30_000
 # Without a GPU the browser draws the page itself: as little of it as the picture needs.
 VIEWPORT: ViewportSize = {"width": 640, "height": 480}
@@ -46,17 +48,20 @@ def chromium_path() -> str:
 def watching(url: str, sessions: int) -> Iterator[None]:
     """So many pages at once, each live with a clock for its camera."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium_path(), args=list(QUIET)
-        )
+        browsers = []
         for _ in range(sessions):
-            # A window of its own: what is hidden behind another is drawn more seldom.
-            page = browser.new_context(viewport=VIEWPORT).new_page()
+            # One each: a browser without a screen draws the page in front only.
+            browser = playwright.chromium.launch(
+                executable_path=chromium_path(), args=[*QUIET, NAME_ADDRESSES]
+            )
+            browsers.append(browser)
+            page = browser.new_page(viewport=VIEWPORT)
             page.add_init_script(path=CLOCK_CAMERA)
             page.goto(url)
             _wait_for_live(page)
         yield
-        browser.close()
+        for browser in browsers:
+            browser.close()
 
 
 def _wait_for_live(page: Page) -> None:
