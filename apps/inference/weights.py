@@ -33,6 +33,7 @@ CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 INDEX_NAME = "model.safetensors.index.json"  # names the parts of weights in several
 CARD_NAME = "card.json"
+RECIPE_NAME = "preprocessor_config.json"  # how its pictures are prepared
 # An exported network, weights and all, that stands in their place.
 EXPORT_NAMES = ("model.torchscript", "model.onnx")
 

@@ -433,7 +433,8 @@ def test_a_file_arrives_by_https(fetch, safe_site, certificate, monkeypatch):
 def test_a_certificate_that_nobody_trusts_is_refused(fetch, safe_site):
     safe_site.pages["/yolov5s.pt"] = Page(WEIGHTS)
     with pytest.raises(
-        SourceUnreachableError, match="localhost has no certificate that can be trusted"
+        SourceUnreachableError,
+        match="localhost was reached, but its certificate can't be trusted: self",
     ):
         fetch(f"{safe_site.url}/yolov5s.pt")
     assert safe_site.requests == []
