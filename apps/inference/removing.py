@@ -49,6 +49,8 @@ def forget(version: ModelVersion) -> None:
     Raises:
         InUseError: records name it.
     """
+    # As it is written down: whoever worked on this object may have gone further.
+    version = ModelVersion.objects.select_related("model").get(pk=version.pk)
     staging, directory = version.staging, version.path
     has_files = bool(version.sha256) and _is_ours(version)
     name = str(version)

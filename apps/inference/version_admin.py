@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -28,6 +28,9 @@ from apps.inference.exceptions import InferenceError
 from apps.inference.forms import AddVersionForm
 from apps.inference.models import ModelVersion
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
 AGPL = "AGPL-3.0"
 
 
@@ -44,9 +47,9 @@ class ModelFilter(admin.RelatedFieldListFilter):
 
     def field_choices(
         self, field: Any, request: HttpRequest, model_admin: Any
-    ) -> list[tuple[Any, str]]:
+    ) -> list[tuple[str, str | StrPromise]]:
         verified = ModelVersion.objects.filter(state=State.VERIFIED)
-        choices: list[tuple[Any, str]] = field.get_choices(
+        choices: list[tuple[str, str | StrPromise]] = field.get_choices(
             include_blank=False,
             ordering=self.field_admin_ordering(field, request, model_admin),
             limit_choices_to={"pk__in": verified.values("model")},

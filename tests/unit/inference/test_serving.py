@@ -518,16 +518,16 @@ def test_a_worker_that_stops_while_it_rehearses_loads_nothing(
 ):
     def stop(version: ModelVersion, is_over: Callable[[], bool]) -> None:
         assert not is_over()
-        host._stopping.set()
+        worker._stopping.set()
         assert is_over()
 
-    host: ModelHost = ModelHost(stop)
-    host.follow()
+    worker = ModelHost(stop)
+    worker.follow()
     activate(deployment, boxes())
 
-    host.follow()
+    worker.follow()
 
-    assert seen(host) == "hot dog"
+    assert seen(worker) == "hot dog"
 
 
 def test_whoever_waits_for_a_rehearsal_reads_that_it_goes_on(
