@@ -158,10 +158,14 @@ def refuse_not_finite(tensors: Mapping[str, Tensor]) -> None:
     """
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.float().isfinite().all():
-            raise NotFiniteError(
-                f"The weights hold NaN or infinite numbers, first in {name}: they can't"
-                " answer anything."
-            )
+            raise not_finite(name)
+
+
+def not_finite(name: str) -> NotFiniteError:
+    return NotFiniteError(
+        f"The weights hold NaN or infinite numbers, first in {name}: they can't answer"
+        " anything."
+    )
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
