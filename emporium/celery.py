@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 from celery import Celery
 from celery.apps.worker import Worker
+from celery.exceptions import SecurityWarning
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emporium.settings")
 
@@ -24,6 +26,12 @@ class EmporiumWorker(Worker):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         options.update(without_gossip=True, without_mingle=True, without_heartbeat=True)
         super().__init__(*args, **options)
+
+    def on_before_init(self, **options: Any) -> None:
+        """Ten lines at every start about root are for messages that could run code."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SecurityWarning)
+            super().on_before_init(**options)
 
 
 class EmporiumCelery(Celery):  # type: ignore[misc]

@@ -28,7 +28,7 @@ from apps.inference.models import (
     ModelVersion,
     RegisteredModel,
 )
-from apps.inference.version_admin import ModelVersionAdmin
+from apps.inference.version_admin import FamilyFilter, ModelVersionAdmin
 
 __all__ = [
     "ActivationAdmin",
@@ -64,7 +64,7 @@ class VersionInline(admin.TabularInline):
 @admin.register(RegisteredModel)
 class RegisteredModelAdmin(ReadOnlyAdmin):
     list_display = ("name", "family", "licence", "registered")
-    list_filter = ("family",)
+    list_filter = (("family", FamilyFilter),)
     search_fields = ("name", "description")
     fields = ("name", "family", "description", "licence", "registered")
     readonly_fields = ("registered",)

@@ -68,7 +68,7 @@ def request_again(version: ModelVersion) -> None:
             " it anew."
         )
     if version.sha256:
-        raise InferenceError(f"{version} has its files: verify it anew.")
+        raise InferenceError(f"{version} has its files: use “Verify anew”.")
     if uploads.is_gone(version.source):
         raise InferenceError(
             f"The file of {version} was removed once it had been read: upload it anew."
@@ -83,6 +83,18 @@ def request_again(version: ModelVersion) -> None:
     )
     if not wanted:
         raise InferenceError(f"{version} hasn't failed.")
+
+
+def refuse_without_files(version: ModelVersion) -> None:
+    """Refuse to verify what was never brought in.
+
+    Raises:
+        InferenceError
+    """
+    if not version.sha256:
+        raise InferenceError(
+            f"{version} has no files yet: add it, or bring it in again."
+        )
 
 
 def _check_name(name: str) -> None:

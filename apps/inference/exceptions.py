@@ -6,6 +6,7 @@ InferenceError
 ├── NotKeptError               a network must be built where nothing may be built
 ├── DuplicateError             the same weights are registered already
 ├── VerificationError          a version answers, but not as it must
+├── InUseError               a version is to be removed that something needs
 ├── NotVerifiedError           a version is asked to answer that nobody has verified
 ├── SourceError                a model's files can't be had
 │   ├── SourceTextError        the text names no source, or the checksum is none
@@ -52,6 +53,10 @@ class DuplicateError(InferenceError):
 
 
 class VerificationError(InferenceError):
+    pass
+
+
+class InUseError(InferenceError):
     pass
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from apps.inference import asking, uploads
+from apps.inference import asking, sources, uploads
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion
 
@@ -17,6 +17,7 @@ class AddVersionForm(forms.ModelForm):  # type: ignore[type-arg]
         label="Model",
         max_length=80,
         widget=forms.TextInput({"class": "vTextField"}),
+        error_messages={"invalid": "A name has letters, digits, - and _ only."},
         help_text="A new name, or that of a model of which this is another version.",
     )
     source = forms.CharField(
@@ -28,23 +29,34 @@ class AddVersionForm(forms.ModelForm):  # type: ignore[type-arg]
     upload = forms.FileField(
         label="Or a file",
         required=False,
+        error_messages={"empty": "The file is empty."},
         help_text="YOLOv5's own .pt file, or a detector as .torchscript or .onnx.",
     )
     expected_sha256 = forms.CharField(
         label="SHA-256",
         required=False,
-        max_length=64,
         widget=forms.TextInput({"class": "vLargeTextField"}),
-        help_text="What the checksum of the file must be, if you know it.",
+        help_text="What the checksum of the file must be, if you know it: 64 digits.",
     )
 
     class Meta:
         model = ModelVersion
         fields = ("name", "source", "upload", "expected_sha256")
 
+    def clean_expected_sha256(self) -> str:
+        try:
+            return sources.checksum(self.cleaned_data["expected_sha256"])
+        except InferenceError as error:
+            raise ValidationError(str(error)) from error
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        if bool(cleaned.get("source")) == bool(cleaned.get("upload")):
+        given = {"source", "upload"} & {name for name in cleaned if cleaned[name]}
+        if len(given) > 1:
+            raise ValidationError(
+                "Give a source or choose a file: one of the two, not both."
+            )
+        if not given and not {"source", "upload"} & self.errors.keys():
             raise ValidationError("Say where the model comes from, or choose a file.")
         return cleaned
 

@@ -47,6 +47,12 @@ def is_gone(source: str) -> bool:
     return _is_upload(path) and not path.exists()
 
 
+def shown(source: str) -> str:
+    """A source as people read it: of an upload the name that it came with."""
+    path = _path(source)
+    return f"{path.name}, uploaded" if _is_upload(path) else source
+
+
 def _is_upload(path: Path) -> bool:
     return path.parent.parent == _shelf().resolve()
 

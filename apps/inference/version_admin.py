@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -14,18 +13,23 @@ from django.shortcuts import redirect
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.inference import asking, client, uploads
+from apps.inference import asking, client, removing, uploads
 from apps.inference.columns import (
     NOTHING,
     ReadOnlyAdmin,
     badge,
+    moment,
     readable,
     told,
     when,
 )
+from apps.inference.contents import SHIPPED, contents
 from apps.inference.exceptions import InferenceError
 from apps.inference.forms import AddVersionForm
 from apps.inference.models import ModelVersion
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 AGPL = "AGPL-3.0"
 
@@ -38,6 +42,29 @@ def _is_agpl(licence: str) -> bool:
 State = ModelVersion.State
 
 
+class ModelFilter(admin.RelatedFieldListFilter):
+    """The models of which there is something to run."""
+
+    def field_choices(
+        self, field: Any, request: HttpRequest, model_admin: Any
+    ) -> list[tuple[str, str | StrPromise]]:
+        verified = ModelVersion.objects.filter(state=State.VERIFIED)
+        choices: list[tuple[str, str | StrPromise]] = field.get_choices(
+            include_blank=False,
+            ordering=self.field_admin_ordering(field, request, model_admin),
+            limit_choices_to={"pk__in": verified.values("model")},
+        )
+        return choices
+
+
+class FamilyFilter(admin.AllValuesFieldListFilter):
+    """The families that are known: until its files were read, a model has none."""
+
+    def __init__(self, field: Any, *args: Any, **options: Any) -> None:
+        super().__init__(field, *args, **options)
+        self.lookup_choices = self.lookup_choices.exclude(**{field.name: ""})
+
+
 @admin.register(ModelVersion)
 class ModelVersionAdmin(ReadOnlyAdmin):
     """Adding one asks for it; the jobs bring it in and verify it."""
@@ -47,21 +74,25 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         "name",
         "outcome",
         "answers_for",
-        "family",
+        "shown_family",
+        "speed",
         "short_licence",
         "registered",
     )
     list_select_related = ("model",)
-    list_filter = ("state", "model__family", "model")
+    list_filter = ("state", ("model__family", FamilyFilter), ("model", ModelFilter))
+    ordering = ("-created_at", "-pk")
     search_fields = ("model__name", "version", "sha256", "source")
     fields = (
         "model",
         "version",
         "outcome",
         "answers_for",
-        "family",
+        "shown_family",
+        "labels",
+        "input_size",
         "licence",
-        "source",
+        "shown_source",
         "added_by",
         "registered",
         "verified",
@@ -72,7 +103,6 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     )
     readonly_fields = fields
     registered = when("created_at", "registered")
-    verified = when("verified_at", "verified")
     actions = ("verify_anew", "bring_in_again")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -81,16 +111,20 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     def has_delete_permission(
         self, request: HttpRequest, obj: ModelVersion | None = None
     ) -> bool:
-        """What failed before it had files has never answered, and never will."""
-        if obj is None or obj.sha256 or obj.state != State.FAILED:
+        """One by one, and what nothing needs; what records name, Django says itself."""
+        if obj is None or removing.why_it_stays(obj):
             return False
         return admin.ModelAdmin.has_delete_permission(self, request, obj)
 
     def delete_model(self, request: HttpRequest, obj: ModelVersion) -> None:
-        """With what a process that was killed may have left of it."""
-        shutil.rmtree(obj.staging, ignore_errors=True)
-        uploads.remove(obj.source)
-        super().delete_model(request, obj)
+        removing.remove(obj)
+
+    def response_delete(
+        self, request: HttpRequest, obj_display: str, obj_id: int
+    ) -> HttpResponse:
+        """To the list, for who may not change what the system writes."""
+        super().response_delete(request, obj_display, obj_id)
+        return redirect("admin:inference_modelversion_changelist")
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
@@ -145,16 +179,15 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     def verify_anew(
         self, request: HttpRequest, queryset: QuerySet[ModelVersion]
     ) -> None:
-        """Those that have files; how far each is, its state says."""
-        try:
-            for version in queryset.exclude(sha256=""):
+        """How far each is, its state says."""
+        for version in queryset.select_related("model"):
+            try:
+                asking.refuse_without_files(version)
                 client.ask_for(client.VERIFY_TASK, version.pk)
-        except InferenceError as error:
-            messages.error(request, str(error))
-        else:
-            messages.info(
-                request, "The jobs verify them. This page says how far they are."
-            )
+            except InferenceError as error:
+                messages.error(request, str(error))
+            else:
+                messages.info(request, f"The jobs verify {version}.")
 
     @admin.action(description="Bring in again", permissions=["add"])
     def bring_in_again(
@@ -198,6 +231,8 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     def figures(self, version: ModelVersion) -> SafeString | str:
         """The batch curve of every engine, the chosen one marked, or its refusal."""
         engines = version.verification.get("engines", ())
+        if not engines and version.state == State.VERIFIED:
+            return "Not measured on this machine yet: “Verify anew” does it."
         if not engines:
             return NOTHING
         rows = format_html_join(
@@ -218,9 +253,41 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     def name(self, version: ModelVersion) -> str:
         return str(version)
 
-    @admin.display(ordering="model__family")
-    def family(self, version: ModelVersion) -> str:
-        return version.model.family
+    @admin.display(description="family", ordering="model__family")
+    def shown_family(self, version: ModelVersion) -> str:
+        return version.model.family or NOTHING
+
+    @admin.display(description="engine")
+    def speed(self, version: ModelVersion) -> SafeString | str:
+        """The chosen one, and what it does with the chosen batch."""
+        batches = version.measured_on(version.engine).get("batches", ())
+        for batch in batches:
+            if batch["size"] == version.batch_size:
+                rate = 1000 * batch["size"] / batch["batch_ms"]
+                return format_html(
+                    '{}<div class="aside">{} pictures/s</div>',
+                    version.engine,
+                    f"{rate:.0f}",
+                )
+        return version.engine or NOTHING
+
+    @admin.display
+    def labels(self, version: ModelVersion) -> str:
+        return contents(version).labels if version.sha256 else NOTHING
+
+    @admin.display
+    def input_size(self, version: ModelVersion) -> str:
+        return contents(version).input_size if version.sha256 else NOTHING
+
+    @admin.display(description="source")
+    def shown_source(self, version: ModelVersion) -> str:
+        return uploads.shown(version.source) if version.source else NOTHING
+
+    @admin.display(ordering="verified_at")
+    def verified(self, version: ModelVersion) -> SafeString | str:
+        if version.state == State.VERIFIED and version.verified_at is None:
+            return SHIPPED
+        return moment(version.verified_at)
 
     @admin.display(description="active in")
     def answers_for(self, version: ModelVersion) -> str:

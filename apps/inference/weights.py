@@ -33,6 +33,7 @@ CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 INDEX_NAME = "model.safetensors.index.json"  # names the parts of weights in several
 CARD_NAME = "card.json"
+RECIPE_NAME = "preprocessor_config.json"  # how its pictures are prepared
 # An exported network, weights and all, that stands in their place.
 EXPORT_NAMES = ("model.torchscript", "model.onnx")
 
@@ -157,10 +158,14 @@ def refuse_not_finite(tensors: Mapping[str, Tensor]) -> None:
     """
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.float().isfinite().all():
-            raise NotFiniteError(
-                f"The weights hold NaN or infinite numbers, first in {name}: they can't"
-                " answer anything."
-            )
+            raise not_finite(name)
+
+
+def not_finite(name: str) -> NotFiniteError:
+    return NotFiniteError(
+        f"The weights hold NaN or infinite numbers, first in {name}: they can't answer"
+        " anything."
+    )
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:

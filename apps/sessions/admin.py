@@ -122,7 +122,7 @@ class CameraSessionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="last seen")
     def last_seen(self, session: CameraSession) -> SafeString | str:
-        """An open session's process keeps saying it; of one that is over, its end."""
+        """What an open session's process keeps saying; its end, where it is over."""
         return moment(session.ended_at or session.last_seen_at)
 
     @admin.display(description="session")

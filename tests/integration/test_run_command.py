@@ -219,6 +219,23 @@ def test_an_impossible_setting_is_told_in_one_sentence(
     assert "s3cret" not in said
 
 
+@pytest.mark.parametrize("command", ["migrate", "models", "runserver"])
+def test_an_impossible_setting_is_told_by_each_command(
+    checkout: Path, command: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", command],
+        cwd=checkout,
+        env=newcomers_env(AGE_BUDGET_MS="0"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "AGE_BUDGET_MS" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("name", "cure"), [("PORT", "make run PORT="), ("REDIS_PORT",) * 2]
 )

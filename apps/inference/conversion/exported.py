@@ -97,6 +97,7 @@ def _torchscript(export: Path) -> tuple[Metadata, _Probed]:
 
 def _onnx(export: Path) -> tuple[Metadata, _Probed]:
     model = onnx.read(export)
+    onnx.refuse_not_finite(model)
     metadata = Metadata.read(onnx.metadata(model))
     size = onnx.baked_size(model) or metadata.size
     _refuse_odd(size)

@@ -10,6 +10,9 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from apps.inference import weights
 from apps.inference.engines import openvino
 from apps.inference.engines.openvino import OpenVINOEngine
 from apps.inference.exceptions import (
@@ -45,6 +48,18 @@ def read(path: Path) -> Model:
             f"{path.name} takes something else than pictures [B, 3, H, W]."
         )
     return model
+
+
+def refuse_not_finite(model: Model) -> None:
+    """Refuse a training that went astray; some graphs need infinity, as for masks.
+
+    Raises:
+        NotFiniteError
+    """
+    constants = (node for node in model.get_ops() if node.get_type_name() == "Constant")
+    for node in constants:
+        if node.get_element_type().is_real() and np.isnan(node.get_data()).any():
+            raise weights.not_finite(node.get_friendly_name())
 
 
 def metadata(model: Model) -> dict[str, str]:

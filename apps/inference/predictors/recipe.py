@@ -39,7 +39,7 @@ from apps.inference.preprocessing import (
 from apps.inference.resampling import HAMMING, NEAREST, scale
 from apps.inference.types import Frame
 
-RECIPE_NAME = "preprocessor_config.json"
+RECIPE_NAME = weights.RECIPE_NAME
 
 # The steps that are followed, and those that change nothing for a camera's frame: it is
 # RGB already, carries no annotations, and is padded by nothing where it stands alone.

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from apps.inference.exceptions import SourceTextError
+from apps.inference.sources.content import WEIGHTS_SUFFIXES
 from apps.inference.sources.https import HttpsSource
 from apps.inference.sources.hub import HubSource
 from apps.inference.sources.local import LocalSource
@@ -38,8 +39,20 @@ def parse(text: str) -> Source:
                 return HttpsSource.parse(text)
     raise SourceTextError(
         "A model comes from hub:OWNER/NAME, from file:PATH or from an https:// address,"
-        f" not from {text!r}."
+        f" not from {text!r}.{_guess(text)}"
     )
+
+
+def _guess(text: str) -> str:
+    """What may have been meant by a text without a kind, if anything."""
+    is_path = text.startswith(("/", "./", "../", "~")) or text.endswith(
+        WEIGHTS_SUFFIXES
+    )
+    if text.isprintable() and is_path and ":" not in text:
+        return f" Perhaps file:{text} is meant?"
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", text):
+        return f" Perhaps hub:{text} is meant?"
+    return ""
 
 
 def checksum(text: str) -> str:

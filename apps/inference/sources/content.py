@@ -11,19 +11,20 @@ WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".torchscript", ".onnx")
 _BEGINNINGS_OF_A_PAGE = (b"<!doctype", b"<html", b"<head", b"<?xml")
 
 
+def is_page(beginning: bytes) -> bool:
+    """Whether a browser would show it: a login page, say, or the page of a file."""
+    start = beginning[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return start.startswith(_BEGINNINGS_OF_A_PAGE)
+
+
 def refuse_page(beginning: bytes, name: str) -> None:
-    """Refuse what a browser would show: a login page, say, or the page of a file.
+    """Refuse what isn't a model but was saved by a browser.
 
     Raises:
         SourceContentError
     """
-    if (
-        beginning[:200]
-        .lstrip(b"\xef\xbb\xbf \t\r\n")
-        .lower()
-        .startswith(_BEGINNINGS_OF_A_PAGE)
-    ):
-        raise SourceContentError(page_instead(name))
+    if is_page(beginning):
+        raise SourceContentError(f"{name} is a web page, not a model.")
 
 
 def page_instead(name: str) -> str:

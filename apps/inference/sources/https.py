@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote
 
 import httpx2
@@ -25,13 +26,16 @@ from apps.inference.exceptions import (
     SourceTextError,
     SourceUnreachableError,
 )
-from apps.inference.sources.content import page_instead, refuse_page
+from apps.inference.sources.content import is_page, page_instead
 from apps.inference.sources.part import Part
 from apps.inference.sources.types import Fetched, Progress
 from apps.inference.weights import sha256_of
 
 TIMEOUT = httpx2.Timeout(30, connect=10)  # seconds, for each read
 MAX_REDIRECTS = 8
+
+
+E = TypeVar("E", bound=BaseException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,8 @@ class HttpsSource:
             first = next(chunks, b"")
         if not first:
             raise SourceContentError(f"{self.name} is empty at {self.host}.")
-        refuse_page(first, self.name)
+        if is_page(first):
+            raise SourceContentError(page_instead(self.name))
         part.begin(_validator(response))
         return chain([first], chunks)
 
@@ -199,8 +204,13 @@ class HttpsSource:
         return f"{lost}; the next attempt starts again."
 
     def _unreached(self, error: httpx2.TransportError) -> str:
-        if _is_untrusted(error):
-            return f"{self.host} has no certificate that can be trusted."
+        if untrusted := _cause(error, ssl.SSLCertVerificationError):
+            return (
+                f"{self.host} was reached, but its certificate can't be trusted:"
+                f" {untrusted.verify_message}."
+            )
+        if _cause(error, ssl.SSLError):
+            return f"{self.host} was reached, but doesn't speak TLS as https:// needs."
         if isinstance(error, httpx2.ReadTimeout):
             return f"{self.host} doesn't answer; it may later."
         return (
@@ -215,12 +225,10 @@ def _is_loopback(url: httpx2.URL) -> bool:
         return url.host == "localhost"
 
 
-def _is_untrusted(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
+def _cause(error: BaseException | None, kind: type[E]) -> E | None:
+    while error is not None and not isinstance(error, kind):
         error = error.__cause__ or error.__context__
-    return False
+    return error
 
 
 def _validator(response: httpx2.Response) -> str:

@@ -112,7 +112,7 @@ class HubSource:
         files = self._wanted(info)
         commit = info.sha or ""
         if not REGEX_COMMIT_HASH.fullmatch(commit):
-            raise unreached()
+            raise unreached(self.repository)
         snapshot = self._cache / "snapshots" / commit
         self._refuse_too_large(files, snapshot)
         count = Count(sum(file.size or 0 for file in files), progress)

@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.file_download import repo_folder_name
 
 from apps.inference.exceptions import (
     SourceError,
@@ -45,22 +46,23 @@ def explained(repository: str, revision: str) -> Iterator[None]:
                 f"{repository} isn't in the hub's cache {constants.HF_HUB_CACHE} in"
                 " that revision, and HF_HUB_OFFLINE forbids to fetch it."
             ) from error
-        raise unreached() from error
+        raise unreached(repository) from error
     except OSError as error:
         if error.errno is not None:
             raise unwritten(repository, Path(constants.HF_HUB_CACHE), error) from error
         # What the library says of a file that isn't as long as announced.
-        raise unreached() from error
+        raise unreached(repository) from error
     # The last two are of hf_xet, and of an answer such as a hotel's login page.
     except (httpx2.HTTPError, RuntimeError, JSONDecodeError) as error:
-        raise unreached() from error
+        raise unreached(repository) from error
 
 
-def unreached() -> SourceUnreachableError:
-    return SourceUnreachableError(
-        f"{_host()} can't be reached, or stopped answering: is the network up? What was"
-        " fetched before is found with HF_HUB_OFFLINE=1."
-    )
+def unreached(repository: str) -> SourceUnreachableError:
+    said = f"{_host()} can't be reached, or stopped answering: is the network up?"
+    name = repo_folder_name(repo_id=repository, repo_type="model")
+    if (Path(constants.HF_HUB_CACHE).expanduser() / name / "snapshots").is_dir():
+        said += " What was fetched before is found with HF_HUB_OFFLINE=1."
+    return SourceUnreachableError(said)
 
 
 def _answered(error: HfHubHTTPError, repository: str, revision: str) -> SourceError:

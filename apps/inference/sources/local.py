@@ -72,9 +72,11 @@ class LocalSource:
 
     def _refuse_odd(self, path: Path) -> None:
         if not path.is_file():
-            raise SourceContentError(f"{path} is no file, so it can't hold a model.")
+            raise SourceContentError(
+                f"{path.name} is no file, so it can't hold a model."
+            )
         with path.open("rb") as file:
             beginning = file.read(200)
         if not beginning:
-            raise SourceContentError(f"{path} is empty.")
-        refuse_page(beginning, str(path))
+            raise SourceContentError(f"{path.name} is empty.")
+        refuse_page(beginning, path.name)

@@ -237,6 +237,18 @@ def test_weights_that_are_no_numbers(refuse: Refuse, tmp_path: Path):
     refuse(NotFiniteError, "NaN", path)
 
 
+def test_an_onnx_file_of_weights_that_are_no_numbers(refuse: Refuse, tmp_path: Path):
+    network = Sees(YOLOV8)
+    network.cells[0, 0] = torch.nan
+    path = onnx_file(tmp_path / "a.onnx", network, OF_YOLOV8)
+    refuse(NotFiniteError, "^The weights hold NaN or infinite numbers, first in", path)
+
+
+def test_a_folder_of_several_models_says_which(refuse: Refuse, good: Path):
+    good.with_name("a.onnx").touch()
+    refuse(ForeignFileError, "but a.onnx, best.torchscript: give the path", good.parent)
+
+
 @pytest.mark.parametrize("is_absolute", [False, True])
 def test_weights_in_another_file(refuse: Refuse, tmp_path: Path, is_absolute: bool):
     network = nn.Sequential(nn.Conv2d(3, 3, 1), Sees(YOLOV8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -13,12 +14,14 @@ from pathlib import Path
 import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
+from django.test import TestCase
 from pytest_django import Settings
 
 from apps.inference import asking, tasks, verification
 from apps.inference.engines import TORCH_CPU
-from apps.inference.models import ModelVersion
-from apps.inference.registry import STARTER_MODELS
+from apps.inference.models import Deployment, ModelVersion, RegisteredModel
+from apps.inference.registry import STARTER_MODELS, register_version
+from apps.inference.services import activate
 
 pytestmark = pytest.mark.django_db
 State = ModelVersion.State
@@ -45,18 +48,25 @@ def test_a_model_is_added_listed_shown_verified_and_measured(
     models: Models, tmp_path: Path
 ):
     added = models("add", "foods", "--from", f"file:{STARTER}")
-    version = ModelVersion.objects.get()
+    version = ModelVersion.objects.select_related("model").get()
     assert added.splitlines()[-1].startswith(f"{version} is verified: torch-cpu, ")
     assert TORCH_CPU in added.splitlines()[1]
 
     listed = models("list")
-    assert str(version) in listed
-    assert "classifier  verified  torch-cpu" in listed
+    assert listed.splitlines()[0].split()[:2] == ["version", "state"]
+    assert re.search(
+        f"^{version} +verified +- +classifier +torch-cpu +", listed, re.MULTILINE
+    )
+    Deployment.objects.create(name="kitchen", active_version=version)
+    assert re.search(f"^{version} +verified +kitchen ", models("list"), re.MULTILINE)
 
     shown = models("show", "foods")
     assert f"file:{STARTER}" in shown
     assert version.sha256 in shown
-    assert f"chosen:    torch-cpu, {version.batch_size} at a time" in shown
+    assert "7: hot dog, banana, pizza, donut, carrot, cup, …" in shown
+    assert f"torch-cpu, {version.batch_size} at a time" in shown
+    assert re.search(rf"^torch-cpu +{version.batch_size} .* chosen$", shown, re.M)
+    assert shown.count("chosen") == 1
     assert models("show", f"foods:{version.version}") == shown
 
     ModelVersion.objects.update(state=State.FAILED, reason="Once.")
@@ -70,6 +80,16 @@ def test_a_model_is_added_listed_shown_verified_and_measured(
     figures = json.loads(path.read_text())
     assert figures["sha256"] == version.sha256
     assert [each["size"] for each in figures["engines"][0]["batches"]] == [1, 2, 4]
+
+
+def test_each_step_is_a_line_where_there_is_no_terminal(
+    models: Models, capsys: pytest.CaptureFixture[str]
+):
+    models("add", "foods", "--from", f"file:{STARTER}")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "  0 % Fetching the files."
+    assert " 50 % Reading the files." in lines
+    assert lines[-1].endswith("% Trying torch-cpu.")
 
 
 @pytest.mark.parametrize("what", ["verify", "bench"])
@@ -92,7 +112,7 @@ def test_a_name_that_is_unknown_is_said(models: Models, what: str, name: str):
 def test_what_was_never_brought_in_cannot_be_verified(models: Models):
     asking.request_version("mine", "file:/nowhere")
     for what in ("verify", "bench"):
-        with pytest.raises(CommandError, match=r"no files yet\.$"):
+        with pytest.raises(CommandError, match=r" has no files yet: "):
             models(what, "mine")
     assert "file:/nowhere" in models("show", "mine")
 
@@ -112,6 +132,61 @@ def test_adding_fails_with_one_sentence(
         models("add", name, "--from", source)
     assert str(caught.value).endswith(".")
     assert "\n" not in str(caught.value)
+    assert not ModelVersion.objects.exists()
+    assert not RegisteredModel.objects.exists()
+
+
+def test_what_is_registered_already_is_said_and_not_written_down(models: Models):
+    models("add", "foods", "--from", f"file:{STARTER}")
+    version = ModelVersion.objects.get()
+    with pytest.raises(CommandError, match="registered already"):
+        models("add", "foods", "--from", f"file:{STARTER}")
+    assert ModelVersion.objects.get() == version
+    assert version.path.exists()
+
+
+def test_a_version_is_removed_with_its_files_and_its_model(
+    models: Models, settings: Settings
+):
+    models("add", "foods", "--from", f"file:{STARTER}")
+    version = ModelVersion.objects.select_related("model").get()
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        said = models("remove", "foods")
+    assert said == f"{version} is removed.\n"
+    assert not RegisteredModel.objects.exists()
+    assert [path for path in settings.MODELS_DIR.rglob("*") if path.is_file()] == []
+    assert not version.path.parent.exists()
+
+
+def test_what_is_needed_is_not_removed(models: Models):
+    models("add", "foods", "--from", f"file:{STARTER}")
+    version = ModelVersion.objects.get()
+    kitchen = Deployment.objects.create(name="kitchen", active_version=version)
+    with pytest.raises(CommandError, match="is active in kitchen: choose another"):
+        models("remove", "foods")
+
+    other = register_version(
+        name="starter", family="classifier", directory=STARTER_MODELS / STARTER.name
+    )
+    with pytest.raises(CommandError, match="ships with the Emporium"):
+        models("remove", "starter")
+    activate(kitchen, other)
+    with pytest.raises(CommandError, match="so it stays: activation 1"):
+        models("remove", "foods")
+
+    assert version.path.exists()
+    assert ModelVersion.objects.count() == 2
+
+
+def test_a_job_that_fails_says_so_of_its_model(
+    models: Models,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+):
+    version = asking.request_version("mine", "file:/nowhere")
+    models("bring-in", str(version.pk))
+    assert f"{version} is not verified: There is no file or folder" in caplog.text
+    assert "CommandError" not in capsys.readouterr().err
 
 
 def test_a_job_brings_a_version_in(models: Models):

@@ -531,16 +531,16 @@ def test_a_worker_that_stops_while_it_rehearses_loads_nothing(
 ):
     def stop(version: ModelVersion, is_over: Callable[[], bool]) -> None:
         assert not is_over()
-        stopping._stopping.set()
+        worker._stopping.set()
         assert is_over()
 
-    stopping = ModelHost(stop)
-    stopping.follow()
+    worker = ModelHost(stop)
+    worker.follow()
     activate(deployment, boxes())
 
-    stopping.follow()
+    worker.follow()
 
-    assert seen(stopping) == "hot dog"
+    assert seen(worker) == "hot dog"
 
 
 def test_whoever_waits_for_a_rehearsal_reads_that_it_goes_on(

@@ -57,6 +57,20 @@ def test_another_text_is_told_the_three_ways(text):
 
 
 @pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("/models/a.pt", "file:/models/a.pt"),
+        ("best.onnx", "file:best.onnx"),
+        ("~/models/mine", "file:~/models/mine"),
+        ("microsoft/resnet-50", "hub:microsoft/resnet-50"),
+    ],
+)
+def test_a_text_without_its_kind_is_guessed(text, meant):
+    with pytest.raises(SourceTextError, match=f" Perhaps {meant} is meant\\?$"):
+        sources.parse(text)
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "resnet-50",

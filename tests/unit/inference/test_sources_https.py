@@ -430,10 +430,19 @@ def test_a_file_arrives_by_https(fetch, safe_site, certificate, monkeypatch):
     assert fetch(f"{safe_site.url}/yolov5s.pt", SHA256).path.read_bytes() == WEIGHTS
 
 
+def test_a_host_that_speaks_no_tls_was_reached(fetch, site):
+    site.pages["/yolov5s.pt"] = Page(WEIGHTS)
+    with pytest.raises(
+        SourceUnreachableError, match="was reached, but doesn't speak TLS"
+    ):
+        fetch(site.url.replace("http://", "https://") + "/yolov5s.pt")
+
+
 def test_a_certificate_that_nobody_trusts_is_refused(fetch, safe_site):
     safe_site.pages["/yolov5s.pt"] = Page(WEIGHTS)
     with pytest.raises(
-        SourceUnreachableError, match="localhost has no certificate that can be trusted"
+        SourceUnreachableError,
+        match="localhost was reached, but its certificate can't be trusted: self",
     ):
         fetch(f"{safe_site.url}/yolov5s.pt")
     assert safe_site.requests == []

@@ -300,7 +300,14 @@ def test_a_bad_day_of_the_hub_is_told(played, fetch, status):
 
 def test_no_network_is_told(fetch, monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(SourceUnreachableError, match="can't be reached, or stopped"):
+    with pytest.raises(SourceUnreachableError, match=r"is the network up\?$"):
+        fetch()
+
+
+def test_without_a_network_what_was_fetched_before_is_pointed_to(fetch, monkeypatch):
+    fetch()
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(SourceUnreachableError, match="found with HF_HUB_OFFLINE=1"):
         fetch()
 
 

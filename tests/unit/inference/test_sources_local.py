@@ -56,7 +56,7 @@ def test_a_folder_is_read_where_it_lies(tmp_path, fetch):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"mustard")
     told = []
-    fetched = fetch(tmp_path, MUSTARD.upper(), lambda *args: told.append(args))
+    fetched = fetch(tmp_path, MUSTARD, lambda *args: told.append(args))
     assert fetched.path == tmp_path
     assert told == [(7, 7)]
 

@@ -18,6 +18,7 @@ from kombu.exceptions import OperationalError
 from pytest_django import Settings
 
 from apps.inference.models import Deployment, ModelVersion, RegisteredModel
+from apps.inference.services import activate
 
 State = ModelVersion.State
 ADD = "admin:inference_modelversion_add"
@@ -113,20 +114,23 @@ def test_a_disk_that_takes_no_file_is_said_to_be(
         ({}, "Say where the model comes from, or choose a file."),
         (
             {"source": "file:/a.pt", "upload": SimpleUploadedFile("a.pt", b"weights")},
-            "Say where the model comes from, or choose a file.",
+            "one of the two, not both",
         ),
+        ({"upload": SimpleUploadedFile("a.pt", b"")}, "The file is empty."),
         ({"source": "ftp://somewhere"}, "A model comes from hub:OWNER/NAME"),
-        ({"source": "file:/a.pt", "name": "my model"}, "valid"),
-        ({"source": "file:/a.pt", "expected_sha256": "a" * 65}, "at most 64"),
+        ({"source": "file:/a.pt", "name": "my model"}, "letters, digits, -"),
+        ({"source": "file:/a.pt", "expected_sha256": "a" * 65}, "64 hexadecimal"),
         ({"source": "file:/a.pt", "expected_sha256": "abc"}, "64 hexadecimal"),
     ],
-    ids=["neither", "both", "no source", "no name", "too long", "no checksum"],
+    ids=["neither", "both", "empty", "no source", "no name", "too long", "no checksum"],
 )
 def test_what_cannot_be_asked_for_is_said_at_once(
     post: Post, jobs: list[tuple[str, list[int]]], fields: dict[str, Any], why: str
 ):
     response = post(**{"name": "mine", **fields})
-    assert why in content(response)
+    shown = content(response)
+    assert why in shown
+    assert shown.count('<ul class="errorlist') == 1
     assert not ModelVersion.objects.exists()
     assert not RegisteredModel.objects.exists()
     assert jobs == []
@@ -179,11 +183,11 @@ def test_versions_with_files_are_verified_anew(
 ):
     version = scripted_version()
     empty = ModelVersion.objects.create(model=version.model, version="new-1")
-    admin_client.post(
-        reverse(LIST),
-        {"action": "verify_anew", "_selected_action": [version.pk, empty.pk]},
-    )
+    choose(admin_client, "verify_anew", version)
     assert jobs == [("apps.inference.tasks.verify", [version.pk])]
+    shown = choose(admin_client, "verify_anew", empty)
+    assert f"{empty.version} has no files yet" in shown
+    assert len(jobs) == 1
 
 
 def failed_version(**fields: Any) -> ModelVersion:
@@ -212,7 +216,7 @@ def test_what_failed_before_it_had_files_is_brought_in_again(
     ("fields", "why"),
     [
         ({"state": State.VERIFYING}, "hasn&#x27;t failed"),
-        ({"sha256": "a" * 64}, "verify it anew"),
+        ({"sha256": "a" * 64}, "use “Verify anew”"),
         ({"source": "https://somewhere/a.pt?…"}, "add it anew"),
         ({"source": "file:/models/uploads/f00/best.pt"}, "upload it anew"),
     ],
@@ -256,15 +260,90 @@ def test_what_failed_before_it_had_files_can_be_deleted(
 
 @pytest.mark.parametrize(
     "fields",
-    [{"sha256": "a" * 64}, {"state": State.ADDING}, {"state": State.VERIFIED}],
-    ids=["has files", "under way", "verified"],
+    [{"sha256": "a" * 64}, {"state": State.ADDING}, {"state": State.VERIFYING}],
+    ids=["ships with us", "being added", "being verified"],
 )
-def test_nothing_else_can_be_deleted(admin_client: Client, fields: dict[str, Any]):
+def test_what_is_needed_can_be_deleted(admin_client: Client, fields: dict[str, Any]):
     version = failed_version(**fields)
     assert delete_of(version) not in content(admin_client.get(page(version)))
     response = admin_client.post(delete_of(version), {"post": "yes"})
     assert response.status_code == 403
     assert ModelVersion.objects.exists()
+
+
+def test_what_nothing_needs_is_deleted_with_its_files_and_its_model(
+    admin_client: Client, settings: Settings, tmp_path: Path
+):
+    settings.MODELS_DIR = tmp_path
+    version = failed_version(
+        sha256="a" * 64, state=State.VERIFIED, directory=str(tmp_path / "mine" / "aa")
+    )
+    version.path.mkdir(parents=True)
+    response = admin_client.post(delete_of(version), {"post": "yes"})
+    assert response.headers["Location"] == reverse(LIST)
+    assert not RegisteredModel.objects.exists()
+    assert not version.path.parent.exists()
+
+
+def test_what_was_chosen_once_stays_and_the_page_says_what_names_it(
+    admin_client: Client,
+    deployment: Deployment,
+    settings: Settings,
+    tmp_path: Path,
+):
+    settings.MODELS_DIR = tmp_path
+    version = failed_version(
+        sha256="a" * 64, state=State.VERIFIED, directory=str(tmp_path / "mine" / "aa")
+    )
+    before = deployment.active_version
+    activate(deployment, version)
+    assert admin_client.get(delete_of(version)).status_code == 403
+    activate(deployment, before)
+    shown = content(admin_client.post(delete_of(version), {"post": "yes"}))
+    assert "Cannot delete model version" in shown
+    assert ModelVersion.objects.filter(pk=version.pk).exists()
+
+
+def test_filters_offer_what_there_is_to_run(
+    admin_client: Client, scripted_version: Callable[..., ModelVersion]
+):
+    failed_version()
+    scripted_version()
+    other = RegisteredModel.objects.create(name="other", family="scripted")
+    ModelVersion.objects.create(model=other, version="1", state=State.VERIFIED)
+    shown = content(admin_client.get(reverse(LIST)))
+    assert shown.count("?model__id__exact=") == 2
+    assert "?model__family=scripted" in shown
+    assert '?model__family="' not in shown
+
+
+def test_what_waits_for_its_turn_says_so(admin_client: Client):
+    version = failed_version(state=State.ADDING)
+    for url in (reverse(LIST), page(version)):
+        shown = content(admin_client.get(url))
+        assert "Waiting for the jobs before it." in shown
+        assert "0%" not in shown
+
+
+def test_the_page_says_what_a_version_knows_and_takes(
+    admin_client: Client, scripted_version: Callable[..., ModelVersion]
+):
+    labels = ["a", "b", "c", "d", "e", "f", "g"]
+    version = scripted_version(labels=labels, input_size=[640, 480])
+    shown = content(admin_client.get(page(version)))
+    assert "7: a, b, c, d, e, f, …" in shown
+    assert "640 x 480 pixels" in shown
+    assert "it ships with the Emporium" in shown
+
+
+def test_an_uploaded_file_is_shown_by_its_name(
+    admin_client: Client, settings: Settings, tmp_path: Path
+):
+    settings.MODELS_DIR = tmp_path
+    version = failed_version(source=f"file:{tmp_path}/uploads/f00/best.pt")
+    shown = content(admin_client.get(page(version)))
+    assert "best.pt, uploaded" in shown
+    assert "uploads/f00" not in shown
 
 
 def test_the_list_and_the_page_say_how_far_it_is_and_why_it_failed(

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
 
-from apps.inference import adding, asking, verification, weights
+from apps.inference import adding, asking, removing, terminal, verification, weights
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion
 from apps.inference.predictors.families import engines_of
 from apps.inference.rehearsal import REFUSED, stand_behind_live_frames
 from apps.inference.serving import load_version
 
-State = ModelVersion.State
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Add, list, show, verify and measure models."
+    help = "Add, list, show, verify, measure and remove models."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         what = parser.add_subparsers(dest="what", required=True, metavar="what")
@@ -41,6 +42,7 @@ class Command(BaseCommand):
             ("show", "all that is known of a model"),
             ("verify", "verify a model anew, on this machine"),
             ("bench", "measure a model on every engine of this machine"),
+            ("remove", "remove a version that nothing needs, with its files"),
         ):
             parser_of_one = what.add_parser(name, help=words)
             parser_of_one.add_argument("name", help="NAME, or NAME:VERSION")
@@ -63,17 +65,26 @@ class Command(BaseCommand):
         version = asking.request_version(
             options["name"], options["source"], sha256=options["sha256"]
         )
-        with _bar() as bar:
-            adding.bring_in(version, bar.tell)
+        try:
+            with terminal.Progress(self.stderr) as progress:
+                adding.bring_in(version, progress.tell)
+        except BaseException:
+            # Whoever typed it reads why it failed: nobody else needs a row to do so.
+            removing.forget(version)
+            raise
         self._say_outcome(version)
 
+    def _remove(self, options: dict[str, Any]) -> None:
+        version = _find(options["name"])
+        name = str(version)
+        removing.remove(version)
+        self.stdout.write(f"{name} is removed.")
+
     def _bring_in(self, options: dict[str, Any]) -> None:
-        stand_behind_live_frames()
-        adding.bring_in(_of_number(options["pk"]))
+        _do_job(options["pk"], adding.bring_in)
 
     def _verify_again(self, options: dict[str, Any]) -> None:
-        stand_behind_live_frames()
-        adding.verify(_of_number(options["pk"]))
+        _do_job(options["pk"], adding.verify)
 
     def _rehearse(self, options: dict[str, Any]) -> None:
         stand_behind_live_frames()
@@ -83,39 +94,33 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=REFUSED) from error
 
     def _list(self, options: dict[str, Any]) -> None:
-        for version in ModelVersion.objects.select_related("model"):
-            licence = version.card.get("licence") or "licence unknown"
-            words = (version.model.family, version.state, version.engine, licence)
-            self.stdout.write(f"{version}  {'  '.join(filter(None, words))}")
+        versions = ModelVersion.objects.select_related("model").prefetch_related(
+            "deployments"
+        )
+        self.stdout.write("\n".join(terminal.table(versions)))
 
     def _show(self, options: dict[str, Any]) -> None:
         version = _find(options["name"])
-        for name in ("source", "directory", "sha256", "state", "reason"):
-            if value := getattr(version, name):
-                self.stdout.write(f"{name + ':':<11}{value}")
-        self.stdout.write(f"licence:   {version.card.get('licence') or 'unknown'}")
-        if version.engine:
-            chosen = f"{version.engine}, {version.batch_size} at a time"
-            self.stdout.write(f"chosen:    {chosen}")
+        self.stdout.write("\n".join(terminal.facts(version)))
         if version.verification:
             self._write_figures(version.verification)
 
     def _verify(self, options: dict[str, Any]) -> None:
         version = _with_files(_find(options["name"]))
-        with _bar() as bar:
-            adding.verify(version, bar.tell)
+        with terminal.Progress(self.stderr) as progress:
+            adding.verify(version, progress.tell)
         self._say_outcome(version)
 
     def _bench(self, options: dict[str, Any]) -> None:
         version = _with_files(_find(options["name"]))
         weights.verify(version.path, version.sha256)
         family = settings.PREDICTOR_FAMILIES[version.model.family]
-        with _bar() as bar:
+        with terminal.Progress(self.stderr) as progress:
             measured = verification.verify(
                 version.path,
                 family,
                 verification.engines_to_try(settings.ENGINE, engines_of(version.path)),
-                bar.tell,
+                progress.tell,
             )
         figures = {"model": str(version), "sha256": version.sha256}
         figures |= measured.as_json()
@@ -137,29 +142,20 @@ class Command(BaseCommand):
         )
 
     def _write_figures(self, figures: dict[str, Any]) -> None:
-        self.stdout.write(f"{'engine':<14}{'batch':>6}{'ms':>9}{'images/s':>10}")
-        for engine in figures["engines"]:
-            if engine["reason"]:
-                self.stdout.write(f"{engine['engine']:<14}{engine['reason']}")
-            for batch in engine["batches"]:
-                rate = 1000 * batch["size"] / batch["batch_ms"]
-                self.stdout.write(
-                    f"{engine['engine']:<14}{batch['size']:>6}"
-                    f"{batch['batch_ms']:>9.1f}{rate:>10.1f}"
-                )
+        self.stdout.write("\n".join(terminal.figures(figures)))
 
 
-class _bar(tqdm):  # type: ignore[type-arg]
-    """A bar in percent, with what is being done beside it; none without a terminal."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            total=100, disable=None, bar_format="{desc} {percentage:.0f} %"
-        )
-
-    def tell(self, share: float, step: str) -> None:
-        self.set_description_str(step)
-        self.update(100 * share - self.n)
+def _do_job(pk: int, act: Callable[[ModelVersion], None]) -> None:
+    """For the process of the jobs, whose log names the model; the row has the rest."""
+    stand_behind_live_frames()
+    version = _of_number(pk)
+    name = str(version)
+    try:
+        act(version)
+    except InferenceError as error:
+        logger.warning("%s is not verified: %s", name, error)
+    else:
+        logger.info("%s is verified on %s", version, version.engine)
 
 
 def _of_number(pk: int) -> ModelVersion:
@@ -181,6 +177,5 @@ def _find(name: str) -> ModelVersion:
 
 
 def _with_files(version: ModelVersion) -> ModelVersion:
-    if not version.sha256:
-        raise InferenceError(f"{version} has no files yet.")
+    asking.refuse_without_files(version)
     return version

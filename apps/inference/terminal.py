@@ -1,0 +1,107 @@
+"""How versions, their figures and what is done to them look on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO, cast
+
+from tqdm import tqdm
+
+from apps.inference.contents import SHIPPED, contents
+from apps.inference.models import ModelVersion
+
+NOTHING = "-"
+COLUMNS = ("version", "state", "active in", "family", "engine", "licence")
+
+
+class Progress(tqdm):  # type: ignore[type-arg]
+    """What is being done and how far it is: one line on a terminal, else one a step."""
+
+    def __init__(self, out: Any) -> None:
+        self._out = out
+        self._step = ""
+        super().__init__(
+            total=100,
+            file=cast(TextIO, out),
+            disable=None,
+            leave=False,
+            bar_format="{percentage:3.0f} % {desc} {elapsed}",
+        )
+
+    def tell(self, share: float, step: str) -> None:
+        if not self.disable:
+            self.set_description_str(step, refresh=False)
+            self.n = 100 * share
+            self.refresh()
+        elif step != self._step:
+            self._out.write(f"{100 * share:3.0f} % {step}")
+        self._step = step
+
+
+def table(versions: Iterable[ModelVersion]) -> list[str]:
+    """A line a version, under a heading, each column as wide as it must be."""
+    rows = [COLUMNS, *map(_row, versions)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _row(version: ModelVersion) -> tuple[str, ...]:
+    return (
+        str(version),
+        version.state,
+        _answers_for(version),
+        version.model.family or NOTHING,
+        version.engine or NOTHING,
+        version.card.get("licence") or "unknown",
+    )
+
+
+def facts(version: ModelVersion) -> list[str]:
+    """All that is known of a version but its figures."""
+    return [f"{name + ':':<13}{value}" for name, value in _facts(version) if value]
+
+
+def _facts(version: ModelVersion) -> Iterator[tuple[str, Any]]:
+    yield "version", version
+    yield "state", version.state
+    yield "reason", version.reason
+    yield "active in", _answers_for(version)
+    yield "family", version.model.family
+    yield "source", version.source
+    yield "directory", version.directory
+    yield "SHA-256", version.sha256
+    yield "licence", version.card.get("licence") or "unknown"
+    if version.sha256:
+        said = contents(version)
+        yield "labels", said.labels
+        yield "input size", said.input_size
+    if version.engine:
+        yield "engine", f"{version.engine}, {version.batch_size} at a time"
+    if version.state == ModelVersion.State.VERIFIED:
+        at = version.verified_at
+        yield "verified", f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else SHIPPED
+
+
+def figures(measured: dict[str, Any]) -> list[str]:
+    """The batch curve of every engine, the chosen row marked, or why it was refused."""
+    lines = [f"{'engine':<14}{'batch':>6}{'ms':>9}{'images/s':>10}"]
+    chosen = (measured.get("engine"), measured.get("batch_size"))
+    for engine in measured["engines"]:
+        name = engine["engine"]
+        if engine["reason"]:
+            lines.append(f"{name:<14}{engine['reason']}")
+        for batch in engine["batches"]:
+            size, took_ms = batch["size"], batch["batch_ms"]
+            mark = "  chosen" if (name, size) == chosen else ""
+            rate = 1000 * size / took_ms
+            lines.append(f"{name:<14}{size:>6}{took_ms:>9.1f}{rate:>10.1f}{mark}")
+    return lines
+
+
+def _answers_for(version: ModelVersion) -> str:
+    return ", ".join(each.name for each in version.deployments.all()) or NOTHING
