@@ -33,6 +33,9 @@ class NegotiationListener(MediaListener, Protocol):
     async def on_answer(self, sdp: str) -> None:
         """An offer has been accepted."""
 
+    async def on_connecting(self) -> None:
+        """It has been answered, and nothing is live until its link is."""
+
     async def on_refused(self, error: ProtocolError) -> None:
         """A candidate or a picture was of no use."""
 
@@ -74,10 +77,6 @@ class Negotiation:
         self._retiring = Chores()
         # The connection whose loss is still to be told.
         self._lost: MediaLink | None = None
-
-    @property
-    def is_live(self) -> bool:
-        return any(link.is_live for link in self._links)
 
     def offer(self, sdp: str) -> None:
         """Begin a new peer connection. Candidates that follow belong to it at once.
@@ -185,6 +184,8 @@ class Negotiation:
             return
         if self._peer is peer:
             await self._listener.on_answer(answer)
+            if not any(link.is_live for link in self._links):
+                await self._listener.on_connecting()
 
     async def _start_jpeg(self, jpeg: JpegLink) -> None:
         await self._retiring.wait()

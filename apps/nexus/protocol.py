@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 # An offer with every candidate of a machine with many networks is some 20 kB; reading a
 # contrived one takes a time that grows with the square of its length.
@@ -27,6 +27,13 @@ LARGEST_NUMBER = 2**53
 DRAWN_TIMINGS = ("capture_ms", "draw_ms", "picture_ms")
 # As long as a frame is remembered; nothing that takes longer is a delay.
 LONGEST_DELAY_MS = 60_000
+
+# Why the server closes a socket. Of our own range: it may not send 1012 and 1013.
+NOTHING_SAID = 4008
+SESSION_OVER = 4011
+BEGIN_ANEW = 4012
+TRY_AGAIN_LATER = 4013
+TAKEN_OVER = 4014
 
 CAMERA_FAILURES = {
     "permission_denied": "The camera was not allowed.",
@@ -50,6 +57,12 @@ ErrorCode = Literal[
     "unsupported_codec",
     "unavailable",
 ]
+
+
+class Send(Protocol):
+    """Sends one of `SERVER_MESSAGES` with its fields."""
+
+    async def __call__(self, type_: str, **fields: Any) -> None: ...
 
 
 class ProtocolError(Exception):

@@ -12,8 +12,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
-from apps.nexus.consumers import TRY_AGAIN_LATER
 from apps.nexus.pace import MESSAGES_AT_ONCE
+from apps.nexus.protocol import TRY_AGAIN_LATER
 from bench import records
 from bench.clip import EncodedClip
 from bench.product import Product

@@ -10,7 +10,7 @@ from pytest_django import Settings
 from redis import Redis
 
 from apps.inference.connections import async_redis
-from apps.nexus import consumers
+from apps.nexus import protocol
 from apps.nexus.admission import place as place_module
 from apps.nexus.admission import slots as slots_module
 from apps.nexus.admission import stay
@@ -143,7 +143,7 @@ async def test_who_sends_no_picture_makes_room_for_the_next(
 
     await silent.message("status", status="ended", sentence=stay.NO_PICTURE)
     await silent.until(lambda: silent.close_code, "the server to close")
-    assert silent.close_code == consumers.SESSION_OVER
+    assert silent.close_code == protocol.SESSION_OVER
     await silent.leave()
     monkeypatch.setattr(stay, "IDLE_S", 60)
     await waiting.message("welcome")
@@ -165,7 +165,8 @@ async def test_the_longest_session_is_told_and_ends(
     async with Page() as page:
         await page.stream(camera)
         await page.message("status", status="live", sentence=stay.ENDS_SOON)
-        the_stay = visits[0]._stay
+        attendance: Any = visits[0]._attendance
+        the_stay = attendance._stay
         assert the_stay is not None
         the_stay._ends_at = 0.0
         await page.message("status", status="ended", sentence=stay.TOO_LONG)

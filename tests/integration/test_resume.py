@@ -13,7 +13,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from apps.nexus import consumers, media, moving, negotiation, pipeline
+from apps.nexus import consumers, media, moving, negotiation, pipeline, protocol
 from apps.sessions import services
 from apps.sessions.models import CameraSession, Run
 from tests.integration.camera import Camera
@@ -75,7 +75,7 @@ async def test_a_page_whose_old_socket_nobody_has_missed_yet_goes_on(
 
     async with Page(resume_token=before.resume_token) as after:
         await before.until(lambda: before.close_code, "the old socket to be closed")
-        assert before.close_code == consumers.TAKEN_OVER
+        assert before.close_code == protocol.TAKEN_OVER
         await before.leave(1006)
         await after.stream(cameras[1])
         await after.results(2)
@@ -101,7 +101,7 @@ async def test_the_older_of_two_pages_with_one_token_stays_away(
     )
 
     await older.until(lambda: older.close_code, "the older page to be told")
-    assert older.close_code == consumers.TAKEN_OVER
+    assert older.close_code == protocol.TAKEN_OVER
     await older.leave()
     await session.arefresh_from_db()
     assert (session.holder, session.status) == ("another process", "pending")
@@ -135,7 +135,7 @@ async def test_nothing_is_done_for_who_has_not_opened_a_session(
     await page.send("ping", sent_at_ms=1)
     await page.message("pong")
     await page.until(lambda: page.close_code, "the server to lose its patience")
-    assert page.close_code == consumers.NOTHING_SAID
+    assert page.close_code == protocol.NOTHING_SAID
     await page.leave()
     assert not await CameraSession.objects.aexists()
 
@@ -221,6 +221,6 @@ async def test_nobody_is_let_in_any_more(ending: moving.Moving):
     refused = await page.message("error", code="unavailable")
     assert "restarted" in refused["sentence"]
     await page.until(lambda: page.close_code, "the server to close")
-    assert page.close_code == consumers.TRY_AGAIN_LATER
+    assert page.close_code == protocol.TRY_AGAIN_LATER
     await page.leave()
     assert not await CameraSession.objects.aexists()

@@ -22,7 +22,7 @@ from redis import Redis
 from apps.inference.client import InferenceClient
 from apps.inference.models import Deployment, ModelVersion
 from apps.inference.services import activate
-from apps.nexus import consumers, media, negotiation, turn
+from apps.nexus import consumers, media, negotiation, protocol, turn
 from apps.nexus import pipeline as pipeline_module
 from apps.nexus.consumers import SessionConsumer
 from apps.nexus.pipeline import NO_WORKER, WORKER_BACK
@@ -525,7 +525,7 @@ async def test_a_visit_to_nothing_is_told_to_come_again(deployment: Deployment):
     await page.connect()
     await page.send("open", resume_token="")
     await page.until(lambda: page.close_code, "the server to close")
-    assert page.close_code == consumers.TRY_AGAIN_LATER
+    assert page.close_code == protocol.TRY_AGAIN_LATER
     assert not await CameraSession.objects.aexists()
     await page.leave()
 
@@ -671,7 +671,7 @@ async def test_a_session_that_was_given_up_begins_anew(
             page.messages[0]["session_id"], sentence="It went away."
         )
         await page.until(lambda: page.close_code, "the server to close")
-        assert page.close_code == consumers.BEGIN_ANEW
+        assert page.close_code == protocol.BEGIN_ANEW
     assert (await the_session()).sentence == "It went away."
 
 
