@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,27 +12,22 @@ from threading import Thread
 
 from playwright.async_api import Browser, Page, async_playwright
 
+from bench.browser import QUIET, chromium_path
 from bench.processes import CHECKOUT
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-    "--allow-loopback-in-peer-connection",
-    "--autoplay-policy=no-user-gesture-required",
-)
+FAKE_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
 
 @asynccontextmanager
 async def chromium(*flags: str) -> AsyncIterator[Browser]:
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        sys.exit("There is no Chromium: CHROMIUM names one.")
+    """A browser with a made-up camera, which it gives to every page.
+
+    Raises:
+        BrowserError: there is none.
+    """
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=path, args=[*FLAGS, *flags]
+            executable_path=chromium_path(), args=[*QUIET, *FAKE_CAMERA, *flags]
         )
         yield browser
         await browser.close()
