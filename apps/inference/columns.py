@@ -15,6 +15,8 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 NOTHING = "—"
+# Of keys that no rule makes readable.
+_SPELT = {"map50": "mAP50", "ap50": "AP50", "sha256": "SHA-256"}
 Column = Callable[[Any, Any], SafeString | str]
 
 
@@ -72,10 +74,7 @@ def readable(value: Any) -> SafeString | str:
             entries = format_html_join(
                 "",
                 "<dt>{}</dt><dd>{}</dd>",
-                (
-                    (capfirst(str(key).replace("_", " ")), readable(each))
-                    for key, each in value.items()
-                ),
+                ((_spelt(str(key)), readable(each)) for key, each in value.items()),
             )
             return format_html('<dl class="readable">{}</dl>', entries)
         case list():
@@ -83,9 +82,17 @@ def readable(value: Any) -> SafeString | str:
     return str(value)
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Rows that the system writes: to be seen, not to be made up."""
+def _spelt(key: str) -> str:
+    return _SPELT.get(key) or capfirst(key.replace("_", " "))
 
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Rows that the system writes: to be seen, not to be made up.
+
+    Nobody changes them in the admin, so its record of changes isn't offered.
+    """
+
+    change_form_template = "admin/read_only_form.html"
     empty_value_display = NOTHING
 
     def has_add_permission(self, request: HttpRequest) -> bool:

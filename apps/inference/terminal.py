@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, TextIO, cast
+from typing import Any
 
 from tqdm import tqdm
 
@@ -17,15 +18,14 @@ COLUMNS = ("version", "state", "active in", "family", "engine", "licence")
 class Progress(tqdm):  # type: ignore[type-arg]
     """What is being done and how far it is: one line on a terminal, else one a step."""
 
-    def __init__(self, out: Any) -> None:
-        self._out = out
+    def __init__(self) -> None:
         self._step = ""
         super().__init__(
             total=100,
-            file=cast(TextIO, out),
+            file=sys.stderr,
             disable=None,
             leave=False,
-            bar_format="{percentage:3.0f} % {desc} {elapsed}",
+            bar_format="{percentage:3.0f} % {desc}",
         )
 
     def tell(self, share: float, step: str) -> None:
@@ -34,7 +34,7 @@ class Progress(tqdm):  # type: ignore[type-arg]
             self.n = 100 * share
             self.refresh()
         elif step != self._step:
-            self._out.write(f"{100 * share:3.0f} % {step}")
+            sys.stderr.write(f"{100 * share:3.0f} % {step}\n")
         self._step = step
 
 

@@ -123,9 +123,8 @@ def verify(
     """
     family = cast(Family, importlib.import_module(module_name))
     trial = _Trial(family, directory, golden_frames(), Bounds())
-    report(0, f"Trying {engines[0]}.")
     try:
-        first = trial.run(engines[0])
+        first = trial.run(engines[0], _part(report, 0, len(engines)))
     except InferenceError:
         raise
     except Exception as error:
@@ -135,9 +134,8 @@ def verify(
         ) from error
     figures = [first]
     for number, name in enumerate(engines[1:], start=1):
-        report(number / len(engines), f"Trying {name}.")
         try:
-            figures.append(trial.run(name))
+            figures.append(trial.run(name, _part(report, number, len(engines))))
         except InferenceError as error:
             figures.append(EngineFigures(name, reason=str(error)))
         except Exception:
@@ -164,6 +162,11 @@ def golden_frames() -> list[Frame]:
     return frames
 
 
+def _part(report: Report, number: int, count: int) -> Report:
+    """Report on one of several things that are done one after the other."""
+    return lambda share, words: report((number + share) / count, words)
+
+
 @dataclass(slots=True)
 class _Trial:
     """One version on engine after engine; the first is the reference of the others."""
@@ -174,8 +177,9 @@ class _Trial:
     bounds: Bounds
     reference: list[Candidates] | None = None
 
-    def run(self, engine: str) -> EngineFigures:
+    def run(self, engine: str, report: Report) -> EngineFigures:
         """Load, examine and measure; what answers otherwise needn't be measured."""
+        report(0, f"Loading it on {engine}.")
         process = psutil.Process()
         memory, started = process.memory_info().rss, time.perf_counter()
         predictor = self.family.load(self.directory, engine=engine)
@@ -185,6 +189,7 @@ class _Trial:
             load_s=round(time.perf_counter() - started, 2),
             memory_mb=round((process.memory_info().rss - memory) / 1e6, 1),
         )
+        report(0.4, f"Examining what {engine} answers.")
         answers = self._examine(predictor)
         if self.reference is None:
             self.reference = answers
@@ -193,6 +198,7 @@ class _Trial:
             if not figures.agreement.keeps(self.bounds):
                 figures.reason = _difference(figures.agreement)
                 return figures
+        report(0.6, f"Measuring {engine}.")
         figures.batches = measure(predictor, self.frames)
         figures.batch_size = figures.best_batch.size
         return figures

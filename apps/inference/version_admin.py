@@ -70,6 +70,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     """Adding one asks for it; the jobs bring it in and verify it."""
 
     form = AddVersionForm
+    change_form_template = "admin/version_form.html"
     list_display = (
         "name",
         "outcome",

@@ -3,8 +3,8 @@
 NAME            the whole file, there only when complete and checked
 NAME.part       what has come so far
 NAME.validator  which file that is the beginning of, in the server's words
-NAME.lock       locked by the process that writes; never removed, or two processes
-                could each hold the lock of another file
+NAME.lock       locked by the process that writes; goes with the last of the others, so
+                whoever has waited for it looks whether it is still there
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from apps.inference.sources.content import refuse_checksum
 from apps.inference.sources.disk import refuse_too_large, unwritten
@@ -45,12 +46,32 @@ class Part:
         Raises:
             SourceDiskError
         """
-        with self._told():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock = self._lock.open("wb")
-        with lock:
+        with self._locked():
+            try:
+                yield
+            finally:
+                self._leave()
+
+    def _locked(self) -> BinaryIO:
+        while True:
+            with self._told():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    lock = self._lock.open("wb")
+                except FileNotFoundError:  # whoever was here before has left just now
+                    continue
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(lock.fileno()), self._lock.stat()):
+                    return lock
+            lock.close()
+
+    def _leave(self) -> None:
+        """Without a trace where nothing is kept."""
+        with suppress(OSError):
+            if [*self.path.parent.iterdir()] == [self._lock]:
+                self._lock.unlink()
+                self.path.parent.rmdir()
 
     def begin(self, validator: str) -> None:
         """Start over.

@@ -53,11 +53,12 @@ let exactAt = -Infinity;
 
 const session = new Session(url.href, {
   onSituation(name, sentence) {
-    const wasLive = body.dataset.status === "live";
+    const { status, situation } = body.dataset;
     view.showSituation(name, sentence);
     const isLive = body.dataset.status === "live";
-    if (isLive !== wasLive) forget();
-    if (!isLive) captures.restart();
+    if (isLive !== (status === "live")) forget();
+    // Each way of sending has timestamps of its own.
+    if (name !== situation) captures.restart();
     keepAwake(isLive);
   },
   onCamera(camera) {

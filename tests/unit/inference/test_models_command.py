@@ -89,7 +89,7 @@ def test_each_step_is_a_line_where_there_is_no_terminal(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "  0 % Fetching the files."
     assert " 50 % Reading the files." in lines
-    assert lines[-1].endswith("% Trying torch-cpu.")
+    assert lines[-1].endswith("% Measuring torch-cpu.")
 
 
 @pytest.mark.parametrize("what", ["verify", "bench"])

@@ -561,6 +561,12 @@ def test_what_is_being_read_nobody_else_fetches_or_removes(tmp_path, site):
     assert read == [WEIGHTS, OTHERS]
 
 
+def test_what_fails_leaves_no_trace(tmp_path, fetch):
+    with pytest.raises(SourceMissingError):
+        fetch("/nowhere.pt")
+    assert [*(tmp_path / "downloads").iterdir()] == []
+
+
 def test_two_processes_fetch_the_same_once(tmp_path, site):
     """Both have begun before the server answers; who comes second finds the file."""
     site.pages["/yolov5s.pt"] = Page(WEIGHTS, waits_for=Event())

@@ -148,7 +148,14 @@ def test_a_slow_model_is_measured_less_often(
 def test_tells_what_it_does(verify: Verify):
     told: list[tuple[float, str]] = []
     verify({}, OPENVINO, report=lambda *news: told.append(news))
-    assert told == [(0, "Trying torch-cpu."), (0.5, "Trying openvino.")]
+    assert told == [
+        (0, "Loading it on torch-cpu."),
+        (0.2, "Examining what torch-cpu answers."),
+        (0.3, "Measuring torch-cpu."),
+        (0.5, "Loading it on openvino."),
+        (0.7, "Examining what openvino answers."),
+        (0.8, "Measuring openvino."),
+    ]
 
 
 @pytest.mark.parametrize(

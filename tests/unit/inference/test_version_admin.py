@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -334,6 +335,31 @@ def test_the_page_says_what_a_version_knows_and_takes(
     assert "7: a, b, c, d, e, f, …" in shown
     assert "640 x 480 pixels" in shown
     assert "it ships with the Emporium" in shown
+
+
+def test_the_page_offers_what_can_be_done_to_a_version(
+    admin_client: Client, scripted_version: Callable[..., ModelVersion]
+):
+    for version, offered in (
+        (scripted_version(), "verify_anew"),
+        (failed_version(), "bring_in_again"),
+    ):
+        shown = content(admin_client.get(page(version)))
+        assert re.findall(r'name="action" value="(\w+)"', shown) == [offered]
+        assert f'name="_selected_action" value="{version.pk}"' in shown
+        assert "historylink" not in shown
+    assert 'name="action"' not in content(admin_client.get(reverse(ADD)))
+
+
+def test_figures_are_spelt_as_people_do(
+    admin_client: Client, scripted_version: Callable[..., ModelVersion]
+):
+    version = scripted_version()
+    version.card = {"figures": {"map50": 0.96, "ap50": {"hot dog": 0.97}}}
+    version.save()
+    shown = content(admin_client.get(page(version)))
+    for words in ("<dt>mAP50</dt>", "<dt>AP50</dt>"):
+        assert words in shown
 
 
 def test_an_uploaded_file_is_shown_by_its_name(

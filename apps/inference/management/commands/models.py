@@ -66,7 +66,7 @@ class Command(BaseCommand):
             options["name"], options["source"], sha256=options["sha256"]
         )
         try:
-            with terminal.Progress(self.stderr) as progress:
+            with terminal.Progress() as progress:
                 adding.bring_in(version, progress.tell)
         except BaseException:
             # Whoever typed it reads why it failed: nobody else needs a row to do so.
@@ -107,7 +107,7 @@ class Command(BaseCommand):
 
     def _verify(self, options: dict[str, Any]) -> None:
         version = _with_files(_find(options["name"]))
-        with terminal.Progress(self.stderr) as progress:
+        with terminal.Progress() as progress:
             adding.verify(version, progress.tell)
         self._say_outcome(version)
 
@@ -115,7 +115,7 @@ class Command(BaseCommand):
         version = _with_files(_find(options["name"]))
         weights.verify(version.path, version.sha256)
         family = settings.PREDICTOR_FAMILIES[version.model.family]
-        with terminal.Progress(self.stderr) as progress:
+        with terminal.Progress() as progress:
             measured = verification.verify(
                 version.path,
                 family,
