@@ -26,6 +26,10 @@ CLOCK_RATE = 90_000
 MAX_PICTURE_BYTES = 1_000_000
 # Far more than a page sends; a JPEG of a few kB can claim to have 4 billion.
 MAX_PIXELS = 4096 * 2304
+# A progressive JPEG has some ten. Each costs a walk through the whole picture, whatever
+# its length, and 25 bytes are enough for one.
+MAX_SCANS = 16
+START_OF_SCAN = b"\xff\xda"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +96,10 @@ def decode(picture: Picture) -> VideoFrame:
     """Decode a JPEG to I420 in the range of a video. Blocking, a few milliseconds.
 
     Raises:
-        ProtocolError: it isn't a JPEG, or one of more than `MAX_PIXELS`.
+        ProtocolError: it isn't a JPEG, or one of more than `MAX_PIXELS` or `MAX_SCANS`.
     """
+    if picture.jpeg.count(START_OF_SCAN) > MAX_SCANS:
+        raise ProtocolError("invalid", "The picture has too many scans.")
     # A new one for each: an error leaves a decoder without use.
     decoder = av.CodecContext.create("mjpeg", "r")
     decoder.thread_count = 1

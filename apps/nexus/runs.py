@@ -79,7 +79,12 @@ class OpenRun:
         return True
 
     def save(self, ended_at: datetime | None = None) -> None:
-        """Add to the row what is new, and end the run if told when."""
+        """Add to the row what is new, and end the run if told when.
+
+        A track that never brought a frame is no run, and must not end another's.
+        """
+        if not self.is_written and not self.ledger.received:
+            return
         self.answered_since_save = False
         self.is_written = True
         figures = self._figures(measured_at=ended_at or timezone.now())

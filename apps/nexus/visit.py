@@ -79,16 +79,16 @@ class Visit:
         Returns:
             Whether it goes on elsewhere.
         """
-        is_held = True
-        while is_held:
+        while True:
             await asyncio.sleep(services.TOUCH_INTERVAL_S)
             try:
                 is_held = await records.written(
                     services.touch_session, self.session_id, holder=self._holder
                 )
+                if not is_held:
+                    return await records.written(services.is_open, self.session_id)
             except DatabaseError:
                 continue  # `records` has logged it; there is time for another try
-        return await records.written(services.is_open, self.session_id)
 
     async def leave(self, why: str) -> None:
         """Let the session wait for its page, unless it goes on elsewhere."""
@@ -98,8 +98,10 @@ class Visit:
         await asyncio.wait([asyncio.wrap_future(leaving)])
 
     async def end(self, why: str) -> None:
-        """End the session, whatever its page does."""
-        ending = records.write(services.close_session, self.session_id, sentence=why)
+        """End the session, whatever its page does, unless it goes on elsewhere."""
+        ending = records.write(
+            services.close_session, self.session_id, sentence=why, holder=self._holder
+        )
         await asyncio.wait([asyncio.wrap_future(ending)])
 
 

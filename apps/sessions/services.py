@@ -115,7 +115,11 @@ def leave_session(session_id: uuid.UUID, *, sentence: str, holder: str = "") -> 
 
 @transaction.atomic
 def close_session(
-    session_id: uuid.UUID, *, sentence: str, seen_at: datetime | None = None
+    session_id: uuid.UUID,
+    *,
+    sentence: str,
+    seen_at: datetime | None = None,
+    holder: str | None = None,
 ) -> bool:
     """End a session and every run of it; tells whether it was still open.
 
@@ -123,10 +127,13 @@ def close_session(
         session_id: a session that had failed stays so, with its own sentence.
         sentence: why.
         seen_at: when it was seen last, and so ended; if it was seen since, it goes on.
+        holder: who ends it; if it has another one by now, it goes on. None is anybody.
     """
     still_open = CameraSession.objects.filter(pk=session_id, ended_at=None)
     if seen_at is not None:
         still_open = still_open.filter(last_seen_at=seen_at)
+    if holder is not None:
+        still_open = still_open.filter(holder=holder)
     ended_at = seen_at or timezone.now()
     still_open.exclude(status=Status.FAILED).update(
         status=Status.ENDED, sentence=sentence[:300]

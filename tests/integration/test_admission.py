@@ -235,3 +235,25 @@ async def test_without_redis_a_process_goes_by_what_it_holds_and_tells_it_later(
     await first.leave(for_good=True)
     await entering
     await second.leave(for_good=True)
+
+
+async def test_who_waits_in_another_tab_from_now_on_is_not_ended_by_the_first(
+    redis: Redis,
+):
+    page = Page()
+    await page.open()
+    await page.leave()
+    redis.delete(*redis.keys("admission:*"))
+    first, second = (Page(resume_token=page.resume_token) for _ in range(2))
+    async with Page():
+        await first.speak_up()
+        await first.message("place")
+        await second.speak_up()
+        await first.until(lambda: first.close_code, "the first tab to be told")
+        await first.leave()
+        await second.message("place")
+        session = await CameraSession.objects.aearliest("opened_at")
+        assert session.ended_at is None
+    welcome = await second.message("welcome")
+    assert welcome["session_id"] == str(session.pk)
+    await second.leave()

@@ -15,6 +15,7 @@ import { offerDelays, offerExactBoxes, showDelays, STAGES } from "./delays.js";
 import { FrameRing, watchFrames } from "./frames.js";
 import { Latency } from "./latency.js";
 import { Overlay } from "./overlay.js";
+import { LONGEST_DELAY_MS } from "./protocol.js";
 import { keepRotation, rotationOf, turnFurther } from "./rotation.js";
 import { Session } from "./session.js";
 import { Stage } from "./stage.js";
@@ -53,16 +54,18 @@ let exactAt = -Infinity;
 
 const session = new Session(url.href, {
   onSituation(name, sentence) {
-    const { status, situation } = body.dataset;
+    const { situation: before, status: statusBefore } = body.dataset;
+    const wasLive = statusBefore === "live";
     view.showSituation(name, sentence);
     const isLive = body.dataset.status === "live";
-    if (isLive !== (status === "live")) forget();
-    // Each way of sending has timestamps of its own.
-    if (name !== situation) captures.restart();
+    if (isLive !== wasLive) forget();
+    // Each way to be live has timestamps of its own.
+    if (!isLive || (wasLive && name !== before)) captures.restart();
     keepAwake(isLive);
   },
   onCamera(camera) {
     body.dataset.picture = camera ? "on" : "off";
+    ring.clear();
     shown = camera;
     video.srcObject = camera?.stream ?? null;
     if (camera === null) return;
@@ -116,7 +119,8 @@ function draw(result, now) {
     if (captured === null) return acknowledge(null);
     const at = { captured, received: now, drawn: performance.now() };
     const seen = latency.recordDrawn(result.timings, at);
-    acknowledge(captures.isMeasured ? seen : null);
+    const isSure = captures.isMeasured && seen.picture_ms <= LONGEST_DELAY_MS;
+    acknowledge(isSure ? seen : null);
   });
 }
 

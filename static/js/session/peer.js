@@ -7,9 +7,8 @@
  * @typedef {import("./protocol.js").ClientMessage} ClientMessage
  */
 import { watchEncoded } from "./encoded.js";
-import { SenderLimit } from "./quality.js";
-
 import { Pulse } from "./pulse.js";
+import { SenderLimit } from "./quality.js";
 
 const CONNECT_TIMEOUT_MS = 15_000;
 const DISCONNECTED_GRACE_MS = 4000;

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * Every message on the WebSocket: its name and its fields, twin of
- * `apps/nexus/protocol.py`. Must not know the page. A test reads the five
+ * `apps/nexus/protocol.py`. Must not know the page. A test reads the
  * constants below as JSON, so they keep to strict JSON syntax.
  */
 
@@ -54,6 +54,9 @@ export const ERROR_CODES = [
   "malformed", "unknown_type", "invalid", "out_of_order",
   "too_large", "too_fast", "no_video", "unsupported_codec", "unavailable"
 ];
+
+/** Of an `ack`: nothing that takes longer is a delay, and it would be refused. */
+export const LONGEST_DELAY_MS = 60000;
 
 /**
  * @typedef {"pending" | "waiting" | "acquiring" | "connecting"

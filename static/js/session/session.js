@@ -127,12 +127,16 @@ export class Session {
   #receive(message) {
     if (message.type === "welcome") {
       this.#iceServers = message.ice_servers;
+      // Pictures that were announced over another socket are not over this one.
+      const wasJpeg = this.#sender.jpeg !== null;
+      this.#sender.endJpeg();
       if (this.#wanted) this.#begin();
+      if (wasJpeg) this.#sender.beginJpeg();
     } else if (message.type === "ice_servers") {
       this.#iceServers = message.ice_servers;
     } else if (message.type === "status") {
       // Over for this page too: it comes back when it is asked to.
-      if (message.status === "ended") this.#signalling.close();
+      if (message.status === "ended") this.#signalling.end();
       if (this.#wanted) this.#serverSays(message.status, message.sentence);
     } else if (message.type === "answer") {
       this.#sender.peer?.accept(message.sdp);
@@ -198,6 +202,16 @@ export class Session {
     this.#retry = setTimeout(() => this.#link(), waitMs);
   }
 
+  /** The server has no link of ours any more, of either kind. */
+  #noneIsLeft() {
+    const wasJpeg = this.#sender.jpeg !== null;
+    this.#sender.endJpeg();
+    if (this.#sender.peer) return this.#linkBroken();
+    if (!wasJpeg) return;
+    this.#show("peer_lost");
+    this.#sender.beginJpeg();
+  }
+
   #serverLost(/** @type {boolean} */ refused, /** @type {string} */ sentence) {
     this.#unlink();
     if (!this.#wanted) return;
@@ -215,7 +229,7 @@ export class Session {
       this.#sender.release();
       this.#show("waiting", sentence);
     } else if (status === "ended") this.#off("ended", sentence);
-    else if (status === "failed" || status === "reconnecting") this.#linkBroken();
+    else if (status === "failed" || status === "reconnecting") this.#noneIsLeft();
     else if (status === "live" && this.#sender.jpeg) this.#show("live_as_jpeg", sentence);
     else if (status === "live") this.#linked(sentence);
     else if (this.#situation === "waiting") this.#begin();

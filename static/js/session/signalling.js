@@ -107,6 +107,12 @@ export class Signalling {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(message);
   }
 
+  /** The session is over: whoever opens again begins another. */
+  end() {
+    dropTicket();
+    this.close();
+  }
+
   /** Close for good; only `open` comes back from here. */
   close() {
     clearTimeout(this.#retry);
@@ -141,8 +147,7 @@ export class Signalling {
   /** @param {number} code */
   #closed(code) {
     if (code !== TAKEN_OVER) return this.#lost(TRY_AGAIN_LATER.includes(code));
-    dropTicket();
-    this.close();
+    this.end();
     this.onTakenOver();
   }
 

@@ -91,6 +91,17 @@ def test_what_is_no_jpeg_is_refused(content: bytes):
     assert refusal.value.code == "invalid"
 
 
+def test_a_picture_of_many_scans_is_refused_before_it_costs_anything():
+    picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    progressive = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
+    scans = cv2.imencode(".jpg", picture, progressive)[1].tobytes()
+    assert decode(Picture(0, scans)).width == 64
+    last = scans[scans.rindex(b"\xff\xda") : -2]
+
+    with pytest.raises(ProtocolError, match="scans"):
+        decode(Picture(0, scans[:-2] + 30 * last + scans[-2:]))
+
+
 async def test_the_track_gives_the_newest_and_lets_the_page_send_more():
     track, taken, _ = recorded_track()
     for number in range(3):

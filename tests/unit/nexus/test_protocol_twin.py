@@ -37,6 +37,10 @@ def test_words_are_the_same():
     assert constant("ERROR_CODES") == list(get_args(protocol.ErrorCode))
 
 
+def test_the_longest_delay_is_the_same():
+    assert constant("LONGEST_DELAY_MS") == protocol.LONGEST_DELAY_MS
+
+
 def test_the_server_reads_every_message_it_lists_and_no_other():
     unknown = [
         name for name in constant("CLIENT_MESSAGES") if code_of(name) == "unknown_type"

@@ -342,3 +342,19 @@ def test_a_late_answer_of_a_finished_run_begins_no_other(
     recorder.close()
     records.write(lambda: None).result()
     assert list(Run.objects.order_by("id").values_list("inferred", flat=True)) == [1, 2]
+
+
+def test_a_track_without_a_frame_is_no_run_and_ends_none(
+    recorder: RunRecorder,
+    session: CameraSession,
+    scripted_version: Callable[..., ModelVersion],
+):
+    """A connection that is tried again and again while pictures come as JPEG."""
+    infer(recorder, 0)
+    run = saved(recorder)
+
+    another(session, version_id=scripted_version(label="cup").pk).close()
+
+    assert saved(recorder) == run
+    run.refresh_from_db()
+    assert run.ended_at is None

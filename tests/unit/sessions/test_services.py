@@ -300,6 +300,14 @@ def test_a_session_nobody_came_back_to_ended_when_it_was_left(
     assert session.ended_at == run.ended_at == left_at
 
 
+def test_who_was_replaced_cannot_end_the_session(session: CameraSession):
+    services.continue_session(session.pk, user=None, holder="b")
+    assert not services.close_session(session.pk, sentence="Gone.", holder="a")
+    session.refresh_from_db()
+    assert session.ended_at is None
+    assert services.close_session(session.pk, sentence="Gone.", holder="b")
+
+
 def test_a_page_that_comes_back_while_its_session_is_being_closed_keeps_it(
     session: CameraSession,
 ):
