@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from apps.inference import adding, asking, verification, weights
 from apps.inference.exceptions import InferenceError
+from apps.inference.measuring import measure_beside_bare
 from apps.inference.models import ModelVersion
 from apps.inference.predictors.families import engines_of
 from apps.inference.rehearsal import REFUSED, stand_behind_live_frames
@@ -116,6 +117,7 @@ class Command(BaseCommand):
                 family,
                 verification.engines_to_try(settings.ENGINE, engines_of(version.path)),
                 bar.tell,
+                measure_beside_bare,
             )
         figures = {"model": str(version), "sha256": version.sha256}
         figures |= measured.as_json()
@@ -142,11 +144,29 @@ class Command(BaseCommand):
             if engine["reason"]:
                 self.stdout.write(f"{engine['engine']:<14}{engine['reason']}")
             for batch in engine["batches"]:
-                rate = 1000 * batch["size"] / batch["batch_ms"]
                 self.stdout.write(
                     f"{engine['engine']:<14}{batch['size']:>6}"
-                    f"{batch['batch_ms']:>9.1f}{rate:>10.1f}"
+                    f"{batch['batch_ms']:>9.1f}{_rate(batch, 'batch_ms'):>10.1f}"
+                    + _beside_bare(batch)
                 )
+            if limit := engine.get("limit"):  # which older figures don't say
+                self.stdout.write(f"{engine['engine']:<14}{limit}")
+
+
+def _beside_bare(batch: dict[str, Any]) -> str:
+    """What a bench on a GPU adds."""
+    if batch.get("bare_ms") is None:
+        return ""
+    return (
+        f"{_rate(batch, 'overlapped_ms'):>10.1f} overlapped,"
+        f"{_rate(batch, 'bare_ms'):>10.1f} bare:"
+        f"{batch['bare_ms'] / batch['overlapped_ms']:>6.0%}"
+    )
+
+
+def _rate(batch: dict[str, Any], name: str) -> float:
+    """In images a second."""
+    return float(1000 * batch["size"] / batch[name])
 
 
 class _bar(tqdm):  # type: ignore[type-arg]
