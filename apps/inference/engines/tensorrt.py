@@ -68,6 +68,8 @@ class TensorRTEngine:
     def _compile_anew(self, batch: Tensor) -> nn.Module:
         import torch_tensorrt
 
+        # TensorRT asks the GPU for memory, of which torch holds what it has used once.
+        torch.cuda.empty_cache()
         exported = torch.export.export(self._module, (batch,))
         # Explicitly typed: each layer in the precision of its weights.
         compiled = torch_tensorrt.dynamo.compile(exported, arg_inputs=[batch])
