@@ -3,8 +3,10 @@
 `config.json`: by an engine's name `score` (0.9), `x` (100), `together` (0: added to the
 scores of several pictures at once), `ms` (10: what a picture takes), `batch_ms` (0:
 what a batch takes besides), `busy` ([first, last, ms]: what these calls of `predict`,
-counted from 0, take besides, as on a machine that others use), `fails` (a sentence),
-`crashes` (without one) and `breaks` (the batch size from which memory is short).
+counted from 0, take besides, as on a machine that others use), `bare_ms` (none: what a
+bare loop takes for a batch), `bare_breaks` (the size from which that lacks memory),
+`fails` (a sentence), `crashes` (without one) and `breaks` (the batch size from which
+memory is short).
 """
 
 from __future__ import annotations
@@ -31,6 +33,15 @@ class ExaminedPredictor:
     engine: str
     said: dict[str, Any]
     calls: count[int] = field(default_factory=count)
+
+    @property
+    def bare(self) -> Callable[[int], float] | None:
+        return self._bare_ms if "bare_ms" in self.said else None
+
+    def _bare_ms(self, size: int) -> float:
+        if size >= self.said.get("bare_breaks", 1000):
+            raise torch.OutOfMemoryError("told to")
+        return float(self.said["bare_ms"])
 
     def prepare(self, frames: Sequence[Frame]) -> Infer:
         def infer() -> Decode:

@@ -98,9 +98,30 @@ def figures(measured: dict[str, Any]) -> list[str]:
         for batch in engine["batches"]:
             size, took_ms = batch["size"], batch["batch_ms"]
             mark = "  chosen" if (name, size) == chosen else ""
-            rate = 1000 * size / took_ms
-            lines.append(f"{name:<14}{size:>6}{took_ms:>9.1f}{rate:>10.1f}{mark}")
+            rate = _rate(batch, "batch_ms")
+            lines.append(
+                f"{name:<14}{size:>6}{took_ms:>9.1f}{rate:>10.1f}"
+                f"{_beside_bare(batch)}{mark}"
+            )
+        if limit := engine.get("limit"):  # which older figures don't say
+            lines.append(f"{name:<14}{limit}")
     return lines
+
+
+def _beside_bare(batch: dict[str, Any]) -> str:
+    """What a bench on a GPU adds."""
+    if batch.get("bare_ms") is None:
+        return ""
+    return (
+        f"{_rate(batch, 'overlapped_ms'):>10.1f} overlapped,"
+        f"{_rate(batch, 'bare_ms'):>10.1f} bare:"
+        f"{batch['bare_ms'] / batch['overlapped_ms']:>6.0%}"
+    )
+
+
+def _rate(batch: dict[str, Any], name: str) -> float:
+    """In images a second."""
+    return float(1000 * batch["size"] / batch[name])
 
 
 def _answers_for(version: ModelVersion) -> str:

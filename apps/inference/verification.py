@@ -28,10 +28,16 @@ from apps.inference.comparison import (
 from apps.inference.engines import ENGINES_OF_MODULES, TENSORRT
 from apps.inference.engines.choice import available_engines
 from apps.inference.exceptions import InferenceError, VerificationError
-from apps.inference.measuring import BatchTime, choose_batch, measure
+from apps.inference.measuring import (
+    BatchTime,
+    Curve,
+    Measurable,
+    choose_batch,
+    measure,
+)
 from apps.inference.starter.datasets import held_out_seed
 from apps.inference.starter.scenes import render_scene
-from apps.inference.types import Frame, Predictor
+from apps.inference.types import Frame
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +45,13 @@ PICTURES = 4
 Report = Callable[[float, str], None]
 
 
-class Examinable(Predictor, Protocol):
+class Examinable(Measurable, Protocol):
     """A predictor that also says what it selects from."""
 
     def examine(self, frames: Sequence[Frame]) -> list[Candidates]: ...
+
+
+Measure = Callable[[Examinable, Sequence[Frame]], Curve]
 
 
 class Family(Protocol):
@@ -66,6 +75,7 @@ class EngineFigures:
     memory_mb: float = 0.0
     agreement: Agreement | None = None
     batches: list[BatchTime] = field(default_factory=list)
+    limit: str = ""  # why there are no larger batches
     batch_size: int | None = None
 
     @property
@@ -109,6 +119,7 @@ def verify(
     module_name: str,
     engines: Sequence[str],
     report: Report = lambda share, words: None,
+    measure: Measure = measure,
 ) -> Verification:
     """Load a version on every engine, compare and measure.
 
@@ -117,12 +128,13 @@ def verify(
         module_name: the predictor's module.
         engines: their names, the reference first.
         report: told how far it is (0..1) and what is being done.
+        measure: how the curve of an engine is measured.
 
     Raises:
         InferenceError: the version can't be loaded, or what it answers is no answer.
     """
     family = cast(Family, importlib.import_module(module_name))
-    trial = _Trial(family, directory, golden_frames(), Bounds())
+    trial = _Trial(family, directory, golden_frames(), Bounds(), measure)
     try:
         first = trial.run(engines[0], _part(report, 0, len(engines)))
     except InferenceError:
@@ -175,6 +187,7 @@ class _Trial:
     directory: Path
     frames: Sequence[Frame]
     bounds: Bounds
+    measure: Measure
     reference: list[Candidates] | None = None
 
     def run(self, engine: str, report: Report) -> EngineFigures:
@@ -199,7 +212,8 @@ class _Trial:
                 figures.reason = _difference(figures.agreement)
                 return figures
         report(0.6, f"Measuring {engine}.")
-        figures.batches = measure(predictor, self.frames)
+        curve = self.measure(predictor, self.frames)
+        figures.batches, figures.limit = curve.batches, curve.limit
         figures.batch_size = figures.best_batch.size
         return figures
 

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from apps.inference.engines import TORCH_CUDA
+from apps.inference.engines.bare import WARM_UPS, BareLoop
 from apps.inference.engines.engine import make_room
 from apps.inference.engines.network import Network
 from apps.inference.engines.torch import optimise
 
 # Each holds memory: powers of two that batches are filled up to, by cameras' shapes.
 MOST_SHAPES = 64
-WARM_UPS = 3  # in which cuDNN tries its algorithms and the allocator finds its sizes
 
 
 class _Recording(NamedTuple):
@@ -32,9 +32,10 @@ class CudaGraphEngine:
     name = TORCH_CUDA
     precision = "float16"
 
-    def __init__(self, module: nn.Module) -> None:
-        self.device = torch.device("cuda", torch.cuda.current_device())
+    def __init__(self, module: nn.Module, example: Tensor) -> None:
+        self.device = current_device()
         self._module = optimise(module, self.device).half()
+        self.bare = BareLoop(self._module, example, self.device)
         self._recordings: dict[torch.Size, _Recording] = {}
         # Graphs of one engine never run at once, so they share their scratch memory,
         # which also takes that they are recorded on one stream.
@@ -103,9 +104,13 @@ def input_for(example: Tensor, device: torch.device) -> Tensor:
     return batch
 
 
+def current_device() -> torch.device:
+    return torch.device("cuda", torch.cuda.current_device())
+
+
 def missing() -> str | None:
     return None if torch.cuda.is_available() else "torch sees no CUDA device"
 
 
 def build(network: Network) -> CudaGraphEngine:
-    return CudaGraphEngine(network.module())
+    return CudaGraphEngine(network.module(), network.example)

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from apps.inference.engines.bare import BareLoop
+
 
 class Engine(Protocol):
     """Called by one thread at a time; what it holds goes when it is let go."""
@@ -14,6 +16,10 @@ class Engine(Protocol):
     name: str
     precision: str  # of the forward pass: float32, bfloat16 or float16
     device: torch.device  # where its answers lie
+
+    @property
+    def bare(self) -> BareLoop | None:
+        """What it is held against on a GPU, in half precision."""
 
     def __call__(self, batch: Tensor) -> Tensor:
         """Answer a batch [B, ...] that lies on the CPU, once the answer is there.

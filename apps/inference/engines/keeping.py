@@ -18,7 +18,8 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-# Of those not used for longest, more are removed: each is as large as its weights.
+# Of those not used for longest, more are removed: each is as large as its weights, or
+# for TensorRT, its weights in half precision as often as there are shapes of batches.
 MOST_KEPT = 16
 
 _CODE = Path(__file__).parents[1]
@@ -47,8 +48,9 @@ def find(key: str) -> Path | None:
 
 
 def keep(key: str, write: Callable[[Path], None]) -> Path | None:
-    """Have files written into a new folder, and keep it once they are whole.
+    """Have files written into a new folder, and keep them once they are whole.
 
+    What is kept under the key already stays and is joined by files of other names.
     Returns none where the disk doesn't take them.
     """
     shelf = _shelf()
@@ -60,8 +62,7 @@ def keep(key: str, write: Callable[[Path], None]) -> Path | None:
             write(folder)
             for path in folder.iterdir():
                 _to_disk(path)
-            if not (shelf / key).exists():  # somebody else may have been faster
-                folder.rename(shelf / key)
+            _add(folder, shelf / key)
         _remove_unused(shelf)
     except (OSError, RuntimeError) as error:  # libraries write with errors of their own
         logger.warning("A compiled network isn't kept: %s", error)
@@ -77,6 +78,15 @@ def forget(key: str) -> None:
 def _shelf() -> Path:
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home, "hot-dog-emporium", "networks")
+
+
+def _add(written: Path, kept: Path) -> None:
+    if not kept.exists():
+        written.rename(kept)
+        return
+    for path in written.iterdir():
+        if not (kept / path.name).exists():  # somebody else may have been faster
+            path.rename(kept / path.name)
 
 
 def _to_disk(path: Path) -> None:

@@ -35,6 +35,7 @@ MOST_SHAPES = 16
 
 class OpenVINOEngine:
     device = torch.device("cpu")
+    bare = None
 
     def __init__(self, name: str, compiled: CompiledModel) -> None:
         self.name = name

@@ -1,35 +1,40 @@
 """The TensorRT engine: compiled through torch-tensorrt, which takes minutes.
 
-So what is compiled is kept on disk, under a name that follows from all that it depends
-on: the network, its weights, the batch's shape, the GPU and the versions. The only
-place that imports torch_tensorrt, and not before an engine is built.
+So what is compiled is kept, a file for each shape of a batch. The only place that
+imports torch_tensorrt, and not before an engine is built.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
+import logging
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from apps.inference.engines import TENSORRT, cuda
+from apps.inference.engines import TENSORRT, cuda, keeping
+from apps.inference.engines.bare import BareLoop
 from apps.inference.engines.engine import make_room
 from apps.inference.engines.network import Network
 from apps.inference.engines.torch import optimise
+
+logger = logging.getLogger(__name__)
 
 
 class TensorRTEngine:
     name = TENSORRT
     precision = "float16"
 
-    def __init__(self, module: nn.Module, cache: Path) -> None:
-        self.device = torch.device("cuda", torch.cuda.current_device())
+    def __init__(
+        self, module: nn.Module, example: Tensor, identity: str | None
+    ) -> None:
+        self.device = cuda.current_device()
         self._module = optimise(module, self.device).half()
-        self._cache = cache
+        self.bare = BareLoop(self._module, example, self.device)
+        self._identity = identity
         self._compiled: dict[torch.Size, tuple[nn.Module, Tensor]] = {}
 
     @torch.inference_mode()
@@ -48,35 +53,34 @@ class TensorRTEngine:
     @torch.inference_mode(mode=False)
     @torch.no_grad()
     def _compile(self, example: Tensor) -> tuple[nn.Module, Tensor]:
-        import torch_tensorrt
-
         batch = cuda.input_for(example, self.device)
-        exported = torch.export.export(self._module, (batch,))
-        kept = self._cache / f"{self._digest(exported, batch)}.ep"
-        if not kept.is_file():
-            # Explicitly typed: each layer in the precision of its weights.
-            compiled = torch_tensorrt.dynamo.compile(exported, arg_inputs=[batch])
-            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            unfinished = kept.with_suffix(f".{os.getpid()}")
-            torch_tensorrt.save(compiled, str(unfinished), arg_inputs=[batch])
-            unfinished.replace(kept)
-        return torch_tensorrt.load(str(kept)).module(), batch
+        if self._identity is None:
+            return self._compile_anew(batch), batch
+        key = self._key(self._identity)
+        name = f"{'x'.join(map(str, batch.shape))}-{batch.dtype}.ep"
+        module = _read(key, name)
+        if module is None:
+            compiled = self._compile_anew(batch)
+            keeping.keep(key, lambda folder: _save(compiled, batch, folder / name))
+            module = _read(key, name)
+        return compiled if module is None else module, batch
 
-    def _digest(self, exported: Any, batch: Tensor) -> str:
+    def _compile_anew(self, batch: Tensor) -> nn.Module:
         import torch_tensorrt
 
-        digest = hashlib.sha256(exported.graph_module.code.encode())
-        for tensor in (*exported.state_dict.values(), *exported.constants.values()):
-            digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy())
-        for fact in (
-            batch.shape,
-            batch.dtype,
+        # TensorRT asks the GPU for memory, of which torch holds what it has used once.
+        torch.cuda.empty_cache()
+        exported = torch.export.export(self._module, (batch,))
+        # Explicitly typed: each layer in the precision of its weights.
+        compiled = torch_tensorrt.dynamo.compile(exported, arg_inputs=[batch])
+        return cast(nn.Module, compiled)
+
+    def _key(self, identity: str) -> str:
+        return keeping.key_of(
+            identity,
             torch.cuda.get_device_name(self.device),
-            torch.__version__,
-            torch_tensorrt.__version__,
-        ):
-            digest.update(f"\n{fact}".encode())
-        return digest.hexdigest()
+            *(version(name) for name in ("torch", "torch_tensorrt", "transformers")),
+        )
 
 
 def missing() -> str | None:
@@ -88,5 +92,24 @@ def missing() -> str | None:
 
 
 def build(network: Network) -> TensorRTEngine:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return TensorRTEngine(network.module(), Path(home, "hot-dog-emporium", "tensorrt"))
+    return TensorRTEngine(network.module(), network.example, network.identity)
+
+
+def _read(key: str, name: str) -> nn.Module | None:
+    import torch_tensorrt
+
+    folder = keeping.find(key)
+    if folder is None or not (folder / name).is_file():
+        return None
+    try:
+        return cast(nn.Module, torch_tensorrt.load(str(folder / name)).module())
+    except (OSError, RuntimeError, ValueError):
+        logger.warning("A kept network can't be read, so it is compiled again")
+        (folder / name).unlink(missing_ok=True)
+        return None
+
+
+def _save(module: nn.Module, batch: Tensor, path: Path) -> None:
+    import torch_tensorrt
+
+    torch_tensorrt.save(module, str(path), arg_inputs=[batch])

@@ -20,6 +20,7 @@ class TorchEngine:
     """Calls a module for inference only; returns once the answer is there."""
 
     precision = "float32"
+    bare = None
 
     def __init__(self, module: nn.Module, device: torch.device = CPU) -> None:
         self.name = f"torch-{device.type}"

@@ -75,6 +75,7 @@ class ClassifierPredictor:
         self._are_exclusive = are_exclusive
         self._network = RecipeEngine(engine)
         self.engine = engine.name
+        self.bare = engine.bare
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
         return self.prepare(frames)()() if frames else []

@@ -99,6 +99,7 @@ class ExportedPredictor:
         example = stack([blank(self._size)] * (config.batch or 1))
         self._engine = open_export(path, example, engine)
         self.engine = self._engine.name
+        self.bare = self._engine.bare
         self._refuse_other_layout(self._engine(example))
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:

@@ -81,6 +81,7 @@ class DetectorPredictor:
         self._score_threshold = score_threshold
         self._network = RecipeEngine(engine)
         self.engine = engine.name
+        self.bare = engine.bare
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
         return self.prepare(frames)()() if frames else []

@@ -64,6 +64,7 @@ class YOLOv5Predictor:
         self._config = config
         self._engine = engine
         self.engine = engine.name
+        self.bare = engine.bare
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
         return self.prepare(frames)()() if frames else []

@@ -18,10 +18,13 @@ from django.test import TestCase
 from pytest_django import Settings
 
 from apps.inference import asking, tasks, verification
-from apps.inference.engines import TORCH_CPU
+from apps.inference.comparison import Bounds
+from apps.inference.engines import TORCH_CPU, TORCH_CUDA
+from apps.inference.measuring import BatchTime
 from apps.inference.models import Deployment, ModelVersion, RegisteredModel
 from apps.inference.registry import STARTER_MODELS, register_version
 from apps.inference.services import activate
+from apps.inference.verification import EngineFigures, Verification
 
 pytestmark = pytest.mark.django_db
 State = ModelVersion.State
@@ -80,6 +83,33 @@ def test_a_model_is_added_listed_shown_verified_and_measured(
     figures = json.loads(path.read_text())
     assert figures["sha256"] == version.sha256
     assert [each["size"] for each in figures["engines"][0]["batches"]] == [1, 2, 4]
+    # A bare loop is for a GPU: here the reference itself is torch and nothing else.
+    assert {each["bare_ms"] for each in figures["engines"][0]["batches"]} == {None}
+    assert "bare" not in measured
+
+
+def test_a_bench_on_a_gpu_says_how_near_to_a_bare_loop_it_comes(
+    models: Models, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    models("add", "foods", "--from", f"file:{STARTER}")
+    batches = [
+        BatchTime(1, 5.0, 4.0, overlapped_ms=4.0, bare_ms=3.0),
+        BatchTime(2, 8.0, 7.0),
+    ]
+    limit = "The device's memory doesn't hold 4 at once."
+    figures = EngineFigures(TORCH_CUDA, batches=batches, limit=limit)
+    outcome = Verification(TORCH_CUDA, 2, Bounds(), [figures])
+    monkeypatch.setattr(verification, "verify", lambda *_: outcome)
+    path = tmp_path / "figures.json"
+    lines = models("bench", "foods", "--json", str(path)).splitlines()
+    assert [" ".join(line.split()) for line in lines[1:3]] == [
+        "torch-cuda 1 5.0 200.0 250.0 overlapped, 333.3 bare: 75%",
+        "torch-cuda 2 8.0 250.0",
+    ]
+    assert lines[3].split(maxsplit=1) == [TORCH_CUDA, limit]
+    [written] = json.loads(path.read_text())["engines"]
+    assert written["limit"] == limit
+    assert written["batches"][0]["bare_ms"] == 3.0
 
 
 def test_each_step_is_a_line_where_there_is_no_terminal(

@@ -22,7 +22,7 @@ from apps.inference.engines import (
     TORCH_CUDA,
 )
 from apps.inference.exceptions import EngineError, VerificationError
-from apps.inference.measuring import BatchTime, choose_batch
+from apps.inference.measuring import BatchTime, choose_batch, measure_beside_bare
 from apps.inference.registry import STARTER_MODELS
 from apps.inference.verification import (
     Verification,
@@ -116,6 +116,29 @@ def test_a_gpu_is_given_large_batches_as_far_as_its_memory_goes(verify: Verify):
     outcome = verify(config, TORCH_CUDA)
     assert [each.size for each in outcome.engines[1].batches] == [1, 2, 4, 8, 16]
     assert (outcome.engine, outcome.batch_size) == (TORCH_CUDA, 16)
+    limit = "The device's memory doesn't hold 32 at once."
+    assert [each.limit for each in outcome.engines] == ["", limit]
+
+
+def test_a_bench_holds_every_batch_size_against_a_bare_loop(verify: Verify):
+    config = {
+        TORCH_CUDA: {"ms": 0.5, "batch_ms": 4, "bare_ms": 2, "bare_breaks": 64},
+        TENSORRT: {"ms": 1},
+    }
+    engines = (TORCH_CUDA, TENSORRT)
+    outcome = verify(config, *engines, measure=measure_beside_bare)
+    reference, beside, without = outcome.engines
+    assert [each.size for each in beside.batches] == [1, 2, 4, 8, 16, 32, 64]
+    assert [each.bare_ms for each in beside.batches] == [*[2] * 6, None]
+    assert [each.overlapped_ms for each in beside.batches[:-1]] == [
+        each.batch_ms for each in beside.batches[:-1]
+    ]
+    assert {each.bare_ms for each in (*reference.batches, *without.batches)} == {None}
+
+
+def test_a_verification_measures_no_bare_loop(verify: Verify):
+    outcome = verify({TORCH_CUDA: {"bare_ms": 2}}, TORCH_CUDA)
+    assert {each.bare_ms for each in outcome.engines[1].batches} == {None}
 
 
 @pytest.mark.parametrize("first", range(2, 20))

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.inference import adding, asking, removing, terminal, verification, weights
 from apps.inference.exceptions import InferenceError
+from apps.inference.measuring import measure_beside_bare
 from apps.inference.models import ModelVersion
 from apps.inference.predictors.families import engines_of
 from apps.inference.rehearsal import REFUSED, stand_behind_live_frames
@@ -121,6 +122,7 @@ class Command(BaseCommand):
                 family,
                 verification.engines_to_try(settings.ENGINE, engines_of(version.path)),
                 progress.tell,
+                measure_beside_bare,
             )
         figures = {"model": str(version), "sha256": version.sha256}
         figures |= measured.as_json()
