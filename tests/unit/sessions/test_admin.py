@@ -425,6 +425,16 @@ def test_every_page_has_the_icon_and_our_styles(
         assert " style=" not in content
 
 
+def test_a_session_that_is_over_was_last_seen_at_its_end(
+    admin_client: Client, deployment: Deployment
+):
+    session = services.open_session(deployment=deployment.name, user=None, client="")
+    ended_at = datetime(2020, 11, 25, 2, 7, 51, tzinfo=UTC)
+    services.close_session(session.pk, sentence="Over.", ended_at=ended_at)
+    content = admin_client.get(page_of(session)).content.decode()
+    assert content.count(">25 Nov 2020 02:07:51</time>") == 2
+
+
 def test_a_run_shows_its_ledger_and_its_percentiles(
     admin_client: Client, deployment: Deployment
 ):
