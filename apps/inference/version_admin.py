@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -25,11 +25,9 @@ from apps.inference.columns import (
 )
 from apps.inference.contents import SHIPPED, contents
 from apps.inference.exceptions import InferenceError
+from apps.inference.filters import FamilyFilter, ModelFilter
 from apps.inference.forms import AddVersionForm
 from apps.inference.models import ModelVersion
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrPromise
 
 AGPL = "AGPL-3.0"
 
@@ -40,29 +38,6 @@ def _is_agpl(licence: str) -> bool:
 
 
 State = ModelVersion.State
-
-
-class ModelFilter(admin.RelatedFieldListFilter):
-    """The models of which there is something to run."""
-
-    def field_choices(
-        self, field: Any, request: HttpRequest, model_admin: Any
-    ) -> list[tuple[str, str | StrPromise]]:
-        verified = ModelVersion.objects.filter(state=State.VERIFIED)
-        choices: list[tuple[str, str | StrPromise]] = field.get_choices(
-            include_blank=False,
-            ordering=self.field_admin_ordering(field, request, model_admin),
-            limit_choices_to={"pk__in": verified.values("model")},
-        )
-        return choices
-
-
-class FamilyFilter(admin.AllValuesFieldListFilter):
-    """The families that are known: until its files were read, a model has none."""
-
-    def __init__(self, field: Any, *args: Any, **options: Any) -> None:
-        super().__init__(field, *args, **options)
-        self.lookup_choices = self.lookup_choices.exclude(**{field.name: ""})
 
 
 @admin.register(ModelVersion)
