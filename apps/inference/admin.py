@@ -22,13 +22,14 @@ from apps.inference.columns import (
     when,
 )
 from apps.inference.exceptions import NotVerifiedError
+from apps.inference.filters import FamilyFilter
 from apps.inference.models import (
     Activation,
     Deployment,
     ModelVersion,
     RegisteredModel,
 )
-from apps.inference.version_admin import FamilyFilter, ModelVersionAdmin
+from apps.inference.version_admin import ModelVersionAdmin
 
 __all__ = [
     "ActivationAdmin",

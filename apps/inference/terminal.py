@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -25,6 +26,8 @@ class Progress(tqdm):  # type: ignore[type-arg]
             file=sys.stderr,
             disable=None,
             leave=False,
+            # Some terminals don't say how wide they are, and would be shown nothing.
+            ncols=shutil.get_terminal_size().columns,
             bar_format="{percentage:3.0f} % {desc}",
         )
 

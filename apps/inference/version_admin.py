@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.inference import asking, client, removing, uploads
@@ -25,11 +25,10 @@ from apps.inference.columns import (
 )
 from apps.inference.contents import SHIPPED, contents
 from apps.inference.exceptions import InferenceError
+from apps.inference.figures import figures_table
+from apps.inference.filters import FamilyFilter, ModelFilter
 from apps.inference.forms import AddVersionForm
 from apps.inference.models import ModelVersion
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrPromise
 
 AGPL = "AGPL-3.0"
 
@@ -40,29 +39,6 @@ def _is_agpl(licence: str) -> bool:
 
 
 State = ModelVersion.State
-
-
-class ModelFilter(admin.RelatedFieldListFilter):
-    """The models of which there is something to run."""
-
-    def field_choices(
-        self, field: Any, request: HttpRequest, model_admin: Any
-    ) -> list[tuple[str, str | StrPromise]]:
-        verified = ModelVersion.objects.filter(state=State.VERIFIED)
-        choices: list[tuple[str, str | StrPromise]] = field.get_choices(
-            include_blank=False,
-            ordering=self.field_admin_ordering(field, request, model_admin),
-            limit_choices_to={"pk__in": verified.values("model")},
-        )
-        return choices
-
-
-class FamilyFilter(admin.AllValuesFieldListFilter):
-    """The families that are known: until its files were read, a model has none."""
-
-    def __init__(self, field: Any, *args: Any, **options: Any) -> None:
-        super().__init__(field, *args, **options)
-        self.lookup_choices = self.lookup_choices.exclude(**{field.name: ""})
 
 
 @admin.register(ModelVersion)
@@ -232,19 +208,11 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     def figures(self, version: ModelVersion) -> SafeString | str:
         """The batch curve of every engine, the chosen one marked, or its refusal."""
         engines = version.verification.get("engines", ())
-        if not engines and version.state == State.VERIFIED:
+        if engines:
+            return figures_table(engines, version.engine)
+        if version.state == State.VERIFIED:
             return "Not measured on this machine yet: “Verify anew” does it."
-        if not engines:
-            return NOTHING
-        rows = format_html_join(
-            "", "{}", ((_rows(engine, version.engine),) for engine in engines)
-        )
-        return format_html(
-            '<div class="figures"><table><thead><tr><th>Engine</th><th>Batch</th>'
-            "<th>Takes</th><th>Pictures/s</th></tr></thead>"
-            "<tbody>{}</tbody></table></div>",
-            rows,
-        )
+        return NOTHING
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
         queryset: QuerySet[ModelVersion] = super().get_queryset(request)
@@ -297,35 +265,3 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     @admin.display(description="card")
     def readable_card(self, version: ModelVersion) -> SafeString | str:
         return readable(version.card)
-
-
-def _rows(engine: dict[str, Any], chosen: str) -> SafeString:
-    """An engine's curve, or why it was refused, beside what it was loaded for."""
-    name = f"{engine['engine']} ✓" if engine["engine"] == chosen else engine["engine"]
-    if engine["reason"]:
-        return format_html(
-            '<tr><td>{}</td><td colspan="3">{}</td></tr>', name, engine["reason"]
-        )
-    curve = [
-        (
-            batch["size"],
-            f"{batch['batch_ms']:.1f} ms",
-            f"{1000 * batch['size'] / batch['batch_ms']:.1f}",
-        )
-        for batch in engine["batches"]
-    ]
-    loaded = (
-        f"loads in {engine['load_s']:.1f} s, memory grows by"
-        f" {engine['memory_mb']:.0f} MB"
-    )
-    first = format_html(
-        '<td rowspan="{}">{}<div class="aside">{}</div></td>',
-        len(curve),
-        name,
-        loaded,
-    )
-    return format_html_join(
-        "",
-        "<tr>{}" + '<td class="figure">{}</td>' * 3 + "</tr>",
-        ((first if row == curve[0] else "", *row) for row in curve),
-    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, duration, moment, when
+from apps.inference.filters import ModelFilter
+from apps.inference.models import ModelVersion
 from apps.sessions.models import CameraSession, Run
 
 LEDGER = (
@@ -141,6 +143,14 @@ class CameraSessionAdmin(ReadOnlyAdmin):
         return NOTHING if is_told else session.sentence or NOTHING
 
 
+class RunModelFilter(ModelFilter):
+    """The models that have answered, found without going through all runs."""
+
+    def versions(self) -> QuerySet[ModelVersion]:
+        runs = Run.objects.filter(model_version=OuterRef("pk"))
+        return ModelVersion.objects.filter(Exists(runs))
+
+
 @admin.register(Run)
 class RunAdmin(RunColumns, ReadOnlyAdmin):
     list_display = (
@@ -157,7 +167,7 @@ class RunAdmin(RunColumns, ReadOnlyAdmin):
     )
     list_select_related = ("session", "model_version__model")
     list_filter = (
-        ("model_version__model", admin.RelatedOnlyFieldListFilter),
+        ("model_version__model", RunModelFilter),
         "engine",
     )
     search_fields = ("session__id", "worker")
