@@ -116,10 +116,10 @@ def ledgers(session_ids: Sequence[UUID]) -> list[Ledger]:
     ]
 
 
-def open_sessions() -> int:
+def held_sessions() -> int:
     from apps.sessions.models import CameraSession
 
-    return CameraSession.objects.filter(ended_at=None).count()
+    return CameraSession.objects.filter(ended_at=None).exclude(holder="").count()
 
 
 def bare_predictor(clip: EncodedClip, seconds: float) -> BarePredictor:

@@ -212,12 +212,12 @@ def say(what: str) -> None:
 def _left_open(product: Product) -> int:
     try:
         wait_until(
-            lambda: product.inside(records.open_sessions) == 0,
+            lambda: product.inside(records.held_sessions) == 0,
             "every session's end",
             patience_s=HOUSEKEEPING_S,
         )
     except TimeoutError:
-        return product.inside(records.open_sessions)
+        return product.inside(records.held_sessions)
     return 0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from channels.layers import get_channel_layer
@@ -104,19 +104,23 @@ class Attendance:
         self.visit.change_status(status, sentence)
         await self._send("status", status=str(status), sentence=sentence)
 
-    async def end(self, why: str) -> None:
+    async def end(self, why: str, *, is_left: bool) -> None:
         """The socket is gone: its page may come back, unless the session is over.
 
-        Nothing may be left, so all of it is tried.
+        Args:
+            why: in a sentence.
+            is_left: whether the page went by itself; who waits in line then leaves it.
         """
-        # Who was not let in has nothing to come back to.
-        for_good = bool(self._ended_because) or not self.is_in
-        async with AsyncExitStack() as leaving:
-            if self.visit is not None:
-                leave = self.visit.end if for_good else self.visit.leave
-                leaving.push_async_callback(leave, self._ended_because or why)
+        for_good = bool(self._ended_because) or (is_left and not self.is_in)
+        is_over = False
+        try:
+            if self.visit is not None and for_good:
+                is_over = await self.visit.end(self._ended_because or why)
+            elif self.visit is not None:
+                await self.visit.leave(why)
+        finally:
             if self._place is not None:
-                leaving.push_async_callback(self._place.leave, for_good=for_good)
+                await self._place.leave(for_good=is_over)
 
     async def _turn_away(self, sentence: str) -> None:
         await self._send("error", code="unavailable", sentence=sentence)
@@ -125,19 +129,22 @@ class Attendance:
     async def _come_in(self, visit: Visit) -> None:
         visitor = Visitor.from_scope(str(visit.session_id), self._scope)
         place = self._place = Place(visitor)
-        held_s = await place.enter(self._tell_place)
+        held_s = await place.enter(partial(self._tell_place, visit))
         self._chores.start(place.keep())
         if self._waits_because:
             visit.change_status(Status.PENDING, "")
         stay = self._stay = Stay(held_s=held_s, notify=self._tell_live)
         self._chores.start(self._end_when_over(stay))
 
-    async def _tell_place(self, waiting: Waiting) -> None:
+    async def _tell_place(self, visit: Visit, waiting: Waiting) -> None:
         if waiting.sentence != self._waits_because:
             self._waits_because = waiting.sentence
             await self.change_status(Status.WAITING, waiting.sentence)
         await self._send(
-            "place", position=waiting.position, estimate_s=waiting.estimate_s
+            "place",
+            resume_token=visit.resume_token,
+            position=waiting.position,
+            estimate_s=waiting.estimate_s,
         )
 
     async def _tell_live(self, sentence: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -31,6 +32,7 @@ from apps.nexus.runs import RunRecorder
 from apps.nexus.visit import Visit
 from apps.sessions.models import CameraSession
 
+logger = logging.getLogger(__name__)
 ice.be_reached(ice.Reach.from_settings())
 
 Status = CameraSession.Status
@@ -65,6 +67,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         self._seqs = itertools.count()
         self._rotation = 0
         self._why_closed: str | None = None
+        # Whether the page itself has closed the socket, and not to move elsewhere.
+        self._is_left = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         moving.of_this_process.enter(self)
@@ -89,7 +93,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         self._chores.start(self._close_when_silent())
 
     async def disconnect(self, code: int) -> None:
-        page = PAGE_LOST if code == ABNORMAL_CLOSURE else PAGE_CLOSED
+        self._is_left = code != ABNORMAL_CLOSURE
+        page = PAGE_CLOSED if self._is_left else PAGE_LOST
         self._why_closed = self._why_closed or page
 
     async def receive(
@@ -199,9 +204,14 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         self._chores.start(self._enter(self._attendance, resume_token))
 
     async def _enter(self, attendance: Attendance, resume_token: str) -> None:
-        visit = await attendance.begin(resume_token)
-        if visit is not None:
-            await self._welcome(visit)
+        try:
+            visit = await attendance.begin(resume_token)
+            if visit is not None:
+                await self._welcome(visit)
+        except Exception:
+            logger.exception("A page could not be let in")
+            await self._send("error", code="unavailable", sentence=media.SERVER_FAULT)
+            await self.close(protocol.TRY_AGAIN_LATER)
 
     async def _welcome(self, visit: Visit) -> None:
         self._notifier.model = visit.model
@@ -260,6 +270,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         """Nothing may be left, so all of it is tried."""
         async with AsyncExitStack() as closing:
             if self._attendance is not None:
-                closing.push_async_callback(self._attendance.end, why)
+                is_left = self._is_left and not moving.of_this_process.has_begun
+                closing.push_async_callback(self._attendance.end, why, is_left=is_left)
             closing.push_async_callback(self._negotiation.close)
             await self._chores.cancel()

@@ -1,4 +1,4 @@
-"""`LatestFrame`: the newest frames on their way from one task to another, and `Pace`:
+"""`LatestFrame`: the newest frames on their way from one task to another, and `Turns`:
 whether more than the newest one is worth to be kept.
 """
 
@@ -38,7 +38,7 @@ class LatestFrame(Generic[T]):
         return self._items.popleft()
 
 
-class Pace:
+class Turns:
     """Whether frames that arrived in a clump can be answered one after the other.
 
     Behind a lost packet frames wait until it is sent again, and then come all at once.

@@ -51,12 +51,21 @@ class MediaLink:
     Args:
         make_pipeline: called when the track is there, with the listener for it.
         listener: told of live, results, workers and the loss of the connection.
+        connect_timeout_s: until the first frame.
     """
 
-    def __init__(self, *, make_pipeline: PipelineMaker, listener: LinkListener) -> None:
+    def __init__(
+        self,
+        *,
+        make_pipeline: PipelineMaker,
+        listener: LinkListener,
+        connect_timeout_s: float,
+    ) -> None:
         self._make_pipeline = make_pipeline
         self._listener = listener
+        self._connect_timeout_s = connect_timeout_s
         self._pipeline: SessionPipeline | None = None
+        self._timeout: asyncio.TimerHandle | None = None
         self.is_live = False
 
     def deliver(self, message: dict[str, Any]) -> None:
@@ -70,11 +79,13 @@ class MediaLink:
             self._pipeline.record_drawn(seq, timings)
 
     async def close(self) -> None:
+        self._cancel_timeout()
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
             await pipeline.stop()
 
     def on_live(self) -> None:
+        self._cancel_timeout()
         self.is_live = True
         self._listener.on_live(self)
 
@@ -88,18 +99,32 @@ class MediaLink:
         self._listener.on_lost(self, PICTURE_STOPPED)
 
     def on_broken(self) -> None:
+        self._cancel_timeout()
         self._listener.on_lost(self, SERVER_FAULT)
 
     def _start_pipeline(self, track: MediaStreamTrack) -> None:
         self._pipeline = self._make_pipeline(self)
         self._pipeline.start(track)
 
+    def _start_timeout(self) -> None:
+        self._timeout = asyncio.get_running_loop().call_later(
+            self._connect_timeout_s, self._lose
+        )
+
+    def _cancel_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
+
+    def _lose(self) -> None:
+        self._cancel_timeout()
+        self._listener.on_lost(self, CONNECTION_LOST if self.is_live else NOT_CONNECTED)
+
 
 class PeerLink(MediaLink):
     """One peer connection and its pipeline, from the offer to `close`.
 
     Args:
-        connect_timeout_s: from the offer to the first frame.
         controller: decides what the sender should send.
     """
 
@@ -111,8 +136,11 @@ class PeerLink(MediaLink):
         connect_timeout_s: float,
         controller: QualityController,
     ) -> None:
-        super().__init__(make_pipeline=make_pipeline, listener=listener)
-        self._connect_timeout_s = connect_timeout_s
+        super().__init__(
+            make_pipeline=make_pipeline,
+            listener=listener,
+            connect_timeout_s=connect_timeout_s,
+        )
         self._peer = Peer(on_track=self._start_pipeline, on_lost=self._lose)
         self._watch = LoadWatch(
             controller=controller,
@@ -120,13 +148,10 @@ class PeerLink(MediaLink):
             on_quality=listener.on_quality,
         )
         self._watching = Chores()
-        self._timeout: asyncio.TimerHandle | None = None
 
     async def accept_offer(self, sdp: str) -> str:
         """See `Peer.accept_offer`; the time to connect runs from here."""
-        self._timeout = asyncio.get_running_loop().call_later(
-            self._connect_timeout_s, self._lose
-        )
+        self._start_timeout()
         return await self._peer.accept_offer(sdp)
 
     async def add_candidate(self, candidate: IceCandidate | None) -> None:
@@ -134,7 +159,6 @@ class PeerLink(MediaLink):
 
     async def close(self) -> None:
         """Frames first, then the connection: nobody reads from a closed peer."""
-        self._cancel_timeout()
         await self._watching.cancel()
         try:
             await super().close()
@@ -142,26 +166,12 @@ class PeerLink(MediaLink):
             await self._peer.close()
 
     def on_live(self) -> None:
-        self._cancel_timeout()
         self._watching.start(self._watch.run())
         super().on_live()
 
     def on_result(self, message: dict[str, Any], timings: dict[str, float]) -> None:
         self._watch.count_result()
         super().on_result(message, timings)
-
-    def on_broken(self) -> None:
-        self._cancel_timeout()
-        super().on_broken()
-
-    def _lose(self) -> None:
-        self._cancel_timeout()
-        self._listener.on_lost(self, CONNECTION_LOST if self.is_live else NOT_CONNECTED)
-
-    def _cancel_timeout(self) -> None:
-        if self._timeout is not None:
-            self._timeout.cancel()
-            self._timeout = None
 
 
 class JpegLink(MediaLink):
@@ -177,13 +187,19 @@ class JpegLink(MediaLink):
         *,
         make_pipeline: PipelineMaker,
         listener: LinkListener,
+        connect_timeout_s: float,
         on_taken: Callable[[int], None],
         on_refused: Callable[[ProtocolError], None],
     ) -> None:
-        super().__init__(make_pipeline=make_pipeline, listener=listener)
+        super().__init__(
+            make_pipeline=make_pipeline,
+            listener=listener,
+            connect_timeout_s=connect_timeout_s,
+        )
         self._track = JpegTrack(on_taken=on_taken, on_refused=on_refused)
 
     def start(self) -> None:
+        self._start_timeout()
         self._start_pipeline(self._track)
 
     def put(self, picture: Picture) -> None:

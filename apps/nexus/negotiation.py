@@ -117,6 +117,7 @@ class Negotiation:
         jpeg = self._jpeg = JpegLink(
             make_pipeline=self._make_pipeline,
             listener=self,
+            connect_timeout_s=settings.CONNECT_TIMEOUT_S,
             on_taken=self._tell_taken,
             on_refused=self._tell_refused,
         )

@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from apps.inference.client import InferenceClient
 from apps.inference.mailbox import Offered
 from apps.inference.types import Frame
-from apps.nexus.frames import LatestFrame, Pace
+from apps.nexus.frames import LatestFrame, Turns
 from apps.nexus.ledger import DropReason
 from apps.nexus.receiver import arrived_at, rtp_timestamp
 from apps.nexus.runs import RunRecorder
@@ -128,7 +128,7 @@ class SessionPipeline:
         self._rotation = rotation
         self._is_live = False
         self._latest: LatestFrame[ReceivedFrame] = LatestFrame()
-        self._pace = Pace()
+        self._turns = Turns()
         self._unanswered: dict[int, FrameTime] = {}
         self._in_mailbox: int | None = None
         self._offering: asyncio.Task[Offered] | None = None
@@ -171,7 +171,7 @@ class SessionPipeline:
         if frame is None:
             return
         self._unanswered_since = None
-        self._pace.answer(message["seq"])
+        self._turns.answer(message["seq"])
         if message["type"] == "inference.dropped":
             self._drop(message["seq"], message["reason"])
             if message["reason"] == "failed":
@@ -205,7 +205,7 @@ class SessionPipeline:
                     arrived_at=arrived_at(track, frame) or decoded_at,
                     decoded_at=decoded_at,
                 )
-                for replaced in self._latest.put(received, self._pace.room):
+                for replaced in self._latest.put(received, self._turns.room):
                     self._drop(replaced.seq, "superseded")
                 if not self._is_live:
                     self._is_live = True
@@ -232,7 +232,7 @@ class SessionPipeline:
                     self._rotation(),
                 )
                 await self._offer(frame, received.decoded_at)
-                await self._pace.turn()
+                await self._turns.turn()
             except RedisError as error:
                 self._drop(received.seq, "failed")
                 if self._report_worker(False, NO_WORKER):
@@ -241,7 +241,7 @@ class SessionPipeline:
     async def _offer(self, frame: Frame, decoded_at: float) -> None:
         if self._unanswered_since is None:
             self._unanswered_since = time.monotonic()
-        self._pace.offer(frame.seq)
+        self._turns.offer(frame.seq)
         self._offering = asyncio.create_task(
             self._client.offer(
                 frame,

@@ -190,7 +190,7 @@ SERVER_MESSAGES: dict[str, tuple[str, ...]] = {
     "move": ("within_ms",),
     "status": ("status", "sentence"),
     # In line, before the welcome: 1 is next, None is not in it; None is unknown.
-    "place": ("position", "estimate_s"),
+    "place": ("resume_token", "position", "estimate_s"),
     "worker": ("alive", "sentence"),
     "answer": ("sdp",),
     # Another picture of as many as may be on their way can be sent.

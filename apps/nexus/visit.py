@@ -97,12 +97,21 @@ class Visit:
         )
         await asyncio.wait([asyncio.wrap_future(leaving)])
 
-    async def end(self, why: str) -> None:
-        """End the session, whatever its page does, unless it goes on elsewhere."""
-        ending = records.write(
-            services.close_session, self.session_id, sentence=why, holder=self._holder
-        )
-        await asyncio.wait([asyncio.wrap_future(ending)])
+    async def end(self, why: str) -> bool:
+        """End the session, whatever its page does.
+
+        Returns:
+            Whether it is over now; not if it goes on elsewhere, or nobody knows.
+        """
+        try:
+            return await records.written(
+                services.close_session,
+                self.session_id,
+                sentence=why,
+                holder=self._holder,
+            )
+        except DatabaseError:
+            return False  # `records` has logged it; the housekeeping ends it
 
 
 def _enter(

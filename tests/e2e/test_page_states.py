@@ -208,7 +208,7 @@ def test_a_network_that_lets_no_video_through_and_then_does(
         "enough => document.getElementById('overlay').dataset.results > enough",
         arg=int(results or 0) + 20,
     )
-    assert web.inside(records.open_sessions) == 1
+    assert web.inside(records.held_sessions) == 1
 
 
 def test_camera_is_being_asked_for(web: Product, launch: Launch, tour: Path) -> None:

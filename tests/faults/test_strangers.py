@@ -22,6 +22,7 @@ from bench.traces import left_over, traces
 from tests.waiting import eventually
 
 MANY = 200
+OPEN = b'{"type": "open", "resume_token": ""}'
 
 
 def open_socket(product: Product) -> connect:
@@ -43,7 +44,7 @@ async def undisturbed(product: Product, clip: EncodedClip) -> AsyncIterator[None
         await neighbour.results(5)
         assert not any(each["type"] == "error" for each in neighbour.messages)
     assert await asyncio.to_thread(left_over, product, before) == {}
-    assert await asyncio.to_thread(product.inside, records.open_sessions) == 0
+    assert await asyncio.to_thread(product.inside, records.held_sessions) == 0
 
 
 async def test_a_thousand_messages_a_second_end_their_socket(
@@ -70,13 +71,15 @@ async def test_who_never_reads_has_nothing_kept(
         )
         writer.write(_handshake(city))
         await reader.readuntil(b"\r\n\r\n")
+        writer.write(_frame(OPEN))
+        await eventually(lambda: _held(city) == 2, "a session of the silent socket")
         ping = _frame(b'{"type": "ping", "sent_at_ms": 1}')
         for _ in range(10 * MESSAGES_AT_ONCE):
             if writer.transport.is_closing():
                 break
             writer.write(ping)
             await asyncio.sleep(0)
-        await eventually(lambda: _open(city) == 1, "the end of the silent socket")
+        await eventually(lambda: _held(city) == 1, "the end of the silent socket")
         writer.close()
 
 
@@ -87,6 +90,8 @@ async def test_many_who_never_offer_leave_without_a_trace(
         sockets = [
             await stack.enter_async_context(open_socket(city)) for _ in range(MANY)
         ]
+        for socket in sockets:
+            await socket.send(OPEN.decode())
         heard = await asyncio.gather(*(socket.recv() for socket in sockets))
         assert all(json.loads(message)["type"] for message in heard)
 
@@ -108,8 +113,8 @@ async def _until_closed(socket: ClientConnection) -> AsyncIterator[str | bytes]:
             yield text
 
 
-def _open(product: Product) -> int:
-    return product.inside(records.open_sessions)
+def _held(product: Product) -> int:
+    return product.inside(records.held_sessions)
 
 
 def _handshake(product: Product) -> bytes:

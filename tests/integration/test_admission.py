@@ -99,6 +99,25 @@ async def test_who_leaves_the_line_leaves_nothing_behind(redis: Redis):
         assert await statuses() == ["pending", "ended"]
 
 
+async def test_who_is_lost_while_waiting_comes_back_to_the_same_place():
+    first, second = Page(), Page()
+    async with Page():
+        await first.speak_up()
+        told = await first.message("place", position=1)
+        await second.speak_up()
+        await second.message("place", position=2)
+
+        await first.leave(code=1006)
+        again = Page(resume_token=told["resume_token"])
+        await again.speak_up()
+
+        await again.message("place", position=1)
+        assert second.all_of("place", position=1) == []
+        await have_statuses("pending", "waiting", "waiting")
+        for page in (second, again):
+            await page.leave()
+
+
 async def test_a_server_that_stops_keeps_no_place_for_longer_than_a_lease():
     inside, waiting = Page(), Page()
     await inside.speak_up()
@@ -109,7 +128,7 @@ async def test_a_server_that_stops_keeps_no_place_for_longer_than_a_lease():
         page.cancel()
         await page.is_over()
     async with Page():
-        await have_statuses("reconnecting", "ended", "pending")
+        await have_statuses("reconnecting", "reconnecting", "pending")
 
 
 async def test_an_address_that_has_its_share_waits_outside_the_line(

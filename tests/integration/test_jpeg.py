@@ -12,6 +12,7 @@ import pytest
 from pytest_django import Settings
 from redis import Redis
 
+from apps.nexus import media
 from apps.nexus.jpeg import HEADER
 from apps.nexus.negotiation import LIVE, LIVE_AS_JPEG, Negotiation
 from apps.sessions.models import CameraSession, Run
@@ -93,6 +94,9 @@ async def test_webrtc_takes_over_where_it_finds_a_way(page: Page, camera: Camera
 async def test_an_offer_that_leads_nowhere_leaves_the_pictures_alone(
     page: Page, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
+    await page.send("begin_jpeg")
+    await page.send_bytes(HEADER.pack(1) + JPEG)
+    await page.results(1)
     settings.CONNECT_TIMEOUT_S = 0.05
     told = asyncio.Event()
     original = Negotiation.on_lost
@@ -103,13 +107,12 @@ async def test_an_offer_that_leads_nowhere_leaves_the_pictures_alone(
 
     monkeypatch.setattr(Negotiation, "on_lost", on_lost)
     nowhere = Camera()
-    await page.send("begin_jpeg")
     await page.send("offer", sdp=await nowhere.offer())
     async with asyncio.timeout(PATIENCE_S):
         await told.wait()
     await nowhere.close()
 
-    await page.send_bytes(HEADER.pack(1) + JPEG)
+    await page.send_bytes(HEADER.pack(2) + JPEG)
 
     await page.results(1)
     assert "failed" not in page.statuses()
@@ -139,3 +142,12 @@ async def test_stop_ends_the_pictures_too(page: Page):
     await page.send_bytes(HEADER.pack(2) + JPEG)
 
     await page.message("error", code="out_of_order")
+
+
+async def test_announced_pictures_that_never_come_are_not_waited_for(
+    page: Page, settings: Settings
+):
+    settings.CONNECT_TIMEOUT_S = 0.05
+    await page.send("begin_jpeg")
+
+    await page.message("status", status="failed", sentence=media.NOT_CONNECTED)

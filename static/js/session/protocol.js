@@ -26,7 +26,7 @@ export const SERVER_MESSAGES = {
   "ice_servers": ["ice_servers"],
   "move": ["within_ms"],
   "status": ["status", "sentence"],
-  "place": ["position", "estimate_s"],
+  "place": ["resume_token", "position", "estimate_s"],
   "worker": ["alive", "sentence"],
   "answer": ["sdp"],
   "taken": ["rtp_timestamp"],
@@ -89,7 +89,7 @@ export const LONGEST_DELAY_MS = 60000;
  *   next_seq: number, deployment: string, ice_servers: RTCIceServer[],
  *   model: Model | null, worker_alive: boolean}} Welcome
  * @typedef {{type: "status", status: Status, sentence: string}} StatusMessage
- * @typedef {{type: "place", position: number | null,
+ * @typedef {{type: "place", resume_token: string, position: number | null,
  *   estimate_s: number | null}} PlaceMessage
  *   in line: 1 is next, null is not in it; an estimate of null is none
  * @typedef {{type: "worker", alive: boolean, sentence: string}} WorkerMessage

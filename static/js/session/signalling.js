@@ -87,6 +87,7 @@ export class Signalling {
       // Only now is it sure that the server takes us and doesn't close at once.
       this.#attempt = 0;
     }
+    if (message.type === "place") keepTicket(message.resume_token);
     if (message.type === "move") this.#move(message.within_ms);
     if (message.type === "error" && !this.welcome) this.#refusal = message.sentence;
     this.onMessage(message);

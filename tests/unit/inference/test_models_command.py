@@ -104,7 +104,7 @@ def test_a_bench_on_a_gpu_says_how_near_to_a_bare_loop_it_comes(
     lines = models("bench", "foods", "--json", str(path)).splitlines()
     assert [" ".join(line.split()) for line in lines[1:3]] == [
         "torch-cuda 1 5.0 200.0 250.0 overlapped, 333.3 bare: 75%",
-        "torch-cuda 2 8.0 250.0",
+        "torch-cuda 2 8.0 250.0 chosen",
     ]
     assert lines[3].split(maxsplit=1) == [TORCH_CUDA, limit]
     [written] = json.loads(path.read_text())["engines"]

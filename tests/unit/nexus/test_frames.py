@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from apps.nexus import frames
-from apps.nexus.frames import CLUMP, LatestFrame, Pace
+from apps.nexus.frames import CLUMP, LatestFrame, Turns
 from tests.waiting import ticks
 
 
@@ -66,9 +66,9 @@ async def test_where_there_is_room_all_are_taken_in_their_turn():
     assert await slot.take() == 5
 
 
-def limit(monkeypatch: pytest.MonkeyPatch, quick_s: float) -> Pace:
+def limit(monkeypatch: pytest.MonkeyPatch, quick_s: float) -> Turns:
     monkeypatch.setattr(frames, "QUICK_ANSWER_S", quick_s)
-    return Pace()
+    return Turns()
 
 
 async def test_only_a_quick_answer_makes_room_for_more(monkeypatch: pytest.MonkeyPatch):
