@@ -78,11 +78,12 @@ class MediaLink:
         if self._pipeline is not None:
             self._pipeline.record_drawn(seq, timings)
 
-    async def close(self) -> None:
+    async def close(self, *, hands_over: bool = False) -> None:
+        """See `SessionPipeline.stop`."""
         self._cancel_timeout()
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
-            await pipeline.stop()
+            await pipeline.stop(hands_over=hands_over)
 
     def on_live(self) -> None:
         self._cancel_timeout()
@@ -157,11 +158,11 @@ class PeerLink(MediaLink):
     async def add_candidate(self, candidate: IceCandidate | None) -> None:
         await self._peer.add_candidate(candidate)
 
-    async def close(self) -> None:
+    async def close(self, *, hands_over: bool = False) -> None:
         """Frames first, then the connection: nobody reads from a closed peer."""
         await self._watching.cancel()
         try:
-            await super().close()
+            await super().close(hands_over=hands_over)
         finally:
             await self._peer.close()
 

@@ -163,10 +163,10 @@ class Negotiation:
     def _links(self) -> list[MediaLink]:
         return [link for link in (self._peer, self._jpeg) if link is not None]
 
-    def _retire(self, link: MediaLink | None) -> None:
+    def _retire(self, link: MediaLink | None, *, hands_over: bool = False) -> None:
         if link is None:
             return
-        self._retiring.start(link.close())
+        self._retiring.start(link.close(hands_over=hands_over))
         if link is self._peer:
             self._peer = None
         else:
@@ -211,7 +211,7 @@ class Negotiation:
 
     def on_live(self, link: MediaLink) -> None:
         if link is self._peer:
-            self._retire(self._jpeg)
+            self._retire(self._jpeg, hands_over=True)
             self._listener.on_live(LIVE)
         elif link is self._jpeg:
             self._listener.on_live(LIVE_AS_JPEG)

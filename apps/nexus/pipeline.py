@@ -147,8 +147,11 @@ class SessionPipeline:
             task.add_done_callback(self._notice_error)
             self._tasks.append(task)
 
-    async def stop(self) -> None:
-        """Leave nothing in the mailbox and no task; write the last figures."""
+    async def stop(self, *, hands_over: bool = False) -> None:
+        """Leave nothing in the mailbox and no task; write the last figures.
+
+        Unless it hands over: what is in the mailbox is the next pipeline's.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -156,7 +159,8 @@ class SessionPipeline:
         if self._offering is not None:
             # Cut off half-way, an offer could reach Redis after the withdrawal.
             await asyncio.wait([self._offering], timeout=LAST_OFFER_PATIENCE_S)
-            await self._withdraw()
+            if not hands_over:
+                await self._withdraw()
         self._recorder.close()
 
     async def _withdraw(self) -> None:

@@ -17,6 +17,7 @@ from apps.nexus import ice
 from apps.nexus.doctor import consumer
 from apps.nexus.doctor.echo_peer import LONGEST_MESSAGE, MOST_MESSAGES
 from apps.nexus.ice import Reach, peer_configuration
+from apps.nexus.protocol import TRY_AGAIN_LATER
 from bench.processes import PATIENCE_S
 from emporium.asgi import application
 from tests.integration.camera import Camera
@@ -238,7 +239,7 @@ async def test_few_are_taken_at_once_and_the_next_one_then():
     async with Visit() as late:
         busy = await late.hear()
         assert (busy["type"], busy["sentence"]) == ("busy", consumer.BUSY)
-        assert await late.is_closed() == consumer.TRY_AGAIN_LATER
+        assert await late.is_closed() == TRY_AGAIN_LATER
     for visit in visits:
         await visit.__aexit__()
     async with greeted():

@@ -5,12 +5,13 @@ import { keepRotation, rotationOf, turnFurther } from "../../static/js/session/r
 
 beforeEach(() => {
   const kept = new Map();
-  globalThis.window = {
-    localStorage: {
+  Object.defineProperty(globalThis, "localStorage", {
+    configurable: true,
+    value: {
       getItem: (key) => kept.get(key) ?? null,
       setItem: (key, value) => kept.set(key, value),
     },
-  };
+  });
 });
 
 test("four quarter turns are none", () => {
@@ -29,13 +30,14 @@ test("each camera's rotation is remembered for itself", () => {
 
 test("what somebody else wrote there is no rotation", () => {
   for (const nonsense of ["45", "", "null", "NaN", "-90", "360"]) {
-    window.localStorage.setItem("rotation:front", nonsense);
+    localStorage.setItem("rotation:front", nonsense);
     assert.equal(rotationOf("front"), 0);
   }
 });
 
 test("a browser that keeps nothing doesn't break the page", () => {
-  Object.defineProperty(globalThis.window, "localStorage", {
+  Object.defineProperty(globalThis, "localStorage", {
+    configurable: true,
     get: () => { throw new Error("SecurityError"); },
   });
   keepRotation("front", 90);

@@ -15,18 +15,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-from collections.abc import Coroutine
 from typing import Any
 from uuid import uuid4
 
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
 from apps.nexus import turn
+from apps.nexus.chores import Chores
 from apps.nexus.doctor.echo_peer import EchoPeer
-from apps.nexus.protocol import MAX_MESSAGE_CHARS, ProtocolError
-
-logger = logging.getLogger(__name__)
+from apps.nexus.protocol import MAX_MESSAGE_CHARS, TRY_AGAIN_LATER, ProtocolError
 
 WAYS = ("direct", "udp", "tcp", "tls")
 VISITS_AT_ONCE = 8
@@ -36,8 +33,6 @@ BUSY = (
     "Others are being examined just now, and the server takes few at a time. Examine "
     "again in a minute."
 )
-# Of our own range, see `consumers.py`.
-TRY_AGAIN_LATER = 4013
 VISIT_IS_OVER = 4008
 
 _visits: set[DoctorConsumer] = set()
@@ -50,7 +45,7 @@ class DoctorConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._peers: dict[str, EchoPeer] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._chores = Chores()
         self._received = 0
         self._end: asyncio.TimerHandle | None = None
 
@@ -68,7 +63,7 @@ class DoctorConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             return
         _visits.add(self)
         self._end = asyncio.get_running_loop().call_later(
-            VISIT_S, lambda: self._spawn(self.close(VISIT_IS_OVER))
+            VISIT_S, lambda: self._chores.start(self.close(VISIT_IS_OVER))
         )
         servers = turn.ice_servers(f"doctor-{uuid4()}")
         await self.send_json({"type": "hello", "ice_servers": servers})
@@ -92,7 +87,7 @@ class DoctorConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         """Each way once a visit."""
         if way in WAYS and way not in self._peers:
             self._peers[way] = EchoPeer()
-            self._spawn(self._answer(way, sdp))
+            self._chores.start(self._answer(way, sdp))
 
     async def _answer(self, way: str, sdp: str) -> None:
         try:
@@ -103,24 +98,12 @@ class DoctorConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         else:
             await self.send_json({"type": "answer", "way": way, "sdp": answer})
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finish_task)
-
-    def _finish_task(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("A task of a visit failed", exc_info=error)
-
     async def _leave(self) -> None:
         if self._end is not None:
             self._end.cancel()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
+        await self._chores.cancel()
         closing = [peer.close() for peer in self._peers.values()]
-        await asyncio.gather(*tasks, *closing, return_exceptions=True)
+        await asyncio.gather(*closing, return_exceptions=True)
         _visits.discard(self)
 
 

@@ -5,6 +5,7 @@
  *
  * @typedef {import("./latency.js").Spread} Spread
  */
+import { ofBrowser } from "./shelf.js";
 import { element } from "./view.js";
 
 const MEASURED = "Measured by this page. The way back counts as half a round trip.";
@@ -44,29 +45,13 @@ export function offerDelays() {
  */
 export function offerExactBoxes(use) {
   /** @type {HTMLInputElement} */
-  const choice = element("exact-boxes");
-  choice.checked = recall() === "on";
+  const choice = element(EXACT_BOXES);
+  choice.checked = ofBrowser.read(EXACT_BOXES) === "on";
   choice.addEventListener("change", () => {
-    remember(choice.checked ? "on" : "off");
+    ofBrowser.keep(EXACT_BOXES, choice.checked ? "on" : "off");
     use(choice.checked);
   });
   use(choice.checked);
-}
-
-function recall() {
-  try {
-    return localStorage.getItem(EXACT_BOXES);
-  } catch {
-    return null;
-  }
-}
-
-function remember(/** @type {string} */ value) {
-  try {
-    localStorage.setItem(EXACT_BOXES, value);
-  } catch {
-    // The browser keeps nothing for this page: it is asked again next time.
-  }
 }
 
 /**

@@ -99,7 +99,7 @@ export class JpegSender {
 }
 
 /** @param {number} atMs of `performance.now` */
-export function timestampOf(atMs) {
+function timestampOf(atMs) {
   return Math.round(atMs * TICKS_PER_MS) % 2 ** 32;
 }
 
@@ -109,7 +109,7 @@ export function timestampOf(atMs) {
  * @param {number} timestamp
  * @param {ArrayBuffer} jpeg
  */
-export function message(timestamp, jpeg) {
+function message(timestamp, jpeg) {
   const bytes = new Uint8Array(4 + jpeg.byteLength);
   new DataView(bytes.buffer).setUint32(0, timestamp);
   bytes.set(new Uint8Array(jpeg), 4);

@@ -19,7 +19,6 @@ export class PeerLink {
   #sender;
   #limit;
   #send;
-  #onConnected;
   #onBroken;
   #unwatch;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -29,14 +28,12 @@ export class PeerLink {
   /**
    * @param {{stream: MediaStream, track: MediaStreamTrack}} camera
    * @param {RTCIceServer[]} iceServers
-   * @param {{send: (message: ClientMessage) => void, onConnected: () => void,
-   *   onBroken: () => void,
+   * @param {{send: (message: ClientMessage) => void, onBroken: () => void,
    *   onEncoded: (rtpTimestamp: number, atMs: number) => void}} outside
    */
   constructor({ stream, track }, iceServers, outside) {
-    const { send, onConnected, onBroken, onEncoded } = outside;
+    const { send, onBroken, onEncoded } = outside;
     this.#send = send;
-    this.#onConnected = onConnected;
     this.#onBroken = onBroken;
     this.#connection = new RTCPeerConnection({
       iceServers,
@@ -110,6 +107,10 @@ export class PeerLink {
     this.#unwatch();
   }
 
+  get isConnected() {
+    return this.#connection.connectionState === "connected";
+  }
+
   get #isClosed() {
     return this.#connection.signalingState === "closed";
   }
@@ -117,10 +118,8 @@ export class PeerLink {
   #onState() {
     clearTimeout(this.#watchdog);
     const state = this.#connection.connectionState;
-    if (state === "connected") {
-      this.#pulse.start();
-      this.#onConnected();
-    } else if (state === "failed") this.#break();
+    if (state === "connected") this.#pulse.start();
+    else if (state === "failed") this.#break();
     else if (state === "disconnected") this.#watch(DISCONNECTED_GRACE_MS);
     else this.#watch(CONNECT_TIMEOUT_MS);
   }

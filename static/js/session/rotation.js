@@ -5,6 +5,7 @@
  *
  * @typedef {import("./protocol.js").Rotation} Rotation
  */
+import { ofBrowser } from "./shelf.js";
 
 const PREFIX = "rotation:";
 /** @type {Rotation[]} each a quarter turn after the one before */
@@ -20,7 +21,7 @@ export function turnFurther(rotation) {
  * @returns {Rotation} 0 for a camera that was never turned
  */
 export function rotationOf(deviceId) {
-  const kept = storage((shelf) => shelf.getItem(PREFIX + deviceId));
+  const kept = ofBrowser.read(PREFIX + deviceId);
   return ROTATIONS.find((rotation) => String(rotation) === kept) ?? 0;
 }
 
@@ -29,19 +30,5 @@ export function rotationOf(deviceId) {
  * @param {Rotation} rotation
  */
 export function keepRotation(deviceId, rotation) {
-  storage((shelf) => shelf.setItem(PREFIX + deviceId, String(rotation)));
-}
-
-/**
- * @template T
- * @param {(shelf: Storage) => T} use
- * @returns {T | null}
- */
-function storage(use) {
-  try {
-    return use(window.localStorage);
-  } catch {
-    // A browser that keeps nothing for us: the picture is turned for this visit only.
-    return null;
-  }
+  ofBrowser.keep(PREFIX + deviceId, String(rotation));
 }

@@ -12,7 +12,6 @@
  *   onCamera: (camera: Camera | null) => void,
  *   onCameraLost: () => void,
  *   onCameraFailed: (reason: import("./protocol.js").CameraFailure) => void,
- *   onConnected: () => void,
  *   onBroken: () => void,
  *   onEncoded: (rtpTimestamp: number, atMs: number) => void,
  * }} Outside

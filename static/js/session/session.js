@@ -64,7 +64,6 @@ export class Session {
         this.send({ type: "camera_failed", reason });
         this.#off(reason);
       },
-      onConnected: () => this.#linked(),
       onBroken: () => this.#linkBroken(),
     });
     this.#signalling.open();
@@ -179,8 +178,11 @@ export class Session {
     this.#sender.endJpeg();
   }
 
-  #linked(/** @type {string} */ sentence = "") {
-    if (!this.#sender.peer || (this.#situation === "live" && !sentence)) return;
+  /** Only the server knows: a way may let the handshake pass, and no pictures. */
+  #live(/** @type {string} */ sentence) {
+    const { peer, jpeg } = this.#sender;
+    if (jpeg && !peer?.isConnected) return this.#show("live_as_jpeg", sentence);
+    if (!peer) return;
     this.#broken = 0;
     clearTimeout(this.#patience);
     this.#sender.endJpeg();
@@ -230,8 +232,6 @@ export class Session {
       this.#show("waiting", sentence);
     } else if (status === "ended") this.#off("ended", sentence);
     else if (status === "failed" || status === "reconnecting") this.#noneIsLeft();
-    else if (status === "live" && this.#sender.jpeg) this.#show("live_as_jpeg", sentence);
-    else if (status === "live") this.#linked(sentence);
-    else if (this.#situation === "waiting") this.#begin();
+    else if (status === "live") this.#live(sentence);
   }
 }

@@ -4,26 +4,13 @@
  * that is duplicated begins with a copy of it: the server lets the newest have it.
  */
 
+import { ofTab } from "./shelf.js";
+
 const KEY = "emporium-resume-token";
 
 /** @returns {string} the resume token; empty if there is none */
-export function readTicket() {
-  try {
-    return sessionStorage.getItem(KEY) ?? "";
-  } catch {
-    return ""; // the browser keeps nothing for this page
-  }
-}
+export const readTicket = () => ofTab.read(KEY) ?? "";
 
-/** @param {string} token */
-export function keepTicket(token) {
-  try {
-    sessionStorage.setItem(KEY, token);
-  } catch {
-    // Then a reload begins another session.
-  }
-}
+export const keepTicket = (/** @type {string} */ token) => ofTab.keep(KEY, token);
 
-export function dropTicket() {
-  keepTicket("");
-}
+export const dropTicket = () => keepTicket("");
