@@ -144,7 +144,7 @@ def test_what_has_failed_may_be_asked_for_again():
     [
         ({"state": State.ADDING}, "hasn't failed"),
         ({"state": State.VERIFIED}, "hasn't failed"),
-        ({"sha256": "ab" * 32}, "has its files: verify it anew"),
+        ({"sha256": "ab" * 32}, "has its files: use “Verify anew”"),
         ({"source": "https://example.org/a.pt?…"}, "wasn't kept: add it anew"),
     ],
 )
