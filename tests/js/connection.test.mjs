@@ -4,25 +4,7 @@ import { beforeEach, mock, test } from "node:test";
 
 import { Pulse } from "../../static/js/session/pulse.js";
 import { Signalling } from "../../static/js/session/signalling.js";
-
-class Socket {
-  static OPEN = 1;
-  static all = [];
-  readyState = Socket.OPEN;
-  sent = [];
-  constructor() {
-    Socket.all.push(this);
-  }
-  send(text) {
-    this.sent.push(JSON.parse(text));
-  }
-  close() {
-    this.readyState = 3;
-  }
-  says(message) {
-    this.onmessage({ data: JSON.stringify(message) });
-  }
-}
+import { Socket } from "./socket.mjs";
 
 const WELCOME = {
   type: "welcome", session_id: "s", resume_token: "ticket", next_seq: 0,

@@ -3,28 +3,10 @@ import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 
 import { Session } from "../../static/js/session/session.js";
+import { Socket } from "./socket.mjs";
 
-class Socket {
-  static OPEN = 1;
-  static all = [];
-  readyState = Socket.OPEN;
-  sent = [];
-  constructor() {
-    Socket.all.push(this);
-  }
-  send(text) {
-    this.sent.push(JSON.parse(text));
-  }
-  close() {
-    this.readyState = 3;
-  }
-  says(message) {
-    this.onmessage({ data: JSON.stringify(message) });
-  }
-  announced() {
-    return this.sent.filter(({ type }) => type === "begin_jpeg").length;
-  }
-}
+/** How often pictures were announced over a socket. */
+const announced = ({ sent }) => sent.filter(({ type }) => type === "begin_jpeg").length;
 
 const WELCOME = {
   type: "welcome", session_id: "s", resume_token: "ticket", next_seq: 0,
@@ -80,13 +62,13 @@ beforeEach(() => {
 
 test("a page that moves announces its pictures to the other process too", async () => {
   const { shown } = await sendPictures();
-  assert.equal(Socket.all[0].announced(), 1);
+  assert.equal(announced(Socket.all[0]), 1);
 
   Socket.all[0].says({ type: "move", within_ms: 0 });
   mock.timers.tick(1);
   await welcome(Socket.all[1]);
 
-  assert.equal(Socket.all[1].announced(), 1);
+  assert.equal(announced(Socket.all[1]), 1);
   assert.deepEqual(shown, ["acquiring", "connecting", "live_as_jpeg", "connecting"]);
 });
 
@@ -95,7 +77,7 @@ test("pictures that the server gave up are announced again", async () => {
 
   Socket.all[0].says({ type: "status", status: "reconnecting", sentence: "Stopped." });
 
-  assert.equal(Socket.all[0].announced(), 2);
+  assert.equal(announced(Socket.all[0]), 2);
   assert.equal(shown.at(-1), "peer_lost");
 });
 
