@@ -11,7 +11,7 @@ from bench.product import Product
 
 PATIENCE_S = 20.0
 # Pools of connections and of threads grow to what was needed at once, and stay so.
-SLACK = 12
+SLACK = 6
 
 
 def redis_of(product: Product) -> Redis:
