@@ -19,6 +19,9 @@ from apps.inference.answering import Batch
 from apps.inference.mailbox import WorkerMailbox
 from apps.inference.serving import ModelHost
 
+# A camera that sends ten pictures a second or more has sent the next one by then.
+LINGER_S = 0.1
+
 
 class Pace:
     """How long batches take of late, and so when to take the next one."""
@@ -69,7 +72,7 @@ class Drain:
         self._behind.shutdown()
 
     def run(self, slice_s: float) -> None:
-        """Answer until nobody waits, or for a slice of time and what it has taken.
+        """Answer until nobody comes any more, or for a slice of time and what is taken.
 
         Raises:
             redis.RedisError: what was taken is lost.
@@ -89,14 +92,23 @@ class Drain:
             if not batches:
                 # Who has just been answered may have sent a newer frame.
                 published.result()
-                if time.monotonic() < deadline:
-                    batches = self._take()
+                batches = self._take_soon(deadline)
 
     def _take_in_time(self, deadline: float) -> Future[list[Batch]] | None:
         delay_s = self._pace.delay_s
         if time.monotonic() + delay_s >= deadline:
             return None
         return self._ahead.submit(self._take, delay_s)
+
+    def _take_soon(self, deadline: float) -> list[Batch]:
+        """Stay for the next frame: a doorbell would take longer than it should wait."""
+        while not self._is_ending and (left_s := deadline - time.monotonic()) > 0:
+            if not self._mailbox.wait(min(left_s, LINGER_S)):
+                break
+            # Another worker may have been quicker.
+            if batches := self._take():
+                return batches
+        return []
 
     def _take(self, delay_s: float = 0.0) -> list[Batch]:
         time.sleep(delay_s)

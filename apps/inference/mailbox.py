@@ -191,6 +191,16 @@ class WorkerMailbox:
         """From now on an offer rings again, so that an idle worker comes and helps."""
         self._redis.delete(self._keys.bell)
 
+    def wait(self, patience_s: float) -> bool:
+        """Until somebody waits, or no longer than that; tells whether somebody does."""
+        # Redis can only block by popping: what was popped goes back to where it was.
+        first = self._redis.bzpopmin([self._keys.ready], max(0.001, patience_s))
+        if first is None:
+            return False
+        _, session, since = cast("tuple[bytes, bytes, float]", first)
+        self._redis.zadd(self._keys.ready, {session: since}, nx=True)
+        return True
+
     def take(self, limit: int) -> list[Letter]:
         """Take the newest frame of the `limit` sessions that have waited longest.
 

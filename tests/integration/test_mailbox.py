@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any, cast
@@ -16,6 +17,8 @@ from apps.inference.types import Frame
 
 QUEUE = "gpu"
 RING, NO_RING = True, False
+# Less than what a connection has for an answer.
+PATIENCE_S = 0.9
 
 
 def frame(session: str, seq: int = 0, size: tuple[int, int] = (64, 48)) -> Frame:
@@ -155,6 +158,23 @@ async def test_who_has_waited_longest_goes_first(
 
     assert taken(worker.take(2)) == [("c", 2), ("a", 1)]
     assert taken(worker.take(2)) == [("b", 1)]
+
+
+async def test_who_is_waited_for_keeps_the_place_in_the_line(
+    web: WebMailbox, worker: WorkerMailbox
+):
+    await offer(web, "first", 1)
+    await offer(web, "second", 1)
+    assert worker.wait(PATIENCE_S)
+    assert taken(worker.take(2)) == [("first", 1), ("second", 1)]
+    assert not worker.wait(0.001)
+
+
+async def test_a_frame_that_comes_ends_the_wait(web: WebMailbox, worker: WorkerMailbox):
+    waiting = asyncio.create_task(asyncio.to_thread(worker.wait, PATIENCE_S))
+    await offer(web, "late", 1)
+    assert await waiting
+    assert taken(worker.take(1)) == [("late", 1)]
 
 
 async def test_who_was_answered_waits_behind_the_others(

@@ -30,6 +30,7 @@ class Stage:
     def __init__(self, *waiting: str, lives_on: bool = False, at_once: int = 1) -> None:
         self.waiting = list(waiting)
         self.batch_size = at_once
+        self.late: list[str] = []  # who come while they are waited for
         self.lives_on = lives_on  # a session that sends again once it is answered
         self.acts: list[str] = []
         self.threads: dict[str, set[str]] = {}
@@ -50,6 +51,13 @@ class Stage:
 
     def has_come(self, act: str) -> None:
         assert self.came.setdefault(act, threading.Event()).wait(PATIENCE_S), act
+
+    def wait(self, patience_s: float) -> bool:
+        """Somebody comes late, or nobody any more."""
+        self.act("wait", "for more")
+        if not self.waiting and self.late:
+            self.waiting.append(self.late.pop(0))
+        return bool(self.waiting)
 
     def take(self, limit: int) -> list[str]:
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
@@ -151,8 +159,42 @@ def test_who_has_been_answered_may_come_again(monkeypatch: pytest.MonkeyPatch):
     stage = Stage("a", lives_on=True)
     with draining(stage, monkeypatch) as drain:
         drain.run(PATIENCE_S)
-    assert stage.acts[-1] == "take nothing"
+    assert stage.acts[-1] == "wait for more"
     assert "publish a again" in stage.acts
+
+
+def test_it_stays_for_the_next_frame_without_a_doorbell(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    stage = Stage("a")
+    stage.late = ["b", "c"]
+    with draining(stage, monkeypatch) as drain:
+        drain.run(PATIENCE_S)
+    published = [act for act in stage.acts if act.startswith("publish")]
+    assert published == ["publish a", "publish b", "publish c"]
+
+
+def test_another_worker_may_be_quicker(monkeypatch: pytest.MonkeyPatch):
+    stage = Stage("a")
+    others = [True, True, False]
+    monkeypatch.setattr(stage, "wait", lambda patience_s: others.pop(0))
+    with draining(stage, monkeypatch) as drain:
+        drain.run(PATIENCE_S)
+    assert others == []
+
+
+def test_who_is_told_to_end_stays_for_nobody(monkeypatch: pytest.MonkeyPatch):
+    stage = Stage("a")
+    stage.late = ["b"]
+    published = stage.hold("publish a")
+    with draining(stage, monkeypatch) as drain:
+        thread = threading.Thread(target=drain.run, args=(PATIENCE_S,))
+        thread.start()
+        stage.has_come("publish a")
+        drain.end()
+        published.set()
+        thread.join()
+    assert "wait for more" not in stage.acts
 
 
 def test_a_slice_that_is_over_takes_nothing_more(monkeypatch: pytest.MonkeyPatch):
