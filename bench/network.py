@@ -45,6 +45,7 @@ THROUGH_WIRE = CHECKOUT / "bench" / "pages" / "through_wire.js"
 class Passage:
     """What came through one weather; ages are of pictures when drawn.
 
+    `age_first_ms` and `age_last_ms` are of the first and the last third of the results.
     `attempts` is how often the page was opened until it was live.
     """
 
@@ -55,6 +56,8 @@ class Passage:
     frames_per_second: float
     results_per_second: float
     age_ms: Spread
+    age_first_ms: Spread
+    age_last_ms: Spread
     camera_to_server_ms: Spread
     ledgers: list[Ledger]
 
@@ -122,6 +125,8 @@ async def _pass(product: Product, weather: Weather, seconds: float) -> Passage:
     for each in wires:
         each.close()
     ledgers = product.inside(records.ledgers, [UUID(heard.session_id)])
+    ages = [each["picture_ms"] for each in drawn]
+    third = len(ages) // 3
     return Passage(
         weather=weather,
         attempts=attempts,
@@ -129,7 +134,9 @@ async def _pass(product: Product, weather: Weather, seconds: float) -> Passage:
         packets_lost=sum(each.lost for each in wires),
         frames_per_second=round(frames / lasted_s, 2),
         results_per_second=round(results / lasted_s, 2),
-        age_ms=spread(each["picture_ms"] for each in drawn),
+        age_ms=spread(ages),
+        age_first_ms=spread(ages[:third]),
+        age_last_ms=spread(ages[len(ages) - third :]),
         camera_to_server_ms=spread(each["capture_ms"] for each in drawn),
         ledgers=ledgers,
     )
@@ -183,12 +190,14 @@ class _Heard:
 
 def table(report: Report) -> str:
     lines = [
-        f"{'':<26}{'results/s':>11}{'frames/s':>10}{'age, ms':>18}{'way in, ms':>18}"
+        f"{'':<26}{'results/s':>11}{'frames/s':>10}{'age, ms':>18}"
+        f"{'first third':>18}{'last third':>18}{'way in, ms':>18}"
     ]
     for passage in (report.fair, report.foul):
         lines.append(
             f"{passage.weather!s:<26}{passage.results_per_second:>11}"
             f"{passage.frames_per_second:>10}{_words(passage.age_ms):>18}"
+            f"{_words(passage.age_first_ms):>18}{_words(passage.age_last_ms):>18}"
             f"{_words(passage.camera_to_server_ms):>18}"
         )
         lines += [f"  {ledger}" for ledger in passage.ledgers]

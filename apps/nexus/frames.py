@@ -5,14 +5,18 @@ whether more than the newest one is worth to be kept.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
+from statistics import median
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-# An answer in half the time from one frame of a camera to the next, or less.
-QUICK_ANSWER_S = 0.016
+# Answers in less than two thirds of the time from one frame of a camera to the next.
+QUICK_ANSWER_S = 0.02
+# Longer than this a quick worker doesn't take, unless something is wrong.
+TURN_PATIENCE_S = 0.05
 # As many as wait together for one lost packet that is sent again.
 CLUMP = 6
 
@@ -46,8 +50,10 @@ class Turns:
     the camera's next. With a slower one the newest wins, as ever.
     """
 
+    REMEMBERED = 9
+
     def __init__(self) -> None:
-        self._is_quick = False
+        self._took_s: deque[float] = deque(maxlen=self.REMEMBERED)
         self._seq = -1
         self._offered_at = 0.0
         self._answered = asyncio.Event()
@@ -57,13 +63,18 @@ class Turns:
         """How many frames may wait for their turn."""
         return CLUMP if self._is_quick else 1
 
+    @property
+    def _is_quick(self) -> bool:
+        # One slow answer among quick ones is no reason to throw frames away.
+        return bool(self._took_s) and median(self._took_s) < QUICK_ANSWER_S
+
     def offer(self, seq: int) -> None:
         self._seq, self._offered_at = seq, time.monotonic()
         self._answered.clear()
 
     def answer(self, seq: int) -> None:
-        if seq == self._seq:
-            self._is_quick = time.monotonic() - self._offered_at < QUICK_ANSWER_S
+        if seq == self._seq and not self._answered.is_set():
+            self._took_s.append(time.monotonic() - self._offered_at)
             self._answered.set()
 
     async def turn(self) -> None:
@@ -71,7 +82,8 @@ class Turns:
         if not self._is_quick:
             return
         try:
-            async with asyncio.timeout(QUICK_ANSWER_S):
+            async with asyncio.timeout(TURN_PATIENCE_S):
                 await self._answered.wait()
         except TimeoutError:
-            self._is_quick = False
+            self._took_s.append(math.inf)
+            self._answered.set()

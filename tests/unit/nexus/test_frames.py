@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -98,6 +99,35 @@ async def test_the_next_turn_comes_with_the_answer(monkeypatch: pytest.MonkeyPat
     pace.answer(1)
     await turn
     assert pace.room == CLUMP
+
+
+def test_one_slow_answer_among_quick_ones_takes_no_room_away(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    now = [0.0]
+    monkeypatch.setattr(frames, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    pace = Turns()
+    rooms = []
+    for seq, took_s in enumerate([0.001, 0.001, 0.5, 0.5, 0.5]):
+        pace.offer(seq)
+        now[0] += took_s
+        pace.answer(seq)
+        rooms.append(pace.room)
+    assert rooms == [CLUMP, CLUMP, CLUMP, 1, 1]
+
+
+async def test_an_answer_that_does_not_come_ends_the_turn_and_counts_once_as_slow(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(frames, "TURN_PATIENCE_S", 0)
+    pace = limit(monkeypatch, 60)
+    pace.offer(0)
+    pace.answer(0)
+    pace.offer(1)
+    await pace.turn()
+    assert pace.room == 1
+    pace.answer(1)
+    assert pace.room == 1
 
 
 async def test_who_was_quick_and_is_no_more_is_not_waited_for(

@@ -265,6 +265,7 @@ async def test_a_clump_is_answered_one_by_one_where_answers_are_quick(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(frames_module, "QUICK_ANSWER_S", 60)
+    monkeypatch.setattr(frames_module, "TURN_PATIENCE_S", 60)
     await stage.show()
     stage.answer()
     stage.track.show(*[(64, 48)] * 4)
