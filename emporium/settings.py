@@ -301,6 +301,13 @@ PREDICTOR_FAMILIES = {
 }
 # Where the files of added models lie; nodes that don't share a disk copy it.
 MODELS_DIR = Path(env.str("MODELS_DIR", default="") or VAR_DIR / "models").resolve()
+# Where labelled pictures lie, and the frames that people allowed to be kept.
+DATASETS_DIR = Path(
+    env.str("DATASETS_DIR", default="") or VAR_DIR / "datasets"
+).resolve()
+CAPTURES_DIR = Path(
+    env.str("CAPTURES_DIR", default="") or VAR_DIR / "captures"
+).resolve()
 # Read by OpenMP when torch is loaded. Its threads would spin while they wait for each
 # other, and where others want the same cores (the web process, a browser) a forward
 # pass takes seconds: measured on two busy cores, 3,200 ms against 13.

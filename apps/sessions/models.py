@@ -1,7 +1,7 @@
 """Durable facts about sessions and runs, written off the way of the frames.
 
 A session is one browser visit; a run is the part of it that one model version answered.
-No picture is ever stored here.
+A capture is the one picture that is kept, and only where its person has said so.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from apps.inference.models import Deployment, ModelVersion
+from apps.inference.models import Deployment, Example, ModelVersion, Trial
 
 
 class CameraSession(models.Model):
@@ -57,6 +57,12 @@ class CameraSession(models.Model):
     live_at = models.DateTimeField("first live", null=True, blank=True)
     last_seen_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True, blank=True)
+    consented_at = models.DateTimeField(
+        "pictures allowed",
+        null=True,
+        blank=True,
+        help_text="Since when its person allows pictures to be kept.",
+    )
 
     class Meta:
         ordering = ["-opened_at"]
@@ -74,7 +80,9 @@ class Run(models.Model):
 
     The ledger adds up: received = inferred + dropped (by reason) + pending. `latency`
     holds `{stage: {"p50": ms, "p95": ms}}`, what it was made of is `latency_counts`;
-    `labels` holds how many results named each label.
+    `labels` holds how many results named each label. `timeline` is how it went:
+    `{"at": s, "inferred": n, "dropped": n, "age_p50": ms, "age_p95": ms, "labels": {}}`
+    for each few seconds since the start, so many at most.
     """
 
     session = models.ForeignKey(
@@ -98,6 +106,7 @@ class Run(models.Model):
     labels = models.JSONField(default=dict, blank=True)
     latency = models.JSONField(default=dict, blank=True)
     latency_counts = models.JSONField(default=dict, blank=True)
+    timeline = models.JSONField(default=list, blank=True)
     away_seconds = models.FloatField(
         default=0, help_text="How long its session was without a camera meanwhile."
     )
@@ -123,3 +132,95 @@ class Run(models.Model):
         seconds = (self.measured_at - self.started_at).total_seconds()
         seconds -= self.away_seconds
         return self.inferred / seconds if seconds > 0 else None
+
+
+class Capture(models.Model):
+    """One frame that was kept because its person allowed it.
+
+    `predicted` is what the version answered, `said` what the person says that it is:
+    `{"is_hot_dog": false, "label": "cup"}`. `annotations`, as those of an `Example`,
+    are the reviewer's. The file lies in CAPTURES_DIR.
+    """
+
+    class Reason(models.TextChoices):
+        WRONG = "wrong", "said to be wrong"
+        UNCERTAIN = "uncertain"
+        RANDOM = "random"
+        DISAGREEMENT = "disagreement"
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "to be reviewed"
+        ACCEPTED = "accepted"
+        REJECTED = "rejected"
+
+    session = models.ForeignKey(
+        CameraSession, on_delete=models.CASCADE, related_name="captures"
+    )
+    model_version = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, related_name="captures"
+    )
+    trial = models.ForeignKey(
+        Trial, on_delete=models.SET_NULL, null=True, blank=True, related_name="captures"
+    )
+    reason = models.CharField(max_length=20, choices=Reason.choices)
+    # Relative to CAPTURES_DIR.
+    file = models.CharField(max_length=300)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    predicted = models.JSONField(default=dict, blank=True)
+    said = models.JSONField(default=dict, blank=True)
+    taken_at = models.DateTimeField(default=timezone.now)
+    state = models.CharField(
+        max_length=20, choices=State.choices, default=State.WAITING
+    )
+    annotations = models.JSONField(default=list, blank=True)
+    reviewed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+    # What it became in a dataset.
+    example = models.ForeignKey(
+        Example, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["-taken_at", "-id"]
+        indexes = [models.Index(fields=["state", "taken_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.pk}"
+
+
+class CaptureAccess(models.Model):
+    """Who has seen, exported or removed kept pictures, and when. Never deleted."""
+
+    class Act(models.TextChoices):
+        SEEN = "seen"
+        REVIEWED = "reviewed"
+        EXPORTED = "exported"
+        PURGED = "purged"
+        EXPIRED = "expired"
+
+    # Not foreign keys: the record outlives what it is about.
+    capture_id = models.BigIntegerField(null=True, blank=True)
+    session_id = models.UUIDField(null=True, blank=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    act = models.CharField(max_length=20, choices=Act.choices)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        verbose_name_plural = "capture accesses"
+
+    def __str__(self) -> str:
+        return f"{self.act} {self.capture_id or self.session_id}"

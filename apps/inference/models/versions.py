@@ -1,8 +1,4 @@
-"""What is registered, what is deployed, and who changed it when.
-
-A deployment is the name that sessions ask for; its active version is what workers load.
-What touches more than one row is in `services.py`.
-"""
+"""What is registered: models by name, and their versions, which can be run."""
 
 from __future__ import annotations
 
@@ -13,9 +9,6 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
-
-# What the session page at `/` asks for.
-DEFAULT_DEPLOYMENT = "default"
 
 
 class RegisteredModel(models.Model):
@@ -68,7 +61,18 @@ class ModelVersion(models.Model):
     engine = models.CharField(max_length=40, blank=True)
     batch_size = models.PositiveSmallIntegerField(null=True, blank=True)
     verification = models.JSONField(default=dict, blank=True)
+    # What it answers to the golden pictures, recorded when it was verified.
+    golden = models.JSONField(default=list, blank=True, editable=False)
     verified_at = models.DateTimeField(null=True, blank=True)
+    # What it was trained further from, and on which data by which code.
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="children",
+    )
+    lineage = models.JSONField(default=dict, blank=True)
     # While it is added or verified, by whoever is at it; see `under_way.py`.
     last_seen_at = models.DateTimeField(default=timezone.now, editable=False)
     added_by = models.ForeignKey(
@@ -111,70 +115,3 @@ class ModelVersion(models.Model):
             if figures["engine"] == engine:
                 return dict(figures)
         return {}
-
-
-class Deployment(models.Model):
-    """The name that sessions ask for, and the version that answers them."""
-
-    name = models.SlugField(max_length=80, unique=True)
-    active_version = models.ForeignKey(
-        ModelVersion, on_delete=models.PROTECT, related_name="deployments"
-    )
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Activation(models.Model):
-    """One change of a deployment's active version; written once, never deleted.
-
-    A worker moves it from `requested` to `loading`, and to `switched` when the version
-    takes over, or to `rolled_back` with the reason when it could not be loaded. It is
-    `superseded` if another version was chosen before. `failed` is what a worker writes
-    that can't load a version which nobody has asked for just now.
-    """
-
-    class State(models.TextChoices):
-        REQUESTED = "requested"
-        LOADING = "loading"
-        SWITCHED = "switched"
-        ROLLED_BACK = "rolled_back", "Rolled back"
-        SUPERSEDED = "superseded"
-        FAILED = "failed"
-
-    UNDER_WAY = frozenset({State.REQUESTED, State.LOADING})
-
-    deployment = models.ForeignKey(
-        Deployment, on_delete=models.PROTECT, related_name="activations"
-    )
-    from_version = models.ForeignKey(
-        ModelVersion, on_delete=models.PROTECT, null=True, related_name="+"
-    )
-    to_version = models.ForeignKey(
-        ModelVersion, on_delete=models.PROTECT, related_name="+"
-    )
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
-    )
-    requested_at = models.DateTimeField(auto_now_add=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-    state = models.CharField(
-        max_length=20, choices=State.choices, default=State.REQUESTED
-    )
-    # What is being done for it, while it is under way.
-    step = models.CharField(max_length=200, blank=True)
-    reason = models.TextField(blank=True)
-
-    class Meta:
-        ordering = ["-requested_at", "-id"]
-        get_latest_by = ["requested_at", "id"]
-
-    def __str__(self) -> str:
-        return f"{self.deployment}: {self.to_version} ({self.get_state_display()})"
