@@ -190,6 +190,7 @@ class Capture(models.Model):
     class Meta:
         ordering = ["-taken_at", "-id"]
         indexes = [models.Index(fields=["state", "taken_at"])]
+        permissions = [("review_capture", "Can see and review kept pictures")]
 
     def __str__(self) -> str:
         return f"{self.reason} {self.pk}"

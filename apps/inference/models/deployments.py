@@ -100,6 +100,7 @@ class Deployment(models.Model):
 
     class Meta:
         ordering = ["name"]
+        permissions = [("activate_deployment", "Can choose which version answers")]
 
     def __str__(self) -> str:
         return self.name
