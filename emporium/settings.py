@@ -255,8 +255,10 @@ if REDIS_URL.startswith("rediss://"):
     CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    # A doorbell left by a killed worker is rung again after this many seconds.
-    "visibility_timeout": 60,
+    # What a worker has taken is gone from Redis: a lost doorbell is rung again within a
+    # second, and who asked for a job finds it in the database. Otherwise a worker whose
+    # acknowledgement Redis was too slow for would take nothing any more.
+    "ack_emulation": False,
     "socket_connect_timeout": 2,
     # Longer than a worker's blocking read, shorter than anyone's patience.
     "socket_timeout": 5,
