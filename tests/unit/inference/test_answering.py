@@ -86,7 +86,7 @@ def answer_all(redis: FakeRedis, host: ModelHost, letters: Sequence[Letter]) -> 
     for batch in batches_of(host, letters):
         batch.infer()
         answers += batch.answers()
-    publish(connection, WorkerMailbox(connection, "gpu"), answers)
+    publish(connection, WorkerMailbox(connection, ["gpu"]), answers)
 
 
 def test_a_batch_is_answered_in_one_round_trip(redis: FakeRedis, host: ModelHost):
