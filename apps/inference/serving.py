@@ -36,6 +36,7 @@ from apps.inference.exceptions import (
 from apps.inference.models import Deployment, ModelVersion
 from apps.inference.preprocessing import grey_frame
 from apps.inference.queues import DEFAULT_QUEUE
+from apps.inference.tuning import Tuning
 from apps.inference.types import Predictor
 
 logger = logging.getLogger(__name__)
@@ -163,6 +164,7 @@ class ModelHost:
     ) -> None:
         self._rehearse = rehearse
         self._queues = tuple(queues)
+        self.tuning = Tuning()
         self._serving: dict[str, LoadedVersion] = {}
         # Versions that could not be loaded, and why: not tried again every second.
         self._refused: dict[tuple[int, datetime | None], str] = {}
@@ -175,12 +177,14 @@ class ModelHost:
 
     def start(self) -> None:
         """Load what is deployed, then keep following; no model is no error."""
+        self.tuning.start()
         self._follow_if_possible()
         self._thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
         self._thread.join()
+        self.tuning.stop()
 
     @property
     def batch_size(self) -> int:
