@@ -79,7 +79,10 @@ def course(activation: Activation) -> SafeString:
     """How far it is and for how long, or what came of it."""
     words = activation.reason
     if activation.state in Activation.UNDER_WAY:
-        words = activation.step or "Waiting for a worker of the queue gpu."
+        words = (
+            activation.step
+            or f"Waiting for a worker of the queue {activation.deployment.queue}."
+        )
         words += f" {took(activation)} so far."
     return told(badge(activation.state, activation.get_state_display()), words)
 
@@ -182,6 +185,7 @@ class DeploymentAdmin(DeploymentSettings):
         if deployment.last_state is None:
             return NOTHING
         last = Activation(
+            deployment=deployment,
             state=deployment.last_state,
             step=deployment.last_step,
             reason=deployment.last_reason,
