@@ -15,12 +15,14 @@ from django.utils.safestring import SafeString
 from apps.inference import services
 from apps.inference.columns import (
     NOTHING,
+    Column,
     ReadOnlyAdmin,
     badge,
     duration,
     told,
     when,
 )
+from apps.inference.deployment_admin import DeploymentSettings, page_of
 from apps.inference.exceptions import NotVerifiedError
 from apps.inference.filters import FamilyFilter
 from apps.inference.models import (
@@ -77,7 +79,10 @@ def course(activation: Activation) -> SafeString:
     """How far it is and for how long, or what came of it."""
     words = activation.reason
     if activation.state in Activation.UNDER_WAY:
-        words = activation.step or "Waiting for a worker of the queue gpu."
+        words = (
+            activation.step
+            or f"Waiting for a worker of the queue {activation.deployment.queue}."
+        )
         words += f" {took(activation)} so far."
     return told(badge(activation.state, activation.get_state_display()), words)
 
@@ -135,26 +140,21 @@ class ActivationInline(ActivationColumns, admin.TabularInline):
 
 
 @admin.register(Deployment)
-class DeploymentAdmin(admin.ModelAdmin):
-    """Saving a deployment with another version asks the workers to switch.
+class DeploymentAdmin(DeploymentSettings):
+    """Saving a deployment with another version asks the workers to switch."""
 
-    Deployments come with `manage.py provision` and stay, since sessions point at them.
-    """
-
-    list_display = ("name", "active_version", "last_activation")
     list_select_related = ("active_version__model",)
     inlines = (ActivationInline,)
 
-    fields = ("name", "active_version")
-    readonly_fields = ("name",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: Deployment | None = None
-    ) -> bool:
-        return False
+    def get_list_display(self, request: HttpRequest) -> tuple[str | Column, ...]:
+        return (
+            "name",
+            "page",
+            "active_version",
+            self.queue_column(),
+            self.live_column(),
+            "last_activation",
+        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Deployment]:
         queryset: QuerySet[Deployment] = super().get_queryset(request)
@@ -185,6 +185,7 @@ class DeploymentAdmin(admin.ModelAdmin):
         if deployment.last_state is None:
             return NOTHING
         last = Activation(
+            deployment=deployment,
             state=deployment.last_state,
             step=deployment.last_step,
             reason=deployment.last_reason,
@@ -200,6 +201,15 @@ class DeploymentAdmin(admin.ModelAdmin):
         form: ModelForm,
         change: bool,
     ) -> None:
+        if not change:
+            obj.save()
+            messages.info(
+                request,
+                f"{obj} is answered by {obj.active_version} once a worker of the queue"
+                f" {obj.queue} has loaded it. Its page is {page_of(obj)}.",
+            )
+            return
+        is_set = self.save_settings(request, obj, form)
         before = Deployment.objects.get(pk=obj.pk)
         user = request.user if request.user.is_authenticated else None
         try:
@@ -213,7 +223,7 @@ class DeploymentAdmin(admin.ModelAdmin):
                 f"The workers are loading {obj.active_version}; live sessions change "
                 "over by themselves. Below is how far they are.",
             )
-        else:
+        elif not is_set:
             messages.info(
                 request, f"Nothing was changed: {obj.active_version} is active already."
             )

@@ -1,4 +1,4 @@
-"""Is there a worker? Each one says so every second, in a key that expires.
+"""Is there a worker of a queue? Each one says so every second, in keys that expire.
 
 The beat comes from a thread of its own, since a solo worker's main thread is in the
 middle of a model most of the time.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
@@ -24,11 +25,11 @@ def _key(queue: str) -> str:
 
 
 class Heartbeat:
-    """Keeps the queue's presence key alive until `stop`."""
+    """Keeps the presence keys of a worker's queues alive until `stop`."""
 
-    def __init__(self, redis: Redis, queue: str) -> None:
+    def __init__(self, redis: Redis, queues: Sequence[str]) -> None:
         self._redis = redis
-        self._queue = queue
+        self._queues = tuple(queues)
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._beat, name="worker-heartbeat", daemon=True
@@ -46,7 +47,8 @@ class Heartbeat:
         while True:
             was_taken = is_taken
             try:
-                self._redis.set(_key(self._queue), 1, px=PRESENCE_LIFETIME_MS)
+                for queue in self._queues:
+                    self._redis.set(_key(queue), 1, px=PRESENCE_LIFETIME_MS)
                 is_taken = True
                 if not was_taken:
                     logger.warning("Redis takes the worker's heartbeat again.")
@@ -58,6 +60,15 @@ class Heartbeat:
                     )
             if self._stopping.wait(BEAT_INTERVAL_S):
                 return
+
+
+def alive_queues(redis: Redis, queues: Sequence[str]) -> set[str]:
+    """Those of the queues that have a worker."""
+    with redis.pipeline(transaction=False) as pipe:
+        for queue in queues:
+            pipe.exists(_key(queue))
+        alive = pipe.execute()
+    return {queue for queue, is_alive in zip(queues, alive, strict=True) if is_alive}
 
 
 async def worker_alive(redis: AsyncRedis, queue: str) -> bool:

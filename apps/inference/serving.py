@@ -13,7 +13,8 @@ import logging
 import os
 import platform
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -34,11 +35,15 @@ from apps.inference.exceptions import (
 )
 from apps.inference.models import Deployment, ModelVersion
 from apps.inference.preprocessing import grey_frame
+from apps.inference.queues import DEFAULT_QUEUE
+from apps.inference.tuning import Tuning
 from apps.inference.types import Predictor
 
 logger = logging.getLogger(__name__)
 
 FOLLOW_INTERVAL_S = 1.0
+# Web processes hear of another queue within a second, and a frame lives for two.
+PARTING_S = 4.0
 # A small CPU gains nothing from a batch and only waits longer for it; a GPU does.
 BATCH_SIZES = {TORCH_CUDA: 8, TENSORRT: 8}
 WORKER_NAME = f"{platform.node()}:{os.getpid()}"
@@ -151,13 +156,20 @@ class ModelHost:
     Args:
         rehearse: loads a version elsewhere, so that loading it here takes no time;
             returns early once the function says that nobody waits for it.
+        queues: whose deployments it serves.
     """
 
-    def __init__(self, rehearse: Rehearse) -> None:
+    def __init__(
+        self, rehearse: Rehearse, queues: Sequence[str] = (DEFAULT_QUEUE,)
+    ) -> None:
         self._rehearse = rehearse
+        self._queues = tuple(queues)
+        self.tuning = Tuning()
         self._serving: dict[str, LoadedVersion] = {}
         # Versions that could not be loaded, and why: not tried again every second.
         self._refused: dict[tuple[int, datetime | None], str] = {}
+        # Deployments that are answered here, but by their rows shouldn't be.
+        self._gone_since: dict[str, float] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._keep_following, name="model-loader", daemon=True
@@ -165,12 +177,14 @@ class ModelHost:
 
     def start(self) -> None:
         """Load what is deployed, then keep following; no model is no error."""
+        self.tuning.start()
         self._follow_if_possible()
         self._thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
         self._thread.join()
+        self.tuning.stop()
 
     @property
     def batch_size(self) -> int:
@@ -196,8 +210,11 @@ class ModelHost:
     def follow(self) -> None:
         """Load what the deployments have as active version and this worker has not."""
         deployments = list(
-            Deployment.objects.select_related("active_version__model").all()
+            Deployment.objects.filter(queue__in=self._queues).select_related(
+                "active_version__model"
+            )
         )
+        self._part_from_others({deployment.name for deployment in deployments})
         # A refused version is tried again once it has been replaced and asked for anew,
         # or verified anew.
         wanted = {deployment.active_version.stamp for deployment in deployments}
@@ -210,6 +227,16 @@ class ModelHost:
             if serving is None or serving.stamp != version.stamp:
                 self._switch(deployment, version)
             self._report(deployment, version)
+
+    def _part_from_others(self, ours: set[str]) -> None:
+        """Forget what has gone to another queue, once no frame of it can come here."""
+        now = time.monotonic()
+        gone = self._serving.keys() - ours
+        self._gone_since = {name: self._gone_since.get(name, now) for name in gone}
+        for name, since in self._gone_since.items():
+            if now - since > PARTING_S:
+                del self._serving[name]
+                logger.info("%s isn't answered here any more", name)
 
     def _switch(self, deployment: Deployment, version: ModelVersion) -> None:
         if version.stamp in self._refused:
