@@ -126,8 +126,8 @@ def bare_predictor(clip: EncodedClip, seconds: float) -> BarePredictor:
     """Predict the clip's frames again and again, loaded as a worker loads the model."""
     import torch
 
+    from apps.inference.loading import load_version
     from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
-    from apps.inference.serving import load_version
 
     deployment = Deployment.objects.get(name=DEFAULT_DEPLOYMENT)
     loaded = load_version(deployment.active_version)

@@ -20,9 +20,10 @@ from celery.signals import (
 from celery.worker.control import inspect_command
 
 from apps.inference import client
+from apps.inference.company import Company
 from apps.inference.connections import sync_redis
 from apps.inference.mailbox import WorkerMailbox
-from apps.inference.presence import Heartbeat
+from apps.inference.presence import THIS_WORKER, Heartbeat
 from apps.inference.rehearsal import rehearse
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def start(**_: Any) -> None:
     from apps.inference.draining import Drain
     from apps.inference.serving import ModelHost
 
-    redis, host = sync_redis(), ModelHost(rehearse)
+    redis = sync_redis()
+    host = ModelHost(rehearse, Company(sync_redis(), THIS_WORKER))
     mailbox = WorkerMailbox(redis, client.QUEUE)
     _runtime = Runtime(
         mailbox=mailbox,

@@ -12,7 +12,8 @@ from django.db import connections
 from redis import Redis
 
 from apps.inference import client as inference_client
-from apps.inference import worker
+from apps.inference import presence, worker
+from apps.inference.company import Company
 from apps.inference.connections import sync_redis
 from apps.inference.draining import Drain
 from apps.inference.mailbox import WorkerMailbox
@@ -80,7 +81,7 @@ class ThreadedWorker:
 
     def __init__(self) -> None:
         self.redis = redis = sync_redis()
-        self.host = ModelHost(unrehearsed)
+        self.host = ModelHost(unrehearsed, Company(sync_redis(), presence.THIS_WORKER))
         mailbox = WorkerMailbox(redis, inference_client.QUEUE)
         self.runtime = worker.Runtime(
             mailbox=mailbox,
