@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.contrib import admin, messages
+from django.db.models import ForeignKey, OuterRef, QuerySet, Subquery
+from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -16,7 +17,8 @@ from apps.inference.activation_admin import (
     choices_of_deployment,
     course,
 )
-from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, when
+from apps.inference.columns import NOTHING, Column, ReadOnlyAdmin, badge, when
+from apps.inference.deployment_admin import DeploymentSettings, page_of
 from apps.inference.filters import FamilyFilter
 from apps.inference.models import (
     Activation,
@@ -67,28 +69,40 @@ class RegisteredModelAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Deployment)
-class DeploymentAdmin(admin.ModelAdmin):
-    """Its page is where another version is activated, and says how far that is.
-
-    Deployments come with `manage.py provision` and stay, since sessions point at them.
-    """
+class DeploymentAdmin(DeploymentSettings):
+    """Its page is where another version is activated, and says how far that is."""
 
     change_form_template = "admin/deployment_form.html"
-
-    list_display = ("name", "active_version", "last_activation")
     list_select_related = ("active_version__model",)
     inlines = (ActivationInline,)
 
-    fields = ("name", "active_version")
-    readonly_fields = ("name", "active_version")
+    def get_list_display(self, request: HttpRequest) -> tuple[str | Column, ...]:
+        return (
+            "name",
+            "page",
+            "active_version",
+            self.queue_column(),
+            self.live_column(),
+            "last_activation",
+        )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(
+    def get_readonly_fields(
         self, request: HttpRequest, obj: Deployment | None = None
-    ) -> bool:
-        return False
+    ) -> tuple[str, ...]:
+        """Which version answers is changed by activating another one."""
+        fixed = super().get_readonly_fields(request, obj)
+        return (*fixed, "active_version") if obj else fixed
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey, request: HttpRequest, **options: Any
+    ) -> ModelChoiceField | None:
+        if db_field.name == "active_version":
+            # The name of each choice is its model's and its own.
+            options["queryset"] = ModelVersion.objects.select_related("model").filter(
+                state=ModelVersion.State.VERIFIED
+            )
+            options["empty_label"] = None
+        return super().formfield_for_foreignkey(db_field, request, **options)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Deployment]:
         queryset: QuerySet[Deployment] = super().get_queryset(request)
@@ -132,3 +146,32 @@ class DeploymentAdmin(admin.ModelAdmin):
         )
         version = f"{deployment.last_model} {deployment.last_version}"
         return format_html('{}<div class="aside">{}</div>', course(last), version)
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: Deployment,
+        form: ModelForm,
+        change: bool,
+    ) -> None:
+        if not change:
+            obj.save()
+            messages.info(
+                request,
+                f"{obj} is answered by {obj.active_version} once a worker of the queue"
+                f" {obj.queue} has loaded it. Its page is {page_of(obj)}.",
+            )
+        elif not self.save_settings(request, obj, form):
+            messages.info(request, "Nothing was changed.")
+
+    def message_user(
+        self,
+        request: HttpRequest,
+        message: Any,
+        level: int | str = messages.INFO,
+        extra_tags: str = "",
+        fail_silently: bool = False,
+    ) -> None:
+        """Drop "was changed successfully": `save_model` says what saving has done."""
+        if level != messages.SUCCESS:
+            super().message_user(request, message, level, extra_tags, fail_silently)

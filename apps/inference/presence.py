@@ -1,4 +1,4 @@
-"""Which workers are there? Each one says so every second, in keys that expire.
+"""Which workers does a queue have? Each one says so every second, in keys that expire.
 
 The beat comes from a thread of its own, since a solo worker's main thread is in the
 middle of a model most of the time. How long a worker has been silent is told by Redis's
@@ -12,6 +12,7 @@ import os
 import platform
 import secrets
 import threading
+from collections.abc import Sequence
 from typing import cast
 
 from redis import Redis
@@ -70,11 +71,13 @@ def shown(worker: str) -> str:
 
 
 class Heartbeat:
-    """Keeps the queue's presence keys alive until `stop`."""
+    """Keeps the presence keys of a worker's queues alive until `stop`."""
 
-    def __init__(self, redis: Redis, queue: str, worker: str = THIS_WORKER) -> None:
+    def __init__(
+        self, redis: Redis, queues: Sequence[str], worker: str = THIS_WORKER
+    ) -> None:
         self._redis = redis
-        self._queue = queue
+        self._queues = tuple(queues)
         self._worker = worker
         self._stopping = threading.Event()
         self._thread = threading.Thread(
@@ -93,7 +96,8 @@ class Heartbeat:
         while True:
             was_taken = is_taken
             try:
-                beat(self._redis, self._queue, self._worker)
+                for queue in self._queues:
+                    beat(self._redis, queue, self._worker)
                 is_taken = True
                 if not was_taken:
                     logger.warning("Redis takes the worker's heartbeat again.")
@@ -124,6 +128,15 @@ def silences(redis: Redis, queue: str) -> dict[str, int]:
     told = cast("list[bytes]", redis.eval(_SILENCES, 1, _beats(queue)))
     names, spans = told[::2], told[1::2]
     return {name.decode(): int(span) for name, span in zip(names, spans, strict=True)}
+
+
+def alive_queues(redis: Redis, queues: Sequence[str]) -> set[str]:
+    """Those of the queues that have a worker."""
+    with redis.pipeline(transaction=False) as pipe:
+        for queue in queues:
+            pipe.exists(_key(queue))
+        alive = pipe.execute()
+    return {queue for queue, is_alive in zip(queues, alive, strict=True) if is_alive}
 
 
 async def worker_alive(redis: AsyncRedis, queue: str) -> bool:

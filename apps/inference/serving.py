@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,12 +26,16 @@ from apps.inference.exceptions import NoModelError
 from apps.inference.golden import golden_frames
 from apps.inference.loading import LoadedVersion, Stamp
 from apps.inference.models import Activation, Deployment
+from apps.inference.queues import DEFAULT_QUEUE
+from apps.inference.tuning import Tuning
 
 logger = logging.getLogger(__name__)
 
 FOLLOW_INTERVAL_S = 1.0
 # While an activation is under way: all workers are to change over together.
 BUSY_INTERVAL_S = 0.2
+# Web processes hear of another queue within a second, and a frame lives for two.
+PARTING_S = 4.0
 
 
 class ModelHost:
@@ -39,14 +44,24 @@ class ModelHost:
     Args:
         rehearse: as in `beside.py`.
         company: the other workers.
+        queues: whose deployments it serves.
     """
 
-    def __init__(self, rehearse: Rehearse, company: Company) -> None:
+    def __init__(
+        self,
+        rehearse: Rehearse,
+        company: Company,
+        queues: Sequence[str] = (DEFAULT_QUEUE,),
+    ) -> None:
         self._loader = Loader(rehearse)
         self._company = company
+        self._queues = tuple(queues)
+        self.tuning = Tuning()
         self._serving: dict[str, LoadedVersion] = {}
         # By the deployment: what answers, what is about to, and what did just before.
         self._loaded: defaultdict[str, dict[Stamp, LoadedVersion]] = defaultdict(dict)
+        # Deployments that are answered here, but by their rows shouldn't be.
+        self._gone_since: dict[str, float] = {}
         self._is_busy = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(
@@ -55,6 +70,7 @@ class ModelHost:
 
     def start(self) -> None:
         """Load what is deployed, then keep following; no model is no error."""
+        self.tuning.start()
         golden_frames()  # drawn while nobody waits
         self._if_possible(self._find_the_lost)
         self._if_possible(self._load_active)
@@ -64,6 +80,7 @@ class ModelHost:
         self._stopping.set()
         self._company.leave()
         self._thread.join()
+        self.tuning.stop()
 
     @property
     def batch_size(self) -> int:
@@ -98,7 +115,9 @@ class ModelHost:
 
     def _deployments(self) -> Sequence[Deployment]:
         """Those that this worker serves."""
-        return Deployment.objects.select_related("active_version__model").all()
+        return Deployment.objects.filter(queue__in=self._queues).select_related(
+            "active_version__model"
+        )
 
     def _attend(self) -> list[Activation]:
         """Do all that takes no time; returns the activations that were open."""
@@ -111,6 +130,7 @@ class ModelHost:
             except RedisError as error:
                 logger.warning("%s has to wait for Redis: %s", activation, error)
         deployments = self._deployments()
+        self._part_from_others({deployment.name for deployment in deployments})
         self._forget_unwanted(deployments, activations)
         for deployment in deployments:
             self._change_over(deployment)
@@ -199,6 +219,16 @@ class ModelHost:
         self._serving[name] = loaded
         logger.info("%s answers for %s", deployment.active_version, name)
         return True
+
+    def _part_from_others(self, ours: set[str]) -> None:
+        """Forget what has gone to another queue, once no frame of it can come here."""
+        now = time.monotonic()
+        gone = self._serving.keys() - ours
+        self._gone_since = {name: self._gone_since.get(name, now) for name in gone}
+        for name, since in self._gone_since.items():
+            if now - since > PARTING_S:
+                del self._serving[name]
+                logger.info("%s isn't answered here any more", name)
 
     def _forget_unwanted(
         self, deployments: Sequence[Deployment], activations: Sequence[Activation]

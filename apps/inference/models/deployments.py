@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apps.inference.models.datasets import Dataset
 from apps.inference.models.versions import ModelVersion
+from apps.inference.queues import DEFAULT_QUEUE, QUEUE_PATTERN
 
 # What the session page at `/` asks for.
 DEFAULT_DEPLOYMENT = "default"
@@ -37,11 +38,10 @@ class Deployment(models.Model):
     )
     queue = models.CharField(
         max_length=40,
-        default="gpu",
+        default=DEFAULT_QUEUE,
         validators=[
             RegexValidator(
-                r"^gpu(-[a-z0-9]+)*$",
-                "A queue is called gpu, or gpu-large and the like.",
+                QUEUE_PATTERN, "A queue is called gpu, or gpu-large and the like."
             )
         ],
         help_text="Whose workers answer: celery -A emporium worker -Q gpu",

@@ -697,3 +697,44 @@ def test_frames_are_answered_while_another_version_is_loaded(
         slow_loading.may_end.set()
         host.stop()
     assert "model-loader" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_worker_loads_what_is_deployed_on_its_queues_and_no_more(
+    deployment: Deployment, scripted_version: Callable[..., ModelVersion]
+):
+    for name, queue in (("fruit", "gpu-large"), ("bread", "gpu-other")):
+        Deployment.objects.create(
+            name=name, queue=queue, active_version=scripted_version(label=name)
+        )
+    host = ModelHost(unrehearsed, Alone(), ["gpu", "gpu-large"])
+    host.follow()
+    assert seen(host) == "hot dog"
+    assert seen(host, "fruit") == "fruit"
+    assert host.describe().keys() == {DEFAULT_DEPLOYMENT, "fruit"}
+
+
+def test_what_has_gone_to_another_queue_is_answered_until_all_know(
+    deployment: Deployment, host: ModelHost, monkeypatch: pytest.MonkeyPatch
+):
+    deployment.queue = "gpu-large"
+    deployment.save()
+    host.follow()
+    assert seen(host) == "hot dog"
+
+    monkeypatch.setattr(serving, "PARTING_S", -1)
+    host.follow()
+
+    assert host.describe() == {}
+
+
+def test_what_comes_back_to_the_queue_in_time_is_not_loaded_again(
+    deployment: Deployment, host: ModelHost, monkeypatch: pytest.MonkeyPatch
+):
+    before = host.version_for(DEFAULT_DEPLOYMENT)
+    Deployment.objects.update(queue="gpu-large")
+    host.follow()
+    Deployment.objects.update(queue="gpu")
+    host.follow()
+    monkeypatch.setattr(serving, "PARTING_S", -1)
+    host.follow()
+    assert host.version_for(DEFAULT_DEPLOYMENT) is before
