@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -17,8 +18,9 @@ from redis import Redis
 
 from apps.inference import results
 from apps.inference.exceptions import NoModelError
+from apps.inference.loading import LoadedVersion
 from apps.inference.mailbox import Letter, WorkerMailbox
-from apps.inference.serving import LoadedVersion, ModelHost
+from apps.inference.serving import ModelHost
 from apps.inference.tuning import Tuning
 from apps.inference.types import Decode
 
@@ -51,6 +53,7 @@ def batches_of(host: ModelHost, letters: Sequence[Letter]) -> list[Batch]:
         budget_ms = host.tuning.age_budget_ms(letter.deployment)
         (expired if letter.age_ms > budget_ms else fresh).append(letter)
     if expired:
+        _count_expired(host, expired)
         batches.append(
             _Dropped(
                 expired, "expired", "The picture was too old when a worker was free."
@@ -71,6 +74,12 @@ def publish(redis: Redis, mailbox: WorkerMailbox, answers: Answers) -> None:
             pipe, [(letter.frame.session_id, letter.token) for letter, _ in answers]
         )
         pipe.execute()
+
+
+def _count_expired(host: ModelHost, letters: Sequence[Letter]) -> None:
+    for letter in letters:
+        with suppress(NoModelError):
+            host.version_for(letter.deployment).tally.expired(letter.age_ms)
 
 
 def _of_deployment(
@@ -138,11 +147,15 @@ class _Predicted:
         answered = decode and self._tried(
             lambda: list(zip(self._letters, decode(), strict=True))
         )
+        tally = self._loaded.tally
         if answered is None:
+            tally.failed(len(self._letters))
             sentence = "The model failed on this picture."
             return _Dropped(self._letters, "failed", sentence).answers()
         served_by = self._loaded.describe()
         held_ms = (time.monotonic() - self._taken_at) * 1000
+        for letter in self._letters:
+            tally.answered(letter.age_ms + held_ms)
         return [
             (
                 letter,

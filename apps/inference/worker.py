@@ -20,9 +20,10 @@ from celery.signals import (
 from celery.worker.control import inspect_command
 
 from apps.inference import client
+from apps.inference.company import Company
 from apps.inference.connections import sync_redis
 from apps.inference.mailbox import WorkerMailbox
-from apps.inference.presence import Heartbeat
+from apps.inference.presence import THIS_WORKER, Heartbeat
 from apps.inference.queues import DEFAULT_QUEUE, frame_queues
 from apps.inference.rehearsal import rehearse
 
@@ -81,7 +82,8 @@ def start(**_: Any) -> None:
     from apps.inference.draining import Drain
     from apps.inference.serving import ModelHost
 
-    redis, host = sync_redis(), ModelHost(rehearse, queues)
+    redis = sync_redis()
+    host = ModelHost(rehearse, Company(sync_redis(), THIS_WORKER), queues)
     mailbox = WorkerMailbox(redis, queues)
     _runtime = Runtime(
         mailbox=mailbox,

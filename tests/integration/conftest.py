@@ -13,7 +13,8 @@ from django.db import connections
 from redis import Redis
 
 from apps.inference import client as inference_client
-from apps.inference import worker
+from apps.inference import presence, worker
+from apps.inference.company import Company
 from apps.inference.connections import sync_redis
 from apps.inference.draining import Drain
 from apps.inference.mailbox import WorkerMailbox
@@ -83,7 +84,8 @@ class ThreadedWorker:
     def __init__(self, *queues: str) -> None:
         self.queues = queues
         self.redis = redis = sync_redis()
-        self.host = ModelHost(unrehearsed, queues)
+        company = Company(sync_redis(), presence.THIS_WORKER)
+        self.host = ModelHost(unrehearsed, company, queues)
         mailbox = WorkerMailbox(redis, queues)
         self.runtime = worker.Runtime(
             mailbox=mailbox,

@@ -16,6 +16,7 @@ from apps.inference.mailbox import Letter, WorkerMailbox
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
 from apps.inference.serving import ModelHost
 from apps.inference.types import Frame, Infer, Predictor
+from tests.alone import Alone
 from tests.scripted_predictor import ScriptedPredictor, unrehearsed
 
 
@@ -59,7 +60,7 @@ def redis() -> FakeRedis:
 
 @pytest.fixture
 def host(deployment: Deployment) -> ModelHost:
-    host = ModelHost(unrehearsed)
+    host = ModelHost(unrehearsed, Alone())
     host.follow()
     return host
 
