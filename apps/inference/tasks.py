@@ -16,6 +16,7 @@ from django.conf import settings
 
 from apps.inference import asking, client, under_way, worker
 from apps.inference.models import ModelVersion
+from apps.inference.trials import shadowing  # noqa: F401 - listens for the worker's start
 
 logger = logging.getLogger(__name__)
 

@@ -28,6 +28,7 @@ from apps.inference.rehearsal import rehearse
 if TYPE_CHECKING:
     from apps.inference.draining import Drain
     from apps.inference.serving import ModelHost
+    from apps.inference.trials.trying import Trials
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Runtime:
     mailbox: WorkerMailbox
     drain: Drain
     host: ModelHost
+    trials: Trials
     heartbeat: Heartbeat
 
 
@@ -78,16 +80,19 @@ def start(**_: Any) -> None:
         return
     from apps.inference.draining import Drain
     from apps.inference.serving import ModelHost
+    from apps.inference.trials.trying import Trials
 
     redis, host = sync_redis(), ModelHost(rehearse)
-    mailbox = WorkerMailbox(redis, client.QUEUE)
+    mailbox, trials = WorkerMailbox(redis, client.QUEUE), Trials(redis)
     _runtime = Runtime(
         mailbox=mailbox,
-        drain=Drain(redis, mailbox, host),
+        drain=Drain(redis, mailbox, host, trials),
         host=host,
+        trials=trials,
         heartbeat=Heartbeat(sync_redis(), client.QUEUE),
     )
     _runtime.host.start()
+    _runtime.trials.start()
     _runtime.heartbeat.start()
 
 
@@ -104,6 +109,7 @@ def stop(**_: Any) -> None:
     if _runtime is not None:
         _runtime.heartbeat.stop()
         _runtime.drain.close()
+        _runtime.trials.stop()
         _runtime.host.stop()
         _runtime = None
         # The interpreter's last collection would walk through all of torch, a second of

@@ -20,6 +20,7 @@ from apps.inference.models import Deployment
 from apps.inference.presence import Heartbeat
 from apps.inference.serving import ModelHost
 from apps.inference.tasks import drain
+from apps.inference.trials.trying import Trials
 from apps.nexus import records
 from apps.nexus.admission import place
 from apps.nexus.consumers import SessionConsumer
@@ -82,10 +83,12 @@ class ThreadedWorker:
         self.redis = redis = sync_redis()
         self.host = ModelHost(unrehearsed)
         mailbox = WorkerMailbox(redis, inference_client.QUEUE)
+        trials = Trials(redis)
         self.runtime = worker.Runtime(
             mailbox=mailbox,
-            drain=Drain(redis, mailbox, self.host),
+            drain=Drain(redis, mailbox, self.host, trials),
             host=self.host,
+            trials=trials,
             heartbeat=Heartbeat(sync_redis(), inference_client.QUEUE),
         )
         self._stopping = threading.Event()
@@ -93,6 +96,7 @@ class ThreadedWorker:
 
     def start(self) -> None:
         self.host.start()
+        self.runtime.trials.start()
         self.runtime.heartbeat.start()
         self._thread.start()
 
@@ -101,6 +105,7 @@ class ThreadedWorker:
         self._thread.join()
         self.runtime.heartbeat.stop()
         self.runtime.drain.close()
+        self.runtime.trials.stop()
         self.host.stop()
         self.redis.delete(f"worker:alive:{inference_client.QUEUE}")
 

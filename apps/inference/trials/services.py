@@ -104,8 +104,12 @@ def promote(
 
 
 @transaction.atomic
-def report(trial_id: int, more: Mapping[str, Any]) -> None:
-    """Add to a running trial's figures, and stop a canary that they speak against."""
+def report(trial_id: int, more: Mapping[str, Any]) -> bool:
+    """Add to a running trial's figures, and stop a canary that they speak against.
+
+    Returns:
+        Whether it goes on.
+    """
     trial = (
         Trial.objects.select_for_update(of=("self",))
         .select_related("deployment")
@@ -113,14 +117,15 @@ def report(trial_id: int, more: Mapping[str, Any]) -> None:
         .first()
     )
     if trial is None:
-        return
+        return False
     trial.figures = added(trial.figures, more)
     trial.save(update_fields=["figures"])
     if trial.kind == Trial.Kind.CANARY:
         deployment = trial.deployment
         bounds = watching.Bounds(deployment.most_failed_share, deployment.most_p95_ms)
         if reason := watching.why_stop(trial.figures, bounds):
-            _end(trial_id, State.STOPPED, reason)
+            return not _end(trial_id, State.STOPPED, reason)
+    return True
 
 
 def _end(trial_id: int, state: str, reason: str) -> bool:
