@@ -56,16 +56,23 @@ def deploy_starters() -> None:
     register_starters()
 
 
-def deploy(directory: Path, family: str, name: str | None = None) -> None:
+def deploy(
+    directory: Path,
+    family: str,
+    name: str | None = None,
+    *,
+    deployment_name: str = "default",
+    queue: str = "gpu",
+) -> None:
     """Have the model in `directory` answer, as an operator would who activates it."""
     from apps.inference import registry, services
-    from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
+    from apps.inference.models import Deployment
 
     version = registry.register_version(
         name=name or directory.name, family=family, directory=directory
     )
     deployment, _ = Deployment.objects.get_or_create(
-        name=DEFAULT_DEPLOYMENT, defaults={"active_version": version}
+        name=deployment_name, defaults={"active_version": version, "queue": queue}
     )
     services.activate(deployment, version)
 
@@ -126,8 +133,8 @@ def bare_predictor(clip: EncodedClip, seconds: float) -> BarePredictor:
     """Predict the clip's frames again and again, loaded as a worker loads the model."""
     import torch
 
+    from apps.inference.loading import load_version
     from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
-    from apps.inference.serving import load_version
 
     deployment = Deployment.objects.get(name=DEFAULT_DEPLOYMENT)
     loaded = load_version(deployment.active_version)

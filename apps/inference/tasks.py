@@ -25,13 +25,17 @@ JOB_LIMIT_S = 3600
 
 
 @shared_task(name=client.DRAIN_TASK)
-def drain() -> None:
-    """Answer waiting frames until none waits or the slice is over; then ring again."""
+def drain(queue: str) -> None:
+    """Answer waiting frames until none waits or the slice is over; then ring again.
+
+    Args:
+        queue: whose bell it is. Frames are taken from all queues of this worker.
+    """
     runtime = worker.runtime()
-    runtime.mailbox.answer_bell()
+    runtime.mailbox.answer_bell(queue)
     runtime.drain.run(SLICE_S)
-    if runtime.mailbox.must_ring():
-        client.ring()
+    for uncalled in runtime.mailbox.uncalled():
+        client.ring(uncalled)
 
 
 @shared_task(name=client.BRING_IN_TASK)

@@ -23,10 +23,10 @@ from redis.exceptions import RedisError
 from apps.inference import results
 from apps.inference.connections import sync_redis
 from apps.inference.exceptions import InferenceError
+from apps.inference.loading import LoadedVersion, load_version
 from apps.inference.mailbox import Letter
 from apps.inference.models import ModelVersion, Trial
 from apps.inference.rehearsal import stand_behind_live_frames
-from apps.inference.serving import LoadedVersion, load_version
 from apps.inference.trials import agreement, relay, services
 from apps.inference.trials.figures import CHALLENGER, CHAMPION, Sums, added, of_message
 from apps.inference.trials.relay import Passed

@@ -223,6 +223,7 @@ def form(version: ModelVersion) -> dict[str, object]:
     """The deployment's form with this version chosen."""
     return {
         "active_version": version.pk,
+        "queue": "gpu",
         "activations-TOTAL_FORMS": 0,
         "activations-INITIAL_FORMS": 0,
     }
