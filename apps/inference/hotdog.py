@@ -13,13 +13,13 @@ VERDICT_SCORE = 0.5
 def is_hot_dog(prediction: Prediction) -> bool:
     """A detector must be at least half sure; a classifier must like nothing better."""
     if any(
-        _names_hot_dog(detection.label) and detection.score >= VERDICT_SCORE
+        names_hot_dog(detection.label) and detection.score >= VERDICT_SCORE
         for detection in prediction.detections
     ):
         return True
-    return any(_names_hot_dog(best.label) for best in prediction.classifications[:1])
+    return any(names_hot_dog(best.label) for best in prediction.classifications[:1])
 
 
-def _names_hot_dog(label: str) -> bool:
+def names_hot_dog(label: str) -> bool:
     # ImageNet lists the names of a thing in one label: "hotdog, hot dog, red hot".
     return HOT_DOG in label.lower().split(", ")
