@@ -36,9 +36,7 @@ def waiting(deployment: str = "", reason: str = "") -> QuerySet[Capture]:
 
 
 @transaction.atomic
-def accept(
-    capture_id: int, user: Who, annotations: list[dict[str, Any]], dataset: Dataset
-) -> Capture:
+def accept(capture_id: int, user: Who, annotations: Any, dataset: Dataset) -> Capture:
     """Make an example of a capture.
 
     Args:
@@ -53,7 +51,7 @@ def accept(
     from apps.inference import datasets
 
     capture = _taken(capture_id)
-    check(annotations, capture)
+    annotations = read_annotations(annotations, capture)
     try:
         encoded = capture_files.path_of(capture.file).read_bytes()
         capture.example = datasets.add_picture(
@@ -110,18 +108,28 @@ def remove_example(example: Example) -> None:
     transaction.on_commit(lambda: path.unlink(missing_ok=True))
 
 
-def check(annotations: list[dict[str, Any]], capture: Capture) -> None:
-    """Raises: ReviewError, where one can't be of this picture."""
-    if len(annotations) > MOST_ANNOTATIONS:
-        raise ReviewError(f"A picture may have {MOST_ANNOTATIONS} labels.")
-    for annotation in annotations:
-        label, box = annotation.get("label"), annotation.get("box")
-        if not isinstance(label, str) or not 0 < len(label.strip()) <= LONGEST_LABEL:
-            raise ReviewError(
-                f"Each box needs a label of at most {LONGEST_LABEL} letters."
-            )
-        if box is not None and not _lies_in(box, capture.width, capture.height):
-            raise ReviewError("A box must lie inside the picture.")
+def read_annotations(said: Any, capture: Capture) -> list[dict[str, Any]]:
+    """What a reviewer's page sent.
+
+    Raises:
+        ReviewError: it can't be what is to be seen on this picture.
+    """
+    if not isinstance(said, list) or len(said) > MOST_ANNOTATIONS:
+        raise ReviewError(f"A picture has a list of at most {MOST_ANNOTATIONS} labels.")
+    return [_read_annotation(each, capture) for each in said]
+
+
+def _read_annotation(said: Any, capture: Capture) -> dict[str, Any]:
+    label = said.get("label") if isinstance(said, dict) else None
+    label = label.strip() if isinstance(label, str) else ""
+    if not 0 < len(label) <= LONGEST_LABEL:
+        raise ReviewError(f"Each box needs a label of at most {LONGEST_LABEL} letters.")
+    box = said.get("box")
+    if box is None:
+        return {"label": label}
+    if not _lies_in(box, capture.width, capture.height):
+        raise ReviewError("A box must lie inside the picture.")
+    return {"label": label, "box": box}
 
 
 def suggestions(capture: Capture) -> dict[str, list[dict[str, Any]]]:
