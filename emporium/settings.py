@@ -283,6 +283,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "apps.sessions.tasks.close_abandoned_sessions",
         "schedule": 30.0,
     },
+    "expire-captures": {
+        "task": "apps.sessions.tasks.expire_captures",
+        "schedule": 600.0,
+    },
     "fail-abandoned-versions": {
         "task": "apps.inference.tasks.fail_abandoned_versions",
         "schedule": 30.0,
