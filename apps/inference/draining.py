@@ -133,5 +133,4 @@ class Drain:
     def _publish(self, batch: Batch) -> None:
         answers = batch.answers()
         answering.publish(self._redis, self._mailbox, answers)
-        # Behind what the frames wait for, and nobody waits for it.
-        self._behind.submit(self._trials.take_note, answers)
+        self._trials.take_note(answers)

@@ -87,7 +87,8 @@ def start(**_: Any) -> None:
 
     redis = sync_redis()
     host = ModelHost(rehearse, Company(sync_redis(), THIS_WORKER), queues)
-    mailbox, trials = WorkerMailbox(redis, queues), Trials(redis)
+    mailbox = WorkerMailbox(redis, queues)
+    trials = Trials(redis, rehearse, host, queues)
     _runtime = Runtime(
         mailbox=mailbox,
         drain=Drain(redis, mailbox, host, trials),

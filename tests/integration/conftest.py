@@ -88,7 +88,7 @@ class ThreadedWorker:
         company = Company(sync_redis(), presence.THIS_WORKER)
         self.host = ModelHost(unrehearsed, company, queues)
         mailbox = WorkerMailbox(redis, queues)
-        trials = Trials(redis)
+        trials = Trials(redis, unrehearsed, self.host, queues)
         self.runtime = worker.Runtime(
             mailbox=mailbox,
             drain=Drain(redis, mailbox, self.host, trials),

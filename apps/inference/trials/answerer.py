@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,6 +30,7 @@ from apps.inference.rehearsal import stand_behind_live_frames
 from apps.inference.trials import agreement, relay, services
 from apps.inference.trials.figures import CHALLENGER, CHAMPION, Sums, added, of_message
 from apps.inference.trials.relay import Passed
+from apps.inference.tuning import Tuning
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,10 @@ def answer(trial_id: int) -> None:
         services.stop_if_running(trial_id, reason)
         return
     logger.info("%s shadows %s", trial.version, trial.deployment)
-    Answerer(trial_id, loaded, sync_redis(), stopping).run()
+    tuning = Tuning()
+    tuning.start()
+    Answerer(trial_id, loaded, tuning, sync_redis(), stopping).run()
+    tuning.stop()
 
 
 def stand_behind_everybody() -> None:
@@ -97,34 +101,34 @@ class Answerer:
     Args:
         trial_id: whose figures they are.
         loaded: the challenger.
+        tuning: which scores the deployment asks for.
         redis: where frames are passed on.
         stopping: set when it is to end.
-        clock: in seconds, as `time.monotonic`.
     """
 
     def __init__(
         self,
         trial_id: int,
         loaded: LoadedVersion,
+        tuning: Tuning,
         redis: Redis,
         stopping: threading.Event,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._trial_id = trial_id
         self._loaded = loaded
+        self._tuning = tuning
         self._redis = redis
         self._stopping = stopping
-        self._clock = clock
         self._sums: Sums = {}
         self._parent = os.getppid()
         self._told_at: dict[str, float] = {}
 
     def run(self) -> None:
-        reported_at = self._clock()
+        reported_at = time.monotonic()
         while not self._stopping.is_set():
             self._answer_if_possible()
-            if self._clock() - reported_at >= REPORT_INTERVAL_S:
-                reported_at = self._clock()
+            if time.monotonic() - reported_at >= REPORT_INTERVAL_S:
+                reported_at = time.monotonic()
                 self._report()
         self._report()
         relay.forget(self._redis, self._trial_id)
@@ -134,9 +138,9 @@ class Answerer:
             passed = relay.ask_for(self._redis, self._trial_id, self._loaded.batch_size)
             if not passed:
                 return
-            began = self._clock()
+            began = time.monotonic()
             self.compare(passed)
-            took_s = self._clock() - began
+            took_s = time.monotonic() - began
             self._stopping.wait(took_s * (1 / DUTY - 1))
         except RedisError as error:
             logger.warning("No frames are passed on just now: %s", error)
@@ -161,7 +165,13 @@ class Answerer:
         served_by = self._loaded.describe()
         for each, prediction in zip(passed, predictions, strict=True):
             letter = Letter(each.frame, each.deployment, each.reply_channel, 0.0, "")
-            message = results.result_message(letter, prediction, served_by, 0.0)
+            message = results.result_message(
+                letter,
+                prediction,
+                served_by,
+                0.0,
+                self._tuning.thresholds(each.deployment),
+            )
             counted = of_message(message)
             # It isn't live: how old its answers are says nothing of how old they'd be.
             del counted["age"]
@@ -171,7 +181,7 @@ class Answerer:
                 self._tell(each, message)
 
     def _tell(self, passed: Passed, message: dict[str, Any]) -> None:
-        session_id, now = passed.frame.session_id, self._clock()
+        session_id, now = passed.frame.session_id, time.monotonic()
         told_at = self._told_at.get(session_id, -DISAGREEMENT_INTERVAL_S)
         if now - told_at < DISAGREEMENT_INTERVAL_S:
             return

@@ -10,12 +10,12 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.utils import timezone
 
 from apps.inference import services
 from apps.inference.exceptions import NotVerifiedError, TrialError
 from apps.inference.models import Activation, Deployment, ModelVersion, Trial
 from apps.inference.trials import watching
+from apps.inference.trials.ending import end
 from apps.inference.trials.figures import added
 
 State = Trial.State
@@ -55,10 +55,14 @@ def start(
         raise TrialError(f"{version} is what {locked} runs: there is nothing to try.")
     if version.state != ModelVersion.State.VERIFIED:
         raise NotVerifiedError(f"{version} has not been verified, so it can't answer.")
-    if not 0 < share <= 1:
+    if not 0 < share <= 1:  # which NaN isn't either
         raise TrialError("The share must be above 0 and not above 1, which is all.")
     if kind not in Trial.Kind.values:
         raise TrialError(f"A trial is a shadow or a canary, not {kind!r}.")
+    if locked.activations.filter(state__in=Activation.UNDER_WAY).exists():
+        raise TrialError(
+            f"{locked} is about to run another version: wait until it does."
+        )
     if other := running(locked):
         raise TrialError(
             f"{other.version} is tried on {locked} already, as"
@@ -79,28 +83,35 @@ def stop(trial: Trial, reason: str) -> None:
     Raises:
         TrialError: it has ended already.
     """
-    if not _end(trial.pk, State.STOPPED, reason):
+    if not end(trial.pk, State.STOPPED, reason):
         raise TrialError(f"{trial} isn't running any more.")
 
 
 def stop_if_running(trial_id: int, reason: str) -> bool:
     """The same, for whoever is right to come late; tells whether it was running."""
-    return _end(trial_id, State.STOPPED, reason)
+    return end(trial_id, State.STOPPED, reason)
 
 
 @transaction.atomic
 def promote(
     trial: Trial, requested_by: AbstractBaseUser | None = None
 ) -> Activation | None:
-    """Activate the challenger; the trial goes on if that is refused.
+    """Ask for the challenger to become active.
+
+    The trial goes on until it has taken over, and for longer if it can't.
 
     Raises:
         TrialError: it has ended already.
         InferenceError: the version can't be activated.
     """
-    if not _end(trial.pk, State.PROMOTED, ""):
+    still_running = Trial.objects.select_for_update().filter(
+        pk=trial.pk, state=State.RUNNING
+    )
+    if not still_running.exists():
         raise TrialError(f"{trial} isn't running any more.")
-    return services.activate(trial.deployment, trial.version, requested_by)
+    kind = ARTICLED[Trial.Kind(trial.kind)]
+    note = f"Promoted after {kind} of {trial.share:.0%} (trial {trial.pk})."
+    return services.activate(trial.deployment, trial.version, requested_by, note)
 
 
 @transaction.atomic
@@ -124,13 +135,5 @@ def report(trial_id: int, more: Mapping[str, Any]) -> bool:
         deployment = trial.deployment
         bounds = watching.Bounds(deployment.most_failed_share, deployment.most_p95_ms)
         if reason := watching.why_stop(trial.figures, bounds):
-            return not _end(trial_id, State.STOPPED, reason)
+            return not end(trial_id, State.STOPPED, reason)
     return True
-
-
-def _end(trial_id: int, state: str, reason: str) -> bool:
-    return bool(
-        Trial.objects.filter(pk=trial_id, state=State.RUNNING).update(
-            state=state, reason=reason, ended_at=timezone.now()
-        )
-    )
