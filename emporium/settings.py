@@ -291,6 +291,10 @@ CELERY_BEAT_SCHEDULE = {
         # One is enough, however many lie there.
         "options": {"expires": 2},
     },
+    "expire-captures": {
+        "task": "apps.sessions.tasks.expire_captures",
+        "schedule": 600.0,
+    },
     "fail-abandoned-versions": {
         "task": "apps.inference.tasks.fail_abandoned_versions",
         "schedule": 30.0,

@@ -8,6 +8,7 @@ InferenceError
 ├── VerificationError          a version answers, but not as it must
 ├── InUseError               a version is to be removed that something needs
 ├── NotVerifiedError           a version is asked to answer that nobody has verified
+├── TrialError                 a trial can't be started, stopped or promoted as it is
 ├── SourceError                a model's files can't be had
 │   ├── SourceTextError        the text names no source, or the checksum is none
 │   ├── SourceMissingError     nothing is there by that name
@@ -61,6 +62,10 @@ class InUseError(InferenceError):
 
 
 class NotVerifiedError(InferenceError):
+    pass
+
+
+class TrialError(InferenceError):
     pass
 
 

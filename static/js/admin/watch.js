@@ -12,8 +12,9 @@ const UNDER_WAY = [
   ".state-watched",
   ".state-adding",
   ".state-verifying",
+  ".state-running",
 ].join();
-const CELLS = ".field-outcome, .field-took, .field-last_activation, .field-shown_state";
+const CELLS = ".field-outcome, .field-took, .field-last_activation, .field-shown_state, .field-sides, .field-agreement";
 
 /**
  * Whether anything on a page is still being done.

@@ -17,6 +17,7 @@ from apps.inference.answering import Answers
 from apps.inference.draining import Drain, Pace
 from apps.inference.mailbox import WorkerMailbox
 from apps.inference.serving import ModelHost
+from apps.inference.trials.trying import Trials
 
 PATIENCE_S = 30
 
@@ -77,6 +78,10 @@ class Stage:
             self.lives_on = False
             self.waiting.append(f"{letter} again")
 
+    def take_note(self, answers: Answers) -> None:
+        (letter,) = cast("list[str]", answers)
+        self.act("note", letter)
+
 
 @dataclass
 class StagedBatch:
@@ -97,7 +102,10 @@ def draining(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Drain]:
     monkeypatch.setattr(answering, "batches_of", stage.batches_of)
     monkeypatch.setattr(answering, "publish", stage.publish)
     drain = Drain(
-        cast(Redis, stage), cast(WorkerMailbox, stage), cast(ModelHost, stage)
+        cast(Redis, stage),
+        cast(WorkerMailbox, stage),
+        cast(ModelHost, stage),
+        cast(Trials, stage),
     )
     try:
         yield drain
