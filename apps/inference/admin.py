@@ -23,6 +23,7 @@ from apps.inference.columns import (
 )
 from apps.inference.exceptions import NotVerifiedError
 from apps.inference.filters import FamilyFilter
+from apps.inference.job_admin import JobAdmin
 from apps.inference.models import (
     Activation,
     Deployment,
@@ -34,6 +35,7 @@ from apps.inference.version_admin import ModelVersionAdmin
 __all__ = [
     "ActivationAdmin",
     "DeploymentAdmin",
+    "JobAdmin",
     "ModelVersionAdmin",
     "RegisteredModelAdmin",
 ]

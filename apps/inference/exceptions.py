@@ -138,3 +138,12 @@ class ArchitectureError(WeightsError):
 
 class LabelsError(ArchitectureError):
     pass
+
+
+def sentence_of(error: Exception) -> str:
+    """What the operator reads of a failure; what nobody foresaw, the log must tell."""
+    if isinstance(error, InferenceError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"The disk refused: {error.strerror or error}."
+    return "It failed in a way nobody foresaw; the log says how."

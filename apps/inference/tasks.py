@@ -12,10 +12,11 @@ import subprocess
 import sys
 
 from celery import shared_task
+from celery.signals import worker_shutting_down
 from django.conf import settings
 
-from apps.inference import asking, client, under_way, worker
-from apps.inference.models import ModelVersion
+from apps.inference import asking, client, jobs, overseeing, under_way, worker
+from apps.inference.models import Job, ModelVersion
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,29 @@ def verify(version_id: int) -> None:
     _have_done("verify-again", version_id)
 
 
+@shared_task(name=jobs.TASK)
+def do_next_job() -> None:
+    """Do one, and leave the next to whoever is free; versions take their turn too."""
+    job = jobs.take_next()
+    if job is None:
+        return
+    overseeing.oversee(job)
+    if Job.objects.filter(state=Job.State.WAITING).exists():
+        jobs.ring()
+
+
+@worker_shutting_down.connect
+def give_job_back(**_: object) -> None:
+    overseeing.stopping.set()
+
+
+@shared_task
+def revive_lost_jobs() -> None:
+    """Housekeeping, on the queue of that name."""
+    if lost := jobs.revive_lost():
+        logger.warning("%d jobs had lost their worker", lost)
+
+
 @shared_task
 def fail_abandoned_versions() -> None:
     """Housekeeping, on the queue of that name."""
@@ -64,10 +88,8 @@ def _have_done(what: str, version_id: int) -> None:
     except subprocess.TimeoutExpired:
         _clear_up(version_id, "It took longer than an hour.")
         return
-    if done.returncode < 0:
-        _clear_up(version_id, "The process was killed; perhaps memory is short.")
-    elif done.returncode:
-        _clear_up(version_id, "The process stopped early; the log says why.")
+    if done.returncode:
+        _clear_up(version_id, overseeing.why_it_ended(done.returncode))
 
 
 def _clear_up(version_id: int, reason: str) -> None:

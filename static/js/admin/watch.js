@@ -9,6 +9,8 @@ const UNDER_WAY = [
   ".state-loading",
   ".state-adding",
   ".state-verifying",
+  ".state-queued",
+  ".state-working",
 ].join();
 const CELLS = ".field-outcome, .field-took, .field-last_activation, .field-shown_state";
 
