@@ -305,7 +305,9 @@ PREDICTOR_FAMILIES = {
     "transformers-detector": "apps.inference.predictors.transformers_detector",
 }
 # What each kind of job calls: `function(parameters, progress) -> result`; see `jobs.py`.
-JOB_KINDS: dict[str, str] = {}
+JOB_KINDS = {
+    "import": "apps.inference.datasets.importing:run",
+}
 # Where the files of added models lie; nodes that don't share a disk copy it.
 MODELS_DIR = Path(env.str("MODELS_DIR", default="") or VAR_DIR / "models").resolve()
 # Where labelled pictures lie, and the frames that people allowed to be kept.

@@ -7,6 +7,7 @@ InferenceError
 ├── DuplicateError             the same weights are registered already
 ├── VerificationError          a version answers, but not as it must
 ├── InUseError               a version is to be removed that something needs
+├── DatasetError               pictures or labels that a dataset can't take, or give
 ├── NotVerifiedError           a version is asked to answer that nobody has verified
 ├── SourceError                a model's files can't be had
 │   ├── SourceTextError        the text names no source, or the checksum is none
@@ -57,6 +58,10 @@ class VerificationError(InferenceError):
 
 
 class InUseError(InferenceError):
+    pass
+
+
+class DatasetError(InferenceError):
     pass
 
 
