@@ -7,6 +7,9 @@
 const UNDER_WAY = [
   ".state-requested",
   ".state-loading",
+  ".state-warming",
+  ".state-checking",
+  ".state-watched",
   ".state-adding",
   ".state-verifying",
   ".state-queued",
