@@ -312,6 +312,7 @@ PREDICTOR_FAMILIES = {
 }
 # What each kind of job calls: `function(parameters, progress) -> result`; see `jobs.py`.
 JOB_KINDS = {
+    "evaluate": "apps.inference.evaluating.job:run",
     "import": "apps.inference.datasets.importing:run",
 }
 # Where the files of added models lie; nodes that don't share a disk copy it.

@@ -8,6 +8,7 @@ InferenceError
 ├── VerificationError          a version answers, but not as it must
 ├── InUseError               a version is to be removed that something needs
 ├── DatasetError               pictures or labels that a dataset can't take, or give
+├── GateError                  a version's figures aren't what its deployment asks for
 ├── NotVerifiedError           a version is asked to answer that nobody has verified
 ├── SourceError                a model's files can't be had
 │   ├── SourceTextError        the text names no source, or the checksum is none
@@ -58,6 +59,10 @@ class VerificationError(InferenceError):
 
 
 class InUseError(InferenceError):
+    pass
+
+
+class GateError(InferenceError):
     pass
 
 
