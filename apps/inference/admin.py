@@ -20,6 +20,7 @@ from apps.inference.activation_admin import (
 from apps.inference.columns import NOTHING, Column, ReadOnlyAdmin, badge, when
 from apps.inference.deployment_admin import DeploymentSettings, page_of
 from apps.inference.filters import FamilyFilter
+from apps.inference.job_admin import JobAdmin
 from apps.inference.models import (
     Activation,
     Deployment,
@@ -32,6 +33,7 @@ from apps.inference.version_admin import ModelVersionAdmin
 __all__ = [
     "ActivationAdmin",
     "DeploymentAdmin",
+    "JobAdmin",
     "ModelVersionAdmin",
     "RegisteredModelAdmin",
     "TrialAdmin",

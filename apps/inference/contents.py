@@ -40,7 +40,7 @@ def _read(version: ModelVersion, name: str) -> dict[str, Any]:
 
 
 def labels_of(version: ModelVersion) -> list[str]:
-    """All that a version can name; none where its files can't be read."""
+    """All that a version can name, in its order; none where its files can't be read."""
     return _names(_read(version, weights.CONFIG_NAME))
 
 
