@@ -11,10 +11,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from apps.inference.latency import StageLatencies
 from apps.inference.models import Deployment
 from apps.sessions import services, tasks
 from apps.sessions.figures import SUMS, RunFigures
-from apps.sessions.latency import StageLatencies
 from apps.sessions.models import CameraSession, Run
 
 Status = CameraSession.Status
