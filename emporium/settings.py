@@ -316,7 +316,7 @@ PREDICTOR_FAMILIES = {
     "classifier": "apps.inference.predictors.classifier",
     "transformers-detector": "apps.inference.predictors.transformers_detector",
 }
-# What each kind of job calls: `function(parameters, progress) -> result`; see `jobs.py`.
+# What each kind of job calls, as `function(parameters, progress) -> result`.
 JOB_KINDS = {
     "evaluate": "apps.inference.evaluating.job:run",
     "import": "apps.inference.datasets.importing:run",
