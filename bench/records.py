@@ -143,6 +143,43 @@ def deploy_written(directory: Path, family: str, config: dict[str, Any]) -> None
     deploy(directory, family)
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an activation; `asked_at` is a time of the clock."""
+
+    version: str
+    state: str
+    reason: str
+    asked_at: float
+    took_s: float
+
+
+def activate(model: str, at: float) -> Outcome:
+    """Click at a time, and wait until it is decided."""
+    from apps.inference import services
+    from apps.inference.finding import find_deployment, find_version
+    from apps.inference.models import DEFAULT_DEPLOYMENT
+
+    deployment, version = find_deployment(DEFAULT_DEPLOYMENT), find_version(model)
+    time.sleep(max(0.0, at - time.time()))
+    asked_at = time.time()
+    activation = services.activate(deployment, version)
+    if activation is None:
+        raise RuntimeError(f"{version} is active already.")
+    while activation.is_under_way:
+        time.sleep(0.1)
+        activation.refresh_from_db()
+    return Outcome(
+        version=str(version),
+        state=activation.state,
+        reason=activation.reason,
+        asked_at=asked_at,
+        took_s=round(
+            (activation.changed_at - activation.requested_at).total_seconds(), 1
+        ),
+    )
+
+
 def run_latencies() -> list[dict[str, Any]]:
     """Of every run, by stage, from what the product itself has written."""
     from apps.sessions.models import Run

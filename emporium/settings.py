@@ -287,6 +287,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "apps.sessions.tasks.expire_captures",
         "schedule": 600.0,
     },
+    "look-after-activations": {
+        "task": "apps.inference.tasks.look_after_activations",
+        "schedule": 2.0,
+        # One is enough, however many lie there.
+        "options": {"expires": 2},
+    },
     "fail-abandoned-versions": {
         "task": "apps.inference.tasks.fail_abandoned_versions",
         "schedule": 30.0,

@@ -33,6 +33,10 @@ Answers = list[tuple[Letter, dict[str, Any]]]
 class Batch(Protocol):
     """Letters that are answered together, featurized already. No step raises."""
 
+    @property
+    def kind(self) -> str:
+        """Batches of one kind take about as long in their forward pass."""
+
     def infer(self) -> None:
         """The forward pass."""
 
@@ -116,6 +120,10 @@ class _Dropped:
     reason: str
     sentence: str
 
+    @property
+    def kind(self) -> str:
+        return self.reason
+
     def infer(self) -> None:
         pass
 
@@ -143,6 +151,10 @@ class _Predicted:
         frames = [letter.frame for letter in letters]
         self._infer = self._tried(lambda: loaded.predictor.prepare(frames))
         self._decode: Decode | None = None
+
+    @property
+    def kind(self) -> str:
+        return str(self._loaded.version_id)
 
     def infer(self) -> None:
         if self._infer is not None:

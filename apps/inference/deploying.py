@@ -17,7 +17,15 @@ from apps.inference.exceptions import InferenceError, InUseError, NotVerifiedErr
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
 
 # What may be changed at any time, under live sessions.
-SETTINGS = ("title", "queue", "age_budget_ms", "min_score", "hot_dog_score")
+SETTINGS = (
+    "title",
+    "queue",
+    "age_budget_ms",
+    "min_score",
+    "hot_dog_score",
+    "most_failed_share",
+    "most_p95_ms",
+)
 
 
 def add(name: str, version: ModelVersion, settings: dict[str, Any]) -> Deployment:

@@ -14,8 +14,10 @@ import sys
 from celery import shared_task
 from django.conf import settings
 
-from apps.inference import asking, client, under_way, worker
-from apps.inference.models import ModelVersion
+from apps.inference import activating, asking, client, switching, under_way, worker
+from apps.inference.company import Company
+from apps.inference.connections import sync_redis
+from apps.inference.models import Deployment, ModelVersion
 from apps.inference.trials import shadowing  # noqa: F401 - listens for the worker's start
 
 logger = logging.getLogger(__name__)
@@ -53,6 +55,17 @@ def fail_abandoned_versions() -> None:
     """Housekeeping, on the queue of that name."""
     if failed := under_way.fail_abandoned():
         logger.warning("Failed %d versions that nobody was at any more", failed)
+
+
+@shared_task
+def look_after_activations() -> None:
+    """Where no worker does: it may be gone, or never have come."""
+    activations = switching.open_activations(Deployment.objects.all())
+    if not activations:
+        return
+    with sync_redis() as redis:
+        for activation in activations:
+            activating.look_after(activation, Company(redis))
 
 
 def _have_done(what: str, version_id: int) -> None:

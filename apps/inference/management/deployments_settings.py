@@ -62,6 +62,18 @@ def _add_settings(parser: ArgumentParser) -> None:
         metavar="SCORE",
         help=f"the least score for the verdict; {UNSET}: the rule's own",
     )
+    parser.add_argument(
+        "--most-failed-share",
+        type=float,
+        metavar="SHARE",
+        help="a version that fails more in its first minute is taken back",
+    )
+    parser.add_argument(
+        "--most-p95-ms",
+        type=_or_unset(int),
+        metavar="MS",
+        help=f"the same, if its results are older at the p95; {UNSET}: any age",
+    )
 
 
 def _or_unset(number: Callable[[str], float]) -> Callable[[str], float | str]:

@@ -16,7 +16,8 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.inference import loading, serving
+from apps.inference import golden, loading, serving
+from apps.inference.company import Phase, Progress, Roll
 from apps.inference.engines import (
     AUTO,
     OPENVINO,
@@ -738,3 +739,160 @@ def test_what_comes_back_to_the_queue_in_time_is_not_loaded_again(
     monkeypatch.setattr(serving, "PARTING_S", -1)
     host.follow()
     assert host.version_for(DEFAULT_DEPLOYMENT) is before
+
+
+def golden_version(
+    scripted_version: Callable[..., ModelVersion], **config: object
+) -> ModelVersion:
+    """One that was verified to say 0.9."""
+    version = scripted_version(**config)
+    answer = {"scores": [0.9, 0.0], "labels": [0, 1], "boxes": None}
+    version.golden = [answer] * len(golden.golden_frames())
+    version.save()
+    return version
+
+
+def test_what_answers_otherwise_than_when_it_was_verified_stays_out(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
+):
+    activate(deployment, golden_version(scripted_version, score=0.5))
+
+    host.follow()
+
+    assert seen(host) == "hot dog"
+    state, told = outcome(deployment)
+    assert state == State.ROLLED_BACK
+    assert told == (
+        "It doesn't answer the golden pictures as it did when it was verified: scores"
+        " differ by up to 0.400."
+    )
+
+
+def test_what_the_check_has_found_is_kept_with_the_activation(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
+):
+    activate(deployment, golden_version(scripted_version, label="banana"))
+    host.follow()
+    (check,) = deployment.activations.latest().figures["check"].values()
+    assert (check["engine"], check["pictures"]) == ("scripted", 4)
+    assert check["largest_score_difference"] < 0.001
+
+
+def test_what_was_verified_without_golden_answers_must_answer_at_all(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
+):
+    activate(deployment, scripted_version(fail_every=3))
+    host.follow()
+    assert outcome(deployment) == (
+        State.ROLLED_BACK,
+        "Loading it failed; the worker's log says why.",
+    )
+
+
+@pytest.fixture
+def company() -> Alone:
+    return Alone()
+
+
+@pytest.fixture
+def switched(
+    deployment: Deployment,
+    company: Alone,
+    scripted_version: Callable[..., ModelVersion],
+) -> ModelHost:
+    """A host in the first minute of another version."""
+    host = ModelHost(unrehearsed, company)
+    host.follow()
+    activate(deployment, scripted_version(label="banana"))
+    host.follow()
+    assert seen(host) == "banana"
+    return host
+
+
+def test_the_version_before_is_back_at_once_when_the_new_one_fails(
+    deployment: Deployment, company: Alone, switched: ModelHost
+):
+    switched.version_for(DEFAULT_DEPLOYMENT).tally.failed(50)
+    # It needn't be loaded again, nor could it be.
+    remove_weights(deployment.active_version.path)
+
+    switched.follow()
+
+    assert seen(switched) == "hot dog"
+    state, told = outcome(deployment)
+    assert state == State.ROLLED_BACK
+    assert told.startswith("It failed on 50 of 50 frames in its first minute")
+
+
+def test_what_was_counted_before_a_version_answers_is_not_held_against_it(
+    deployment: Deployment, company: Alone, switched: ModelHost
+):
+    """It may have answered before, and have been taken back."""
+    before = deployment.active_version
+    switched.version_for(DEFAULT_DEPLOYMENT).tally.answered(20.0)
+    switched._loaded[DEFAULT_DEPLOYMENT][before.stamp].tally.failed(50)
+    activate(Deployment.objects.get(), before)
+    switched.follow()
+    switched.follow()
+    assert outcome(deployment)[0] == State.SWITCHED
+
+
+def test_the_version_before_is_forgotten_after_the_first_minute(
+    deployment: Deployment, company: Alone, switched: ModelHost
+):
+    switched.follow()
+    assert len(switched._loaded[DEFAULT_DEPLOYMENT]) == 2
+    company.lasted_s = 60
+
+    switched.follow()
+    switched.follow()
+
+    assert seen(switched) == "banana"
+    assert len(switched._loaded[DEFAULT_DEPLOYMENT]) == 1
+    assert not deployment.activations.latest().is_watched
+
+
+class Deserted(Alone):
+    """A company of which one was lost, but not for certain at first."""
+
+    def __init__(self, phase: Phase) -> None:
+        super().__init__()
+        self.looks = 0
+        self.gone = {"gpu1:7:aa": Progress(phase)}
+
+    def look(self, activation_id: int, queue: str) -> Roll:
+        self.looks += 1
+        lost = frozenset(self.gone)
+        if self.looks == 1:
+            return Roll(doubtful=lost, progress=self.gone)
+        return Roll(lost=lost, progress=self.gone)
+
+
+def test_a_worker_that_starts_does_not_load_what_has_just_killed_another(
+    transactional_db: None,
+    deployment: Deployment,
+    switched: ModelHost,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(serving, "BUSY_INTERVAL_S", 0.001)
+    loaded: list[str] = []
+    load = loading.load_version
+
+    def noted(version: ModelVersion, *warming: Callable[[], None]) -> Any:
+        loaded.append(version.version)
+        return load(version, *warming)
+
+    monkeypatch.setattr(loading, "load_version", noted)
+    host = ModelHost(unrehearsed, Deserted(Phase.SERVING))
+    host.start()
+    host.stop()
+
+    assert seen(host) == "hot dog"
+    assert set(loaded) == {deployment.active_version.version}
+    assert outcome(deployment)[0] == State.ROLLED_BACK
