@@ -82,9 +82,9 @@ class Keeping:
 
     def follow(self, message: Dispute | Complain | Consent) -> None:
         match message:
-            case Dispute(None):
+            case Dispute(seq=None):
                 self.judged.unpin()
-            case Dispute(seq):
+            case Dispute(seq=int(seq)):
                 self._chores.start(self._tell_disputed(seq, self.judged.pin(seq)))
             case Complain(seq):
                 judged = self.judged.find(seq)
