@@ -53,6 +53,9 @@ def register_version(
             "state": ModelVersion.State.VERIFIED,
         },
     )
+    if not registered.golden and (path / weights.GOLDEN_NAME).exists():
+        registered.golden = weights.read_config(path, weights.GOLDEN_NAME)["answers"]
+        registered.save(update_fields=["golden"])
     return registered
 
 
@@ -88,4 +91,4 @@ def _follow_new_weights(deployment: Deployment) -> None:
         .first()
     )
     if newest is not None:
-        services.activate(deployment, newest)
+        services.replace(deployment, newest, "The starter was trained anew.")

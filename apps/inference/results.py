@@ -12,13 +12,17 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 
-from apps.inference.hotdog import is_hot_dog
+from apps.inference.hotdog import AS_USUAL, Thresholds, is_hot_dog
 from apps.inference.mailbox import Letter
 from apps.inference.types import Prediction
 
 
 def result_message(
-    letter: Letter, prediction: Prediction, served_by: dict[str, Any], held_ms: float
+    letter: Letter,
+    prediction: Prediction,
+    served_by: dict[str, Any],
+    held_ms: float,
+    thresholds: Thresholds = AS_USUAL,
 ) -> dict[str, Any]:
     """Build the message of one prediction.
 
@@ -27,7 +31,9 @@ def result_message(
         prediction: boxes in the frame's upright pixels.
         served_by: what `LoadedVersion.describe` says.
         held_ms: from the taking to now.
+        thresholds: the deployment's.
     """
+    shown = thresholds.shown(prediction)
     width, height = letter.frame.upright_size
     return {
         "type": "inference.result",
@@ -37,7 +43,7 @@ def result_message(
             "height": height,
             "rotation": letter.frame.rotation,
         },
-        "is_hot_dog": is_hot_dog(prediction),
+        "is_hot_dog": is_hot_dog(shown, thresholds),
         "detections": [
             {
                 "label": detection.label,
@@ -49,9 +55,9 @@ def result_message(
                     detection.box.y2,
                 ],
             }
-            for detection in prediction.detections
+            for detection in shown.detections
         ],
-        "classifications": [asdict(entry) for entry in prediction.classifications],
+        "classifications": [asdict(entry) for entry in shown.classifications],
         "served_by": served_by,
         "timings": {
             "wait_ms": letter.age_ms,

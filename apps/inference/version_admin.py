@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.inference import asking, client, removing, uploads
+from apps.inference.activation_admin import choices_of_version
 from apps.inference.columns import (
     NOTHING,
     ReadOnlyAdmin,
@@ -109,6 +110,19 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         """With one button: whatever is saved, its own page comes next."""
         others = ("show_save_and_add_another", "show_save_and_continue")
         return super().add_view(request, form_url, dict.fromkeys(others, False))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        version = self.get_object(request, object_id)
+        choices = {"activate": choices_of_version(request, version)}
+        return super().change_view(
+            request, object_id, form_url, {**(extra_context or {}), **choices}
+        )
 
     def get_fields(
         self, request: HttpRequest, obj: ModelVersion | None = None

@@ -20,9 +20,11 @@ from celery.signals import (
 from celery.worker.control import inspect_command
 
 from apps.inference import client
+from apps.inference.company import Company
 from apps.inference.connections import sync_redis
 from apps.inference.mailbox import WorkerMailbox
-from apps.inference.presence import Heartbeat
+from apps.inference.presence import THIS_WORKER, Heartbeat
+from apps.inference.queues import DEFAULT_QUEUE, frame_queues
 from apps.inference.rehearsal import rehearse
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def runtime() -> Runtime:
     """What this worker holds; made by its start."""
     if _runtime is None:
         raise RuntimeError(
-            f"This worker was not started for the queue {client.QUEUE!r}."
+            f"This worker has no queue of frames: start it with -Q {DEFAULT_QUEUE}."
         )
     return _runtime
 
@@ -74,18 +76,20 @@ def _device() -> str:
 def start(**_: Any) -> None:
     """Load the models before the first doorbell is answered."""
     global _runtime
-    if client.QUEUE not in current_app.amqp.queues.consume_from:
+    queues = frame_queues(current_app.amqp.queues.consume_from)
+    if not queues:
         return
     from apps.inference.draining import Drain
     from apps.inference.serving import ModelHost
 
-    redis, host = sync_redis(), ModelHost(rehearse)
-    mailbox = WorkerMailbox(redis, client.QUEUE)
+    redis = sync_redis()
+    host = ModelHost(rehearse, Company(sync_redis(), THIS_WORKER), queues)
+    mailbox = WorkerMailbox(redis, queues)
     _runtime = Runtime(
         mailbox=mailbox,
         drain=Drain(redis, mailbox, host),
         host=host,
-        heartbeat=Heartbeat(sync_redis(), client.QUEUE),
+        heartbeat=Heartbeat(sync_redis(), queues),
     )
     _runtime.host.start()
     _runtime.heartbeat.start()

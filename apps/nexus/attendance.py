@@ -83,7 +83,11 @@ class Attendance:
                 self._scope, holder=self._channel, resume_token=resume_token
             )
         except Deployment.DoesNotExist:
-            logger.error("Nothing is deployed yet: `manage.py provision` does it.")
+            logger.error(
+                "Nothing is deployed for %s; `manage.py provision` deploys what `/` is"
+                " answered by.",
+                self._scope["path"],
+            )
             await self._turn_away("Nothing is served here yet.")
             return None
         except DatabaseError:

@@ -240,7 +240,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             deployment=visit.deployment,
             ice_servers=turn.ice_servers(str(visit.session_id)),
             model=visit.model,
-            worker_alive=await self._worker_alive(),
+            worker_alive=await self._worker_alive(visit.deployment),
         )
         await self._keeping.tell_terms()
         if turn.is_configured():
@@ -281,9 +281,9 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             servers = turn.ice_servers(str(visit.session_id))
             await self._send("ice_servers", ice_servers=servers)
 
-    async def _worker_alive(self) -> bool:
+    async def _worker_alive(self, deployment: str) -> bool:
         try:
-            return await inference_client.of_this_loop().worker_alive()
+            return await inference_client.of_this_loop().worker_alive(deployment)
         except RedisError:
             return False
 

@@ -295,7 +295,7 @@ class SessionPipeline:
         if silence_s <= SILENCE_S:
             return
         try:
-            alive = await self._client.worker_alive()
+            alive = await self._client.worker_alive(self._deployment)
         except RedisError:
             alive = False
         if not alive:

@@ -7,8 +7,13 @@
 const UNDER_WAY = [
   ".state-requested",
   ".state-loading",
+  ".state-warming",
+  ".state-checking",
+  ".state-watched",
   ".state-adding",
   ".state-verifying",
+  ".state-queued",
+  ".state-working",
 ].join();
 const CELLS = ".field-outcome, .field-took, .field-last_activation, .field-shown_state";
 
