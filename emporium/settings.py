@@ -276,6 +276,7 @@ CELERY_TASK_ROUTES = {
     "apps.inference.tasks.drain": {"queue": "gpu"},
     "apps.inference.tasks.bring_in": {"queue": "jobs"},
     "apps.inference.tasks.verify": {"queue": "jobs"},
+    "apps.inference.tasks.do_next_job": {"queue": "jobs"},
 }
 CELERY_TASK_SERIALIZER = "json"
 CELERY_BEAT_SCHEDULE = {
@@ -297,6 +298,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "apps.inference.tasks.fail_abandoned_versions",
         "schedule": 30.0,
     },
+    "revive-lost-jobs": {
+        "task": "apps.inference.tasks.revive_lost_jobs",
+        "schedule": 15.0,
+    },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 
@@ -308,6 +313,11 @@ PREDICTOR_FAMILIES = {
     "exported": "apps.inference.predictors.exported",
     "classifier": "apps.inference.predictors.classifier",
     "transformers-detector": "apps.inference.predictors.transformers_detector",
+}
+# What each kind of job calls: `function(parameters, progress) -> result`; see `jobs.py`.
+JOB_KINDS = {
+    "evaluate": "apps.inference.evaluating.job:run",
+    "import": "apps.inference.datasets.importing:run",
 }
 # Where the files of added models lie; nodes that don't share a disk copy it.
 MODELS_DIR = Path(env.str("MODELS_DIR", default="") or VAR_DIR / "models").resolve()

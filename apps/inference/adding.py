@@ -27,7 +27,7 @@ from apps.inference import (
     verification,
     weights,
 )
-from apps.inference.exceptions import DuplicateError, InferenceError
+from apps.inference.exceptions import DuplicateError, InferenceError, sentence_of
 from apps.inference.models import ModelVersion, RegisteredModel
 from apps.inference.predictors.families import engines_of, family_of
 from apps.inference.verification import Verification
@@ -131,12 +131,9 @@ def _failures_written(version: ModelVersion) -> Iterator[None]:
     except InferenceError as error:
         _fail(version, str(error))
         raise
-    except OSError as error:
-        _fail(version, f"The disk refused: {error.strerror or error}.")
-        raise InferenceError(version.reason) from error
     except Exception as error:
         logger.exception("%s could not be brought in", version)
-        _fail(version, "It failed in a way nobody foresaw; the log says how.")
+        _fail(version, sentence_of(error))
         raise InferenceError(version.reason) from error
     except BaseException:
         _fail(version, "It was stopped before it was done.")

@@ -13,6 +13,8 @@ const UNDER_WAY = [
   ".state-adding",
   ".state-verifying",
   ".state-running",
+  ".state-queued",
+  ".state-working",
 ].join();
 const CELLS = ".field-outcome, .field-took, .field-last_activation, .field-shown_state, .field-sides, .field-agreement";
 

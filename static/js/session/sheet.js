@@ -42,7 +42,8 @@ export class PageSheet {
   follow(keeping) {
     this.#keeping = keeping;
     element("wrong").addEventListener("click", () => {
-      if (this.#side.isOpen) this.#side.close();
+      const isAsked = element("sheet").dataset.mode === "complaint";
+      if (this.#side.isOpen && isAsked) this.#side.close();
       else keeping.dispute();
     });
     element("withdraw").addEventListener("click", () => {
