@@ -134,6 +134,7 @@ class Answerer:
             self._answer_if_possible()
             if time.monotonic() - reported_at >= REPORT_INTERVAL_S:
                 reported_at = time.monotonic()
+                close_old_connections()
                 self.report()
         self.report()
 
@@ -211,7 +212,6 @@ class Answerer:
         """
         if os.getppid() != self._parent:
             self._stopping.set()
-        close_old_connections()
         sums, self._sums = self._sums, {}
         try:
             if not services.report(self._trial_id, sums):
