@@ -91,7 +91,8 @@ def roll_back(
     if not (activation.is_under_way or activation.is_watched):
         return False
     deployment, now = activation.deployment, timezone.now()
-    if activation.is_watched and activation.from_version_id is not None:
+    is_active = deployment.active_version_id == activation.to_version_id
+    if activation.is_watched and is_active and activation.from_version_id:
         deployment.active_version_id = activation.from_version_id
         deployment.save(update_fields=["active_version"])
         end_by_activation(deployment)

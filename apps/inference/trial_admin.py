@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -151,7 +152,7 @@ class TrialAdmin(ReadOnlyAdmin):
                 said["version"],
                 said["kind"],
                 said["percent"] / 100,
-                request.user,
+                _operator(request),
             )
         except InferenceError as error:
             messages.error(request, str(error))
@@ -172,7 +173,7 @@ class TrialAdmin(ReadOnlyAdmin):
         _refuse_strangers(request)
         trial = get_object_or_404(self.get_queryset(request), pk=trial_id)
         try:
-            services.promote(trial, request.user)
+            services.promote(trial, _operator(request))
         except InferenceError as error:
             messages.error(request, str(error))
             return redirect("admin:inference_trial_change", trial_id)
@@ -214,6 +215,10 @@ class TrialAdmin(ReadOnlyAdmin):
         return format_html(
             '{}<div class="aside">{} in all</div>', tables.pictures(captures), count
         )
+
+
+def _operator(request: HttpRequest) -> AbstractBaseUser | None:
+    return request.user if request.user.is_authenticated else None
 
 
 def _refuse_strangers(request: HttpRequest) -> None:

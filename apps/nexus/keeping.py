@@ -17,7 +17,7 @@ from typing import Any
 
 from django.db import DatabaseError
 
-from apps.inference.contents import labels_of
+from apps.inference.contents import label_names
 from apps.inference.models import ModelVersion
 from apps.inference.stills import preview_of, still_of
 from apps.nexus import records
@@ -82,9 +82,9 @@ class Keeping:
 
     def follow(self, message: Dispute | Complain | Consent) -> None:
         match message:
-            case Dispute(None):
+            case Dispute(seq=None):
                 self.judged.unpin()
-            case Dispute(seq):
+            case Dispute(seq=int(seq)):
                 self._chores.start(self._tell_disputed(seq, self.judged.pin(seq)))
             case Complain(seq):
                 judged = self.judged.find(seq)
@@ -229,4 +229,4 @@ def _pictures(count: int) -> str:
 @lru_cache(maxsize=32)
 def _labels(version_id: int) -> list[str]:
     """What a version can name; its files stay as they are."""
-    return labels_of(ModelVersion.objects.get(pk=version_id))
+    return label_names(ModelVersion.objects.get(pk=version_id))

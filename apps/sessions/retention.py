@@ -8,11 +8,11 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from apps.inference import datasets
 from apps.inference.models import Deployment
 from apps.sessions.access import Act, Who, log
 from apps.sessions.captures import UNUSED
 from apps.sessions.models import CameraSession, Capture
-from apps.sessions.reviewing import remove_example
 
 # As many rows as are held in memory at once.
 AT_ONCE = 500
@@ -50,6 +50,6 @@ def purge(session_id: uuid.UUID, user: Who) -> int:
     log(given, Act.PURGED, user)
     for capture in given:
         if capture.example is not None:
-            remove_example(capture.example)
+            datasets.remove_example(capture.example)
     captures.delete()
     return len(given)

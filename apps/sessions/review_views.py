@@ -10,8 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.core.validators import validate_slug
+from django.core.exceptions import PermissionDenied
 from django.http import (
     Http404,
     HttpRequest,
@@ -23,7 +22,9 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.inference.contents import labels_of
+from apps.inference import datasets
+from apps.inference.contents import label_names
+from apps.inference.exceptions import DatasetError
 from apps.inference.hotdog import HOT_DOG
 from apps.inference.models import Dataset
 from apps.sessions import capture_files, reviewing
@@ -75,7 +76,7 @@ def _of_capture(capture: Capture) -> dict[str, Any]:
     said = capture.said
     default = HOT_DOG if said.get("is_hot_dog") else said.get("label", "")
     return {
-        "labels": labels_of(capture.model_version),
+        "labels": label_names(capture.model_version),
         "model_said": answer_words(capture.predicted),
         "person_said": said_words(said),
         "capture_data": {
@@ -122,14 +123,12 @@ def _query(posted: QueryDict, capture_id: int, stays: bool) -> str:
 def _accept(request: HttpRequest, capture_id: int) -> None:
     name = request.POST.get("dataset", "").strip()
     try:
-        validate_slug(name)
         annotations = json.loads(request.POST.get("annotations", ""))
-    except ValidationError as error:
-        sentence = "A dataset's name has letters, digits and hyphens only."
-        raise ReviewError(sentence) from error
+        dataset = Dataset.objects.filter(name=name).first() or datasets.create(name)
     except (ValueError, RecursionError) as error:
         raise ReviewError("The boxes could not be read.") from error
-    dataset, _ = Dataset.objects.get_or_create(name=name[:80])
+    except DatasetError as error:
+        raise ReviewError(f"The dataset can't be called so. {error}") from error
     reviewing.accept(capture_id, request.user, annotations, dataset)
     request.session[CHOSEN] = dataset.name
 

@@ -11,16 +11,15 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from apps.inference import datasets
 from apps.inference.exceptions import InferenceError
 from apps.inference.hotdog import HOT_DOG, names_hot_dog
-from apps.inference.models import Dataset, Example
+from apps.inference.models import Dataset
 from apps.sessions import capture_files
 from apps.sessions.access import Act, Who, log
 from apps.sessions.models import Capture
 
 State = Capture.State
-LONGEST_LABEL = 80
-MOST_ANNOTATIONS = 100
 
 
 class ReviewError(Exception):
@@ -48,19 +47,16 @@ def accept(capture_id: int, user: Who, annotations: Any, dataset: Dataset) -> Ca
     Raises:
         ReviewError: somebody was quicker, the picture or a box is of no use.
     """
-    from apps.inference import datasets
-
     capture = _taken(capture_id)
-    annotations = read_annotations(annotations, capture)
     try:
         encoded = capture_files.path_of(capture.file).read_bytes()
-        capture.example = datasets.add_picture(
-            dataset, encoded, annotations, source=f"capture {capture.pk}"
-        )
-    except (OSError, InferenceError) as error:
-        gone = "The file of this picture is gone: reject it."
-        raise ReviewError(gone if isinstance(error, OSError) else str(error)) from error
-    capture.annotations = annotations
+        source = f"capture {capture.pk}"
+        example = datasets.add_picture(dataset, encoded, annotations, source=source)
+    except OSError as error:
+        raise ReviewError("The file of this picture is gone: reject it.") from error
+    except InferenceError as error:
+        raise ReviewError(str(error)) from error
+    capture.example, capture.annotations = example, example.annotations
     _decide(capture, State.ACCEPTED, user)
     return capture
 
@@ -94,42 +90,11 @@ def undo(capture_id: int, user: Who) -> Capture:
     if capture is None:
         raise ReviewError("There is nothing of yours to undo on that picture.")
     if capture.example is not None:
-        remove_example(capture.example)
+        datasets.remove_example(capture.example)
     capture.example = capture.reviewed_by = capture.reviewed_at = None
     capture.state, capture.annotations = State.WAITING, []
     capture.save()
     return capture
-
-
-def remove_example(example: Example) -> None:
-    """Take a picture out of its dataset."""
-    path = example.path
-    example.delete()
-    transaction.on_commit(lambda: path.unlink(missing_ok=True))
-
-
-def read_annotations(said: Any, capture: Capture) -> list[dict[str, Any]]:
-    """What a reviewer's page sent.
-
-    Raises:
-        ReviewError: it can't be what is to be seen on this picture.
-    """
-    if not isinstance(said, list) or len(said) > MOST_ANNOTATIONS:
-        raise ReviewError(f"A picture has a list of at most {MOST_ANNOTATIONS} labels.")
-    return [_read_annotation(each, capture) for each in said]
-
-
-def _read_annotation(said: Any, capture: Capture) -> dict[str, Any]:
-    label = said.get("label") if isinstance(said, dict) else None
-    label = label.strip() if isinstance(label, str) else ""
-    if not 0 < len(label) <= LONGEST_LABEL:
-        raise ReviewError(f"Each box needs a label of at most {LONGEST_LABEL} letters.")
-    box = said.get("box")
-    if box is None:
-        return {"label": label}
-    if not _lies_in(box, capture.width, capture.height):
-        raise ReviewError("A box must lie inside the picture.")
-    return {"label": label, "box": box}
 
 
 def suggestions(capture: Capture) -> dict[str, list[dict[str, Any]]]:
@@ -186,12 +151,3 @@ def _decide(capture: Capture, state: str, user: Who) -> None:
     capture.reviewed_at = timezone.now()
     capture.save()
     log([capture], Act.REVIEWED, user)
-
-
-def _lies_in(box: Any, width: int, height: int) -> bool:
-    if not isinstance(box, list) or len(box) != 4:
-        return False
-    if not all(isinstance(edge, int | float) for edge in box):
-        return False
-    left, top, right, bottom = box
-    return bool(0 <= left < right <= width and 0 <= top < bottom <= height)

@@ -139,11 +139,13 @@ async def test_a_canary_answers_its_sessions_and_is_promoted(
         await eventually(
             lambda: the_trial(product)["state"] == "promoted", "the switch"
         )
+        await eventually(
+            lambda: (
+                not any(each.received[-1].message["is_hot_dog"] for each in senders)
+            ),
+            "everybody to be answered by the challenger",
+        )
         for sender in senders:
-            await eventually(
-                lambda sender=sender: not sender.received[-1].message["is_hot_dog"],
-                "everybody to be answered by the challenger",
-            )
             assert not any(each["type"] == "error" for each in sender.messages)
 
 
@@ -151,7 +153,7 @@ async def test_a_canary_that_fails_stops_by_itself(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ):
     await begin(product, scripted_model())
-    await beside(product, scripted_model(label="banana", fail_every=3), "canary", 1.0)
+    await beside(product, scripted_model(label="banana", fail_every=8), "canary", 1.0)
     async with Sender(product.url, clip) as sender:
         await eventually(
             lambda: the_trial(product)["state"] == "stopped", "the canary to be stopped"

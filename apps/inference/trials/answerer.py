@@ -31,6 +31,7 @@ from apps.inference.trials import agreement, relay, services
 from apps.inference.trials.figures import CHALLENGER, CHAMPION, Sums, added, of_message
 from apps.inference.trials.relay import Passed
 from apps.inference.tuning import Tuning
+from apps.inference.types import Prediction
 
 logger = logging.getLogger(__name__)
 
@@ -123,15 +124,19 @@ class Answerer:
         self._parent = os.getppid()
         self._told_at: dict[str, float] = {}
 
+    @property
+    def is_over(self) -> bool:
+        return self._stopping.is_set()
+
     def run(self) -> None:
         reported_at = time.monotonic()
-        while not self._stopping.is_set():
+        while not self.is_over:
             self._answer_if_possible()
             if time.monotonic() - reported_at >= REPORT_INTERVAL_S:
                 reported_at = time.monotonic()
-                self._report()
-        self._report()
-        relay.forget(self._redis, self._trial_id)
+                close_old_connections()
+                self.report()
+        self.report()
 
     def _answer_if_possible(self) -> None:
         try:
@@ -162,23 +167,27 @@ class Answerer:
             logger.exception("%s failed on a batch", self._loaded.name)
             self._count({CHALLENGER: {"failed": len(passed)}})
             return
-        served_by = self._loaded.describe()
         for each, prediction in zip(passed, predictions, strict=True):
-            letter = Letter(each.frame, each.deployment, each.reply_channel, 0.0, "")
-            message = results.result_message(
-                letter,
-                prediction,
-                served_by,
-                0.0,
-                self._tuning.thresholds(each.deployment),
-            )
-            counted = of_message(message)
-            # It isn't live: how old its answers are says nothing of how old they'd be.
-            del counted["age"]
-            compared = agreement.compare(each.message, message)
-            self._count({CHALLENGER: counted, "agreement": compared})
-            if agreement.is_worth_a_look(compared):
-                self._tell(each, message)
+            self._compare(each, self._message(each, prediction))
+
+    def _message(self, passed: Passed, prediction: Prediction) -> dict[str, Any]:
+        """What its session would have been told."""
+        return results.result_message(
+            Letter(passed.frame, passed.deployment, passed.reply_channel, 0.0, ""),
+            prediction,
+            self._loaded.describe(),
+            0.0,
+            self._tuning.thresholds(passed.deployment),
+        )
+
+    def _compare(self, passed: Passed, message: dict[str, Any]) -> None:
+        counted = of_message(message)
+        # It isn't live: how old its answers are says nothing of how old they'd be.
+        del counted["age"]
+        compared = agreement.compare(passed.message, message)
+        self._count({CHALLENGER: counted, "agreement": compared})
+        if agreement.is_worth_a_look(compared):
+            self._tell(passed, message)
 
     def _tell(self, passed: Passed, message: dict[str, Any]) -> None:
         session_id, now = passed.frame.session_id, time.monotonic()
@@ -196,14 +205,13 @@ class Answerer:
     def _count(self, more: Sums) -> None:
         self._sums = added(self._sums, more)
 
-    def _report(self) -> None:
+    def report(self) -> None:
         """What can't be written now is written with what comes.
 
         Who has started this process must be there to end it.
         """
         if os.getppid() != self._parent:
             self._stopping.set()
-        close_old_connections()
         sums, self._sums = self._sums, {}
         try:
             if not services.report(self._trial_id, sums):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hashlib import blake2b
 
 _BYTES = 8
+_ALL = 2.0 ** (8 * _BYTES)
 
 
 def is_within(share: float, trial_id: int, subject: str) -> bool:
@@ -17,4 +18,4 @@ def is_within(share: float, trial_id: int, subject: str) -> bool:
     Who is of a share is of every larger one, too; another trial draws others.
     """
     digest = blake2b(f"{trial_id}:{subject}".encode(), digest_size=_BYTES).digest()
-    return int.from_bytes(digest, "big") < share * 256**_BYTES
+    return int.from_bytes(digest, "big") < share * _ALL

@@ -78,10 +78,6 @@ def ask_for(redis: Redis, trial_id: int, count: int) -> list[Passed]:
     return [_unpack(payload) for payload in (first[1], *(more or ()))]
 
 
-def forget(redis: Redis, trial_id: int) -> None:
-    redis.delete(_wanted(trial_id), _frames(trial_id))
-
-
 def _pack(letter: Letter, message: dict[str, Any]) -> bytes:
     """Write the length of a JSON header, the header, and the pixels."""
     frame = letter.frame

@@ -51,6 +51,8 @@ def start(
         TrialError, NotVerifiedError: with a sentence for the operator.
     """
     locked = Deployment.objects.select_for_update().get(pk=deployment.pk)
+    # As it is written down: who asks may have read it long ago.
+    version = ModelVersion.objects.select_related("model").get(pk=version.pk)
     if locked.active_version_id == version.pk:
         raise TrialError(f"{version} is what {locked} runs: there is nothing to try.")
     if version.state != ModelVersion.State.VERIFIED:

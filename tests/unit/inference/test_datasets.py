@@ -441,7 +441,9 @@ def test_what_was_evaluated_on_it_keeps_it(kitchen: Dataset, deployment: Any):
     version = ModelVersion.objects.get()
     Evaluation.objects.create(version=version, dataset=kitchen)
     add_picture(kitchen, picture(), [])
-    with pytest.raises(InUseError, match="kitchen stays, for there are evaluations"):
+    with pytest.raises(
+        InUseError, match="kitchen stays: versions were evaluated on it, 1 times"
+    ):
         keeping.remove(kitchen)
     assert len(files_of(kitchen)) == 1
 
