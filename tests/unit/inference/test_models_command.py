@@ -98,7 +98,7 @@ def test_a_bench_on_a_gpu_says_how_near_to_a_bare_loop_it_comes(
     ]
     limit = "The device's memory doesn't hold 4 at once."
     figures = EngineFigures(TORCH_CUDA, batches=batches, limit=limit)
-    outcome = Verification(TORCH_CUDA, 2, Bounds(), [figures])
+    outcome = Verification(TORCH_CUDA, 2, Bounds(), [figures], golden=[])
     monkeypatch.setattr(verification, "verify", lambda *_: outcome)
     path = tmp_path / "figures.json"
     lines = models("bench", "foods", "--json", str(path)).splitlines()
