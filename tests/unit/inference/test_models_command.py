@@ -23,7 +23,7 @@ from apps.inference.engines import TORCH_CPU, TORCH_CUDA
 from apps.inference.measuring import BatchTime
 from apps.inference.models import Deployment, ModelVersion, RegisteredModel
 from apps.inference.registry import STARTER_MODELS, register_version
-from apps.inference.services import activate
+from apps.inference.services import replace
 from apps.inference.verification import EngineFigures, Verification
 
 pytestmark = pytest.mark.django_db
@@ -200,7 +200,7 @@ def test_what_is_needed_is_not_removed(models: Models):
     )
     with pytest.raises(CommandError, match="ships with the Emporium"):
         models("remove", "starter")
-    activate(kitchen, other)
+    replace(kitchen, other, "It is quicker.")
     with pytest.raises(CommandError, match="so it stays: activation 1"):
         models("remove", "foods")
 
