@@ -164,7 +164,7 @@ def _refuse_size(picture: Picture, entry: Entry) -> None:
         raise DatasetError(
             "It is {} x {} pixels, and is said to be {} x {}.".format(
                 *size,
-                *entry.said_size,  # type: ignore[misc]
+                *entry.said_size,
             )
         )
 
