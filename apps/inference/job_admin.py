@@ -36,7 +36,7 @@ def course(job: Job) -> SafeString:
     if job.state == State.RUNNING:
         return told(shown, f"{job.progress:.0%} {job.step}")
     if job.state == State.WAITING:
-        return told(shown, "Waiting for the jobs before it.")
+        return told(shown, "Waiting for its turn, and a worker of the queue jobs.")
     return told(shown, job.reason)
 
 
