@@ -4,8 +4,9 @@ The table goes to stdout and the figures to `bench/results/`. `JSON=path` writes
 there instead; `JSON=-` puts them alone on stdout, and all else on stderr.
 `BENCH_SECONDS=5` makes each measurement shorter than the usual 20. Something else is
 measured with `AGE=1` (how old the picture is when a model starts on it, see `age.py`),
-`RECEIVE=1` (the way in of a picture, `receive.py`) and `NETWORK=1` (what a bad network
-leaves of the results, `network.py`).
+`RECEIVE=1` (the way in of a picture, `receive.py`), `NETWORK=1` (what a bad network
+leaves of the results, `network.py`) and `ADMIN=1` (the operators' pages on a large
+database, `admin.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Protocol, TypedDict
 
 from apps.inference.starter.clips import CLIPS, FRAMES_PER_SECOND, render_clip
-from bench import age, network, receive, records, scenario
+from bench import admin, age, network, receive, records, scenario
 from bench.browser import BrowserError
 from bench.clip import EncodedClip, encode
 from bench.figures import Accuracy, accuracy
@@ -146,6 +147,7 @@ MEASUREMENTS: dict[str, Callable[[float, Heading], Readable]] = {
     "AGE": measure_ages,
     "RECEIVE": lambda seconds, heading: receive.measure(seconds, **heading),
     "NETWORK": lambda seconds, heading: network.measure(seconds, **heading),
+    "ADMIN": lambda seconds, heading: admin.measure(**heading),
 }
 
 

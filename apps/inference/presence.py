@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
@@ -62,3 +63,9 @@ class Heartbeat:
 
 async def worker_alive(redis: AsyncRedis, queue: str) -> bool:
     return bool(await redis.exists(_key(queue)))
+
+
+def queues_alive(redis: Redis, queues: Sequence[str]) -> set[str]:
+    """Those of the queues that have a worker."""
+    found = redis.mget([_key(queue) for queue in queues]) if queues else []
+    return {queue for queue, alive in zip(queues, found, strict=True) if alive}
