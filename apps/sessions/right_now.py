@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, OuterRef, Subquery
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -51,7 +52,7 @@ def right_now(request: HttpRequest) -> SafeString | str:
             **_named(deployment),
             "workers": _workers(deployment, alive),
             "sessions": sessions.get(deployment.pk, 0),
-            **_figures(lately.get(deployment.pk)),
+            **_figures(deployment, lately.get(deployment.pk)),
             "activation": _told(activations.get(deployment.pk)),
         }
         for deployment in deployments
@@ -124,12 +125,18 @@ def _named(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def _figures(lately: Recent | None) -> dict[str, str]:
+def _figures(
+    deployment: Deployment, lately: Recent | None
+) -> dict[str, SafeString | str]:
     p50, p95 = (lately.percentile(each) if lately else None for each in (0.5, 0.95))
-    return {
-        "rate": f"{lately.rate:.1f}" if lately else NOTHING,
-        "age": NOTHING if p50 is None or p95 is None else f"{p50:.0f} / {p95:.0f} ms",
-    }
+    rate = f"{lately.rate:.1f}" if lately else NOTHING
+    if p50 is None or p95 is None:
+        return {"rate": rate, "age": NOTHING}
+    age = f"{p50:.0f} / {p95:.0f} ms"
+    budget_ms = deployment.age_budget_ms or settings.AGE_BUDGET_MS
+    # What is older yet has been dropped: the next results will be few.
+    is_old = p95 > budget_ms / 2
+    return {"rate": rate, "age": badge("warning", age) if is_old else age}
 
 
 def _workers(deployment: Deployment, alive: set[str] | None) -> SafeString:

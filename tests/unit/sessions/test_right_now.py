@@ -125,6 +125,17 @@ def test_the_overview_says_what_runs_how_well_and_since_when(
     assert "Results a second" in shown
 
 
+@pytest.mark.parametrize(("age_ms", "is_old"), [(40, False), (400, True)])
+def test_an_age_that_nears_the_budget_is_marked(
+    admin_client: Client, deployment: Deployment, age_ms: float, is_old: bool
+):
+    Deployment.objects.update(age_budget_ms=500)
+    ago = timezone.now() - timedelta(seconds=20)
+    run_of(deployment, started_at=ago, timeline=[interval(0, age_ms)])
+    content = admin_client.get(reverse("admin:index")).content.decode()
+    assert ("state-warning" in content) is is_old
+
+
 def test_nothing_is_wrong_where_nothing_is(
     admin_client: Client, deployment: Deployment
 ):
