@@ -82,7 +82,9 @@ class CameraSessionAdmin(LongListAdmin):
     list_select_related = ("deployment", "user")
     list_filter = (TimeFilter, "status", "deployment", AnsweredFilter)
     search_fields = ("id", "client")
-    search_help_text = "How its number begins, or a part of what its browser says."
+    search_help_text = (
+        "The first 8 digits of its number, or a part of its browser's name."
+    )
     inlines = (RunInline,)
     fields = (
         "state",

@@ -33,6 +33,7 @@ DAYS = 90
 LIVE = 20
 # Between the beginnings of a session's runs.
 APART = timedelta(minutes=1)
+NEWEST = timedelta(minutes=10)
 RATE = 25
 MODELS = {"sample-detector": "yolov5", "sample-classifier": "classifier"}
 VERSIONS = 4
@@ -152,10 +153,11 @@ def _sessions(
 ) -> Iterator[CameraSession]:
     """From the oldest on; the last ones are live."""
     now = timezone.now()
-    first = now - timedelta(days=DAYS)
+    # The runs of the last one are over by now, too.
+    newest, first = now - NEWEST, now - timedelta(days=DAYS)
     for number in range(count):
         is_live = number >= count - LIVE
-        opened_at = first + (now - first) * (number / count)
+        opened_at = first + (newest - first) * (number / count)
         ended_at = min(now, opened_at + timedelta(minutes=chance.uniform(1, 60)))
         sentence = chance.choices(list(ENDS), (90, 5, 5))[0]
         yield CameraSession(
@@ -183,20 +185,22 @@ def _runs(
     written = connection.ops.adapt_datetimefield_value
     is_uuid = connection.features.has_native_uuid_field
     numbers = [version.pk for version in versions]
-    for number, session in enumerate(sessions):
+    for order, session in enumerate(sessions):
         pk = session.pk if is_uuid else session.pk.hex
-        first, last = (count * each // len(sessions) for each in (number, number + 1))
+        first, last = (count * each // len(sessions) for each in (order, order + 1))
         started_at = session.opened_at
-        for shape in chance.choices(shapes, k=last - first):
-            ended_at = started_at + shape.lasted
-            told = written(ended_at)
+        for number, shape in enumerate(
+            chance.choices(shapes, k=last - first), first + 1
+        ):
+            told = written(started_at + shape.lasted)
+            goes_on = session.ended_at is None and number == last
             yield (
                 pk,
                 session.deployment_id,
                 chance.choice(numbers),
                 written(started_at),
                 told,
-                None if session.ended_at is None else told,
+                None if goes_on else told,
                 chance.choice(ENGINES),
                 chance.choice(WORKERS),
                 *shape.values,

@@ -134,7 +134,7 @@ def _figures(
         return {"rate": rate, "age": NOTHING}
     age = f"{p50:.0f} / {p95:.0f} ms"
     budget_ms = deployment.age_budget_ms or settings.AGE_BUDGET_MS
-    # What is older yet has been dropped: the next results will be few.
+    # What comes of age is dropped unanswered, so it is told while there is time.
     is_old = p95 > budget_ms / 2
     return {"rate": rate, "age": badge("warning", age) if is_old else age}
 

@@ -95,18 +95,12 @@ class EndFilter(admin.SimpleListFilter):
     parameter_name = "end"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            ("none", "goes on"),
-            ("over", "over"),
-            ("failed", "its session failed"),
-        ]
+        return [("none", "goes on"), ("failed", "its session failed")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:
         match self.value():
             case "none":
                 return queryset.filter(ended_at=None)
-            case "over":
-                return queryset.exclude(ended_at=None)
             case "failed":
                 failed = CameraSession.objects.filter(status="failed")
                 return queryset.filter(session__in=failed.values("pk"))
@@ -141,7 +135,7 @@ class RunAdmin(RunColumns, LongListAdmin):
         EndFilter,
     )
     search_fields = ("session__id",)
-    search_help_text = "The number of a run, or how the number of its session begins."
+    search_help_text = "The number of a run, or the first 8 digits of its session's."
     fieldsets = (
         (None, {"fields": ("model_version", "engine", "worker", "deployment")}),
         ("Who and when", {"fields": ("session", "client", "started", "lasted", "end")}),
