@@ -288,6 +288,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "apps.inference.tasks.fail_abandoned_versions",
         "schedule": 30.0,
     },
+    "remove-abandoned-finetunes": {
+        "task": "apps.inference.tasks.remove_abandoned_finetunes",
+        "schedule": 300.0,
+    },
     "revive-lost-jobs": {
         "task": "apps.inference.tasks.revive_lost_jobs",
         "schedule": 15.0,
@@ -304,8 +308,10 @@ PREDICTOR_FAMILIES = {
     "classifier": "apps.inference.predictors.classifier",
     "transformers-detector": "apps.inference.predictors.transformers_detector",
 }
-# What each kind of job calls: `function(parameters, progress) -> result`; see `jobs.py`.
-JOB_KINDS: dict[str, str] = {}
+# What a kind of job calls: `function(parameters, progress) -> result`; see `jobs.py`.
+JOB_KINDS: dict[str, str] = {
+    "finetune": "apps.inference.finetuning.job:finetune",
+}
 # Where the files of added models lie; nodes that don't share a disk copy it.
 MODELS_DIR = Path(env.str("MODELS_DIR", default="") or VAR_DIR / "models").resolve()
 # Where labelled pictures lie, and the frames that people allowed to be kept.

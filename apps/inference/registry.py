@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from apps.inference import services, weights
+from apps.inference.exceptions import InferenceError
 from apps.inference.models import (
     DEFAULT_DEPLOYMENT,
     Deployment,
@@ -16,6 +17,8 @@ from apps.inference.models import (
 )
 
 STARTER_MODELS = Path("apps/inference/starter/models")
+STARTER_DETECTOR, STARTER_CLASSIFIER = "starter-detector", "starter-classifier"
+STARTER_NAMES = (STARTER_DETECTOR, STARTER_CLASSIFIER)
 
 
 @transaction.atomic
@@ -56,17 +59,35 @@ def register_version(
     return registered
 
 
+def find_version(name: str) -> ModelVersion:
+    """The named version, or the newest of the named model that has files, if any.
+
+    Raises:
+        InferenceError
+    """
+    model, _, version = name.partition(":")
+    found = ModelVersion.objects.select_related("model").filter(model__name=model)
+    if version:
+        found = found.filter(version=version)
+    newest = found.exclude(sha256="").order_by("-created_at").first() or (
+        found.order_by("-created_at").first()
+    )
+    if newest is None:
+        raise InferenceError(f"No model is called {name}; `models list` shows all.")
+    return newest
+
+
 def register_starters() -> None:
     """Register the models in the tree; the detector answers unless another one does."""
     detector = register_version(
-        name="starter-detector",
+        name=STARTER_DETECTOR,
         family="yolov5",
-        directory=STARTER_MODELS / "starter-detector",
+        directory=STARTER_MODELS / STARTER_DETECTOR,
     )
     register_version(
-        name="starter-classifier",
+        name=STARTER_CLASSIFIER,
         family="classifier",
-        directory=STARTER_MODELS / "starter-classifier",
+        directory=STARTER_MODELS / STARTER_CLASSIFIER,
     )
     deployment, created = Deployment.objects.get_or_create(
         name=DEFAULT_DEPLOYMENT, defaults={"active_version": detector}

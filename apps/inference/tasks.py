@@ -16,6 +16,7 @@ from celery.signals import worker_shutting_down
 from django.conf import settings
 
 from apps.inference import asking, client, jobs, overseeing, under_way, worker
+from apps.inference.finetuning import plan
 from apps.inference.models import Job, ModelVersion
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,12 @@ def fail_abandoned_versions() -> None:
     """Housekeeping, on the queue of that name."""
     if failed := under_way.fail_abandoned():
         logger.warning("Failed %d versions that nobody was at any more", failed)
+
+
+@shared_task
+def remove_abandoned_finetunes() -> None:
+    """Housekeeping, on the queue of that name."""
+    plan.remove_abandoned()
 
 
 def _have_done(what: str, version_id: int) -> None:

@@ -10,10 +10,11 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.inference import asking, client, removing, uploads
+from apps.inference import asking, client, descent, removing, uploads
 from apps.inference.columns import (
     NOTHING,
     ReadOnlyAdmin,
@@ -27,6 +28,8 @@ from apps.inference.contents import SHIPPED, contents
 from apps.inference.exceptions import InferenceError
 from apps.inference.figures import figures_table
 from apps.inference.filters import FamilyFilter, ModelFilter
+from apps.inference.finetune_admin import PERMISSION, finetune
+from apps.inference.finetuning.plan import why_not
 from apps.inference.forms import AddVersionForm
 from apps.inference.models import ModelVersion
 
@@ -73,6 +76,9 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         "added_by",
         "registered",
         "verified",
+        "descent",
+        "before_and_after",
+        "children",
         "figures",
         "directory",
         "sha256",
@@ -81,6 +87,24 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     readonly_fields = fields
     registered = when("created_at", "registered")
     actions = ("verify_anew", "bring_in_again")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(finetune)
+        return [
+            path("finetune/", view, name="inference_finetune"),
+            *super().get_urls(),
+        ]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        version: ModelVersion | None = context.get("original")
+        context["may_finetune"] = (
+            version is not None
+            and not why_not(version)
+            and request.user.has_perm(PERMISSION)
+        )
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)
@@ -239,6 +263,18 @@ class ModelVersionAdmin(ReadOnlyAdmin):
                     f"{rate:.0f}",
                 )
         return version.engine or NOTHING
+
+    @admin.display(description="trained further from")
+    def descent(self, version: ModelVersion) -> SafeString | str:
+        return descent.descent(version)
+
+    @admin.display(description="before and after")
+    def before_and_after(self, version: ModelVersion) -> SafeString | str:
+        return descent.before_and_after(version)
+
+    @admin.display(description="finetuned into")
+    def children(self, version: ModelVersion) -> SafeString | str:
+        return descent.children(version)
 
     @admin.display
     def labels(self, version: ModelVersion) -> str:

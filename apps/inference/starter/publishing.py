@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.inference import weights
-from apps.inference.starter.training import Trainer
+from apps.inference.starter.training import Task, Trainer
 
 LICENCE = "Apache-2.0"
 DATA = (
@@ -30,9 +30,10 @@ LIMITS = (
 HELD_OUT_SCENES = 500
 
 
-def publish(trainer: Trainer, directory: Path, command: str) -> dict[str, Any]:
+def publish(
+    task: Task, trainer: Trainer, directory: Path, command: str
+) -> dict[str, Any]:
     """Write a version's weights, measure them as they lie there, write both cards."""
-    task = trainer.task
     directory.mkdir(parents=True, exist_ok=True)
     task.save(trainer.average, directory)
     path = directory / weights.WEIGHTS_NAME
