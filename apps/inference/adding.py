@@ -261,6 +261,7 @@ def _register(
 def _keep(version: ModelVersion, outcome: Verification) -> None:
     version.state, version.verification = State.VERIFIED, outcome.as_json()
     version.engine, version.batch_size = outcome.engine, outcome.batch_size
+    version.golden = outcome.golden
     version.verified_at = timezone.now()
     version.progress, version.step = 1.0, ""
 

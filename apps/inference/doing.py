@@ -50,7 +50,7 @@ class RowProgress:
     """Writes into the job's row what is news, and reads there whether it goes on."""
 
     def __init__(self, job: Job) -> None:
-        self._job = job
+        self.job = job
         self._share, self._words = 0.0, ""
         self._looked_at = float("-inf")
 
@@ -60,7 +60,7 @@ class RowProgress:
         if not is_news and now - self._looked_at < LOOKS_EVERY_S:
             return
         self._looked_at = now
-        row = jobs.of_attempt(self._job)
+        row = jobs.of_attempt(self.job)
         if is_news:
             self._share, self._words = share, words
             row.update(progress=min(max(share, 0.0), 1.0), step=words[:200])

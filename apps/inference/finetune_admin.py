@@ -5,20 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.contrib.admin.helpers import AdminForm
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.forms.utils import ErrorList
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.template.response import TemplateResponse
+from django.shortcuts import redirect, render
 
 from apps.inference.exceptions import InferenceError
 from apps.inference.finetuning import plan
 from apps.inference.models import Dataset, Job, ModelVersion
 
-PERMISSION = "inference.add_job"
+MAY_ASK = "inference.add_job"
 
 
 def trainable() -> QuerySet[ModelVersion]:
@@ -91,24 +88,26 @@ class FinetuneForm(forms.Form):
 
 
 def finetune(request: HttpRequest) -> HttpResponse:
-    if not request.user.has_perm(PERMISSION):
+    if not request.user.has_perm(MAY_ASK):
         raise PermissionDenied
-    if request.method == "POST":
-        form = FinetuneForm(request.POST, requested_by=request.user)
-        if form.is_valid():
-            messages.info(
-                request, "The jobs train it. This page says how far they are."
-            )
-            return redirect("admin:inference_job_change", form.job.pk)
-    else:
-        form = FinetuneForm(initial=request.GET.dict())
-    fields = [(None, {"fields": [*form.fields]})]
+    form = FinetuneForm(
+        request.POST or None, initial=request.GET.dict(), requested_by=request.user
+    )
+    if request.method == "POST" and form.is_valid():
+        return redirect("admin:inference_job_change", form.job.pk)
     context = {
         **admin.site.each_context(request),
         "title": "Finetune",
-        "adminform": AdminForm(form, fields, {}),  # type: ignore[arg-type]
-        "errors": form.errors,
-        "said": form.non_field_errors() if form.is_bound else ErrorList(),
         "opts": ModelVersion._meta,
+        "form": form,
+        "button": "Finetune",
+        "words": "What comes of it is verified, evaluated beside its parent, and waits"
+        " to be activated.",
     }
-    return TemplateResponse(request, "admin/finetune.html", context)
+    return render(request, "admin/ask.html", context)
+
+
+def may_finetune(request: HttpRequest, version: ModelVersion | None) -> bool:
+    """Whether the version's page leads here."""
+    may_ask = request.user.has_perm(MAY_ASK)
+    return version is not None and may_ask and not plan.why_not(version)

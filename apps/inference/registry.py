@@ -8,7 +8,6 @@ from django.conf import settings
 from django.db import transaction
 
 from apps.inference import services, weights
-from apps.inference.exceptions import InferenceError
 from apps.inference.models import (
     DEFAULT_DEPLOYMENT,
     Deployment,
@@ -56,25 +55,10 @@ def register_version(
             "state": ModelVersion.State.VERIFIED,
         },
     )
+    if not registered.golden and (path / weights.GOLDEN_NAME).exists():
+        registered.golden = weights.read_config(path, weights.GOLDEN_NAME)["answers"]
+        registered.save(update_fields=["golden"])
     return registered
-
-
-def find_version(name: str) -> ModelVersion:
-    """The named version, or the newest of the named model that has files, if any.
-
-    Raises:
-        InferenceError
-    """
-    model, _, version = name.partition(":")
-    found = ModelVersion.objects.select_related("model").filter(model__name=model)
-    if version:
-        found = found.filter(version=version)
-    newest = found.exclude(sha256="").order_by("-created_at").first() or (
-        found.order_by("-created_at").first()
-    )
-    if newest is None:
-        raise InferenceError(f"No model is called {name}; `models list` shows all.")
-    return newest
 
 
 def register_starters() -> None:
@@ -109,4 +93,4 @@ def _follow_new_weights(deployment: Deployment) -> None:
         .first()
     )
     if newest is not None:
-        services.activate(deployment, newest)
+        services.replace(deployment, newest, "The starter was trained anew.")

@@ -15,9 +15,21 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
 
-from apps.inference import asking, client, jobs, overseeing, under_way, worker
+from apps.inference import (
+    activating,
+    asking,
+    client,
+    jobs,
+    overseeing,
+    switching,
+    under_way,
+    worker,
+)
+from apps.inference.company import Company
+from apps.inference.connections import sync_redis
 from apps.inference.finetuning import plan
-from apps.inference.models import Job, ModelVersion
+from apps.inference.models import Deployment, Job, ModelVersion
+from apps.inference.trials import shadowing  # noqa: F401 - listens for the worker's start
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +38,17 @@ JOB_LIMIT_S = 3600
 
 
 @shared_task(name=client.DRAIN_TASK)
-def drain() -> None:
-    """Answer waiting frames until none waits or the slice is over; then ring again."""
+def drain(queue: str) -> None:
+    """Answer waiting frames until none waits or the slice is over; then ring again.
+
+    Args:
+        queue: whose bell it is. Frames are taken from all queues of this worker.
+    """
     runtime = worker.runtime()
-    runtime.mailbox.answer_bell()
+    runtime.mailbox.answer_bell(queue)
     runtime.drain.run(SLICE_S)
-    if runtime.mailbox.must_ring():
-        client.ring()
+    for uncalled in runtime.mailbox.uncalled():
+        client.ring(uncalled)
 
 
 @shared_task(name=client.BRING_IN_TASK)
@@ -79,6 +95,17 @@ def fail_abandoned_versions() -> None:
 def remove_abandoned_finetunes() -> None:
     """Housekeeping, on the queue of that name."""
     plan.remove_abandoned()
+
+
+@shared_task
+def look_after_activations() -> None:
+    """Where no worker does: it may be gone, or never have come."""
+    activations = switching.open_activations(Deployment.objects.all())
+    if not activations:
+        return
+    with sync_redis() as redis:
+        for activation in activations:
+            activating.look_after(activation, Company(redis))
 
 
 def _have_done(what: str, version_id: int) -> None:

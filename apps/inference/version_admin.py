@@ -14,7 +14,8 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.inference import asking, client, descent, removing, uploads
+from apps.inference import asking, client, removing, uploads
+from apps.inference.activation_admin import choices_of_version
 from apps.inference.columns import (
     NOTHING,
     ReadOnlyAdmin,
@@ -25,11 +26,11 @@ from apps.inference.columns import (
     when,
 )
 from apps.inference.contents import SHIPPED, contents
+from apps.inference.descent import DescentFields
 from apps.inference.exceptions import InferenceError
 from apps.inference.figures import figures_table
 from apps.inference.filters import FamilyFilter, ModelFilter
-from apps.inference.finetune_admin import PERMISSION, finetune
-from apps.inference.finetuning.plan import why_not
+from apps.inference.finetune_admin import finetune, may_finetune
 from apps.inference.forms import AddVersionForm
 from apps.inference.models import ModelVersion
 
@@ -45,7 +46,7 @@ State = ModelVersion.State
 
 
 @admin.register(ModelVersion)
-class ModelVersionAdmin(ReadOnlyAdmin):
+class ModelVersionAdmin(DescentFields, ReadOnlyAdmin):
     """Adding one asks for it; the jobs bring it in and verify it."""
 
     form = AddVersionForm
@@ -79,6 +80,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         "descent",
         "before_and_after",
         "children",
+        "learning",
         "figures",
         "directory",
         "sha256",
@@ -94,17 +96,6 @@ class ModelVersionAdmin(ReadOnlyAdmin):
             path("finetune/", view, name="inference_finetune"),
             *super().get_urls(),
         ]
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        version: ModelVersion | None = context.get("original")
-        context["may_finetune"] = (
-            version is not None
-            and not why_not(version)
-            and request.user.has_perm(PERMISSION)
-        )
-        return super().render_change_form(request, context, *args, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)
@@ -133,6 +124,22 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         """With one button: whatever is saved, its own page comes next."""
         others = ("show_save_and_add_another", "show_save_and_continue")
         return super().add_view(request, form_url, dict.fromkeys(others, False))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        version = self.get_object(request, object_id)
+        choices = {
+            "activate": choices_of_version(request, version),
+            "may_finetune": may_finetune(request, version),
+        }
+        return super().change_view(
+            request, object_id, form_url, {**(extra_context or {}), **choices}
+        )
 
     def get_fields(
         self, request: HttpRequest, obj: ModelVersion | None = None
@@ -263,18 +270,6 @@ class ModelVersionAdmin(ReadOnlyAdmin):
                     f"{rate:.0f}",
                 )
         return version.engine or NOTHING
-
-    @admin.display(description="trained further from")
-    def descent(self, version: ModelVersion) -> SafeString | str:
-        return descent.descent(version)
-
-    @admin.display(description="before and after")
-    def before_and_after(self, version: ModelVersion) -> SafeString | str:
-        return descent.before_and_after(version)
-
-    @admin.display(description="finetuned into")
-    def children(self, version: ModelVersion) -> SafeString | str:
-        return descent.children(version)
 
     @admin.display
     def labels(self, version: ModelVersion) -> str:

@@ -16,11 +16,11 @@ from typing import Any
 
 from django.utils import timezone
 
+from apps.inference.latency import StageLatencies
 from apps.nexus import records
 from apps.nexus.ledger import DropReason, FrameLedger
 from apps.sessions import services
 from apps.sessions.figures import RunFigures
-from apps.sessions.latency import StageLatencies
 
 # Workers that change over one after the other do so within this time; a version that
 # answers again later does so in a run of its own.

@@ -11,7 +11,14 @@ from django.utils.safestring import SafeString
 from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, duration, moment, when
 from apps.inference.filters import ModelFilter
 from apps.inference.models import ModelVersion
+from apps.sessions.capture_admin import (
+    CaptureAccessAdmin,
+    CaptureAdmin,
+    SessionPurging,
+)
 from apps.sessions.models import CameraSession, Run
+
+__all__ = ["CameraSessionAdmin", "CaptureAccessAdmin", "CaptureAdmin", "RunAdmin"]
 
 LEDGER = (
     "received",
@@ -91,7 +98,7 @@ class RunInline(RunColumns, admin.TabularInline):
 
 
 @admin.register(CameraSession)
-class CameraSessionAdmin(ReadOnlyAdmin):
+class CameraSessionAdmin(SessionPurging, ReadOnlyAdmin):
     list_display = (
         "short_id",
         "state",
@@ -116,8 +123,17 @@ class CameraSessionAdmin(ReadOnlyAdmin):
         "first_live",
         "last_seen",
         "ended",
+        "pictures",
     )
-    readonly_fields = ("state", "why", "opened", "first_live", "last_seen", "ended")
+    readonly_fields = (
+        "state",
+        "why",
+        "opened",
+        "first_live",
+        "last_seen",
+        "ended",
+        "pictures",
+    )
     opened = when("opened_at", "opened")
     first_live = when("live_at", "first live")
     ended = when("ended_at", "ended")

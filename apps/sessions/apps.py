@@ -7,3 +7,7 @@ class SessionsConfig(AppConfig):
     name = "apps.sessions"
     label = "emporium_sessions"  # Django's own sessions have the short one
     verbose_name = "Sessions"
+
+    def ready(self) -> None:
+        """Have the file of a capture go with its row, whoever deletes it."""
+        from apps.sessions import captures  # noqa: F401

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from apps.sessions.latency import Counts, StageLatencies
+from apps.inference.latency import Counts, StageLatencies
 from apps.sessions.models import Run
 
 SUMS = (

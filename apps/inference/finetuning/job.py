@@ -11,7 +11,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from django.db.models import QuerySet
 from safetensors import SafetensorError
 
 from apps.inference import adding, removing, weights
-from apps.inference.exceptions import InferenceError, StorageError
+from apps.inference.exceptions import InferenceError, InUseError, StorageError
 from apps.inference.finetuning.classifier import ClassifierLesson
+from apps.inference.finetuning.comparison import compare
 from apps.inference.finetuning.course import Course
 from apps.inference.finetuning.detector import DetectorLesson
 from apps.inference.finetuning.lineage import lineage_of
 from apps.inference.finetuning.order import Order
+from apps.inference.finetuning.part import Part
 from apps.inference.finetuning.pictures import (
     Picture,
     refuse_unreadable,
@@ -51,18 +53,29 @@ def finetune(parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """
     remove_abandoned()
     plan = Plan.read(parameters)
+    progress = _Heard(progress)
     try:
         with _disk_refusals():
             version = _registered(plan) or _make(plan, progress)
+        figures = _compared(version, plan, Part(progress, _VERIFIED, 1))
     except _Stopped as error:
         if not _goes_on_elsewhere(plan):
             clear_up(plan)
+            _withdraw(plan)
         raise CancelledError from error
     except Exception:
         clear_up(plan)
         raise
     clear_up(plan)
-    return {"version": version.pk, "curve": version.lineage["curve"]}
+    return {"version": version.pk, "name": str(version), "figures": figures}
+
+
+def _compared(version: ModelVersion, plan: Plan, progress: Progress) -> dict[str, Any]:
+    """Without figures the version is as good as it is: they can be had later."""
+    try:
+        return compare(version, plan, progress)
+    except InferenceError as error:
+        return {"missing": str(error)}
 
 
 def _make(plan: Plan, progress: Progress) -> ModelVersion:
@@ -73,7 +86,7 @@ def _make(plan: Plan, progress: Progress) -> ModelVersion:
     lesson = _lesson(plan, pictures)
     refuse_unreadable(lesson.used)
     course = Course(lesson, steps=plan.choices.steps, folder=plan.folder)
-    course.run(_Part(progress, 0, _TRAINED).tell, workers=WORKERS)
+    course.run(Part(progress, 0, _TRAINED).tell, workers=WORKERS)
     version = _row(plan, pictures, lesson, course)
 
     def write(directory: Path) -> None:
@@ -81,7 +94,7 @@ def _make(plan: Plan, progress: Progress) -> ModelVersion:
         card = json.dumps(_card(version, lesson), indent=2, ensure_ascii=False)
         (directory / weights.CARD_NAME).write_text(card + "\n")
 
-    adding.take_in(version, write, _Part(progress, _TRAINED, _VERIFIED).tell)
+    adding.take_in(version, write, Part(progress, _TRAINED, _VERIFIED).tell)
     return version
 
 
@@ -142,6 +155,14 @@ def clear_up(plan: Plan) -> None:
     _forget_unfinished(plan)
 
 
+def _withdraw(plan: Plan) -> None:
+    """Take back what is registered already, unless somebody uses it meanwhile."""
+    version = _registered(plan)
+    if version is not None:
+        with suppress(InUseError):
+            removing.remove(version)
+
+
 def _forget_unfinished(plan: Plan) -> None:
     for version in _rows(plan).filter(sha256=""):
         removing.forget(version)
@@ -157,15 +178,15 @@ class _Stopped(BaseException):
     """The job isn't wanted any more: no failure that anybody on the way may catch."""
 
 
-class _Part:
-    """Progress of one part of several that are done one after the other."""
+class _Heard:
+    """A progress whose word that the job isn't wanted any more nobody catches."""
 
-    def __init__(self, whole: Progress, begin: float, end: float) -> None:
-        self._whole, self._begin, self._end = whole, begin, end
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
 
     def tell(self, share: float, words: str) -> None:
         try:
-            self._whole.tell(self._begin + (self._end - self._begin) * share, words)
+            self._progress.tell(share, words)
         except CancelledError as error:
             raise _Stopped from error
 

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import subprocess
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
+from apps.inference.datasets import keeping
 from apps.inference.finetuning.plan import Plan
 from apps.inference.models import Example
 
 
 def lineage_of(plan: Plan, *, used: int, left_out: int, torch: str) -> dict[str, Any]:
-    rows = plan.dataset.examples.all()
     return {
         "dataset": plan.dataset.name,
-        "data_sha256": checksum_of(rows),
+        "data_sha256": keeping.checksum(plan.dataset, Example.Split.TRAIN),
         "pictures": used,
         "left_out": left_out,
-        "held_out": rows.filter(split=Example.Split.HELD_OUT).count(),
         "parent": str(plan.parent),
         "parent_sha256": plan.parent.sha256,
         "steps": plan.choices.steps,
@@ -34,15 +30,6 @@ def lineage_of(plan: Plan, *, used: int, left_out: int, torch: str) -> dict[str,
         "torch": torch,
         "token": plan.token,
     }
-
-
-def checksum_of(rows: Iterable[Example]) -> str:
-    """Of the pictures' checksums, what is to be seen on them, and what they are for."""
-    lines = sorted(
-        json.dumps([row.sha256, row.split, row.annotations], sort_keys=True)
-        for row in rows
-    )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def code() -> str:

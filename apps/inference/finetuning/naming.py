@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from apps.inference.datasets.annotations import key_of
+from apps.inference.evaluating.vocabulary import names_of
+
 
 def place_of(name: str, labels: Sequence[str]) -> int | None:
     """The label's number; ImageNet lists the names of a thing in one label."""
-    wanted = _plain(name)
     for number, label in enumerate(labels):
-        if wanted == _plain(label) or wanted in map(_plain, label.split(", ")):
+        if key_of(name) in names_of(label):
             return number
     return None
 
@@ -21,7 +23,3 @@ def with_new(labels: Sequence[str], names: Iterable[str]) -> list[str]:
         if place_of(name, grown) is None:
             grown.append(name)
     return grown
-
-
-def _plain(name: str) -> str:
-    return " ".join(name.casefold().replace("_", " ").split())

@@ -17,6 +17,7 @@ from apps.inference.answering import Answers
 from apps.inference.draining import Drain, Pace
 from apps.inference.mailbox import WorkerMailbox
 from apps.inference.serving import ModelHost
+from apps.inference.trials.trying import Trials
 
 PATIENCE_S = 30
 
@@ -77,11 +78,16 @@ class Stage:
             self.lives_on = False
             self.waiting.append(f"{letter} again")
 
+    def take_note(self, answers: Answers) -> None:
+        (letter,) = cast("list[str]", answers)
+        self.act("note", letter)
+
 
 @dataclass
 class StagedBatch:
     stage: Stage
     letter: str
+    kind: str = "a model"
 
     def infer(self) -> None:
         self.stage.act("infer", self.letter)
@@ -96,7 +102,10 @@ def draining(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Drain]:
     monkeypatch.setattr(answering, "batches_of", stage.batches_of)
     monkeypatch.setattr(answering, "publish", stage.publish)
     drain = Drain(
-        cast(Redis, stage), cast(WorkerMailbox, stage), cast(ModelHost, stage)
+        cast(Redis, stage),
+        cast(WorkerMailbox, stage),
+        cast(ModelHost, stage),
+        cast(Trials, stage),
     )
     try:
         yield drain
@@ -240,7 +249,7 @@ def test_a_redis_that_fails_ends_the_slice_with_its_error(
 def pace(inferred_s: Sequence[float], ready_s: Sequence[float]) -> Pace:
     pace = Pace()
     for seconds in inferred_s:
-        pace.inferred(seconds)
+        pace.inferred("a model", seconds)
     for seconds in ready_s:
         pace.made_ready(seconds)
     return pace
@@ -262,4 +271,13 @@ def pace(inferred_s: Sequence[float], ready_s: Sequence[float]) -> Pace:
 def test_the_next_is_taken_as_late_as_it_is_ready_in_time(
     inferred_s: Sequence[float], ready_s: Sequence[float], delay_s: float
 ):
-    assert pace(inferred_s, ready_s).delay_s == pytest.approx(delay_s)
+    assert pace(inferred_s, ready_s).delay_s("a model") == pytest.approx(delay_s)
+
+
+def test_how_long_one_model_takes_says_nothing_of_another():
+    """Else what waits for a quick one would be taken long before a slow one is done."""
+    both = pace([0.5], [0.002])
+    both.inferred("a quick model", 0.01)
+    assert both.delay_s("a model") == pytest.approx(0.497)
+    assert both.delay_s("a quick model") == pytest.approx(0.007)
+    assert both.delay_s("a new model") == 0.0

@@ -438,6 +438,7 @@ def test_what_is_not_verified_cannot_be_chosen(
         url,
         {
             "active_version": version.pk,
+            "queue": "gpu",
             "activations-TOTAL_FORMS": 0,
             "activations-INITIAL_FORMS": 0,
         },
@@ -455,6 +456,7 @@ def test_what_is_active_stays_so_whatever_verifying_it_anew_brings(
     assert f'value="{version.pk}" selected' in content(admin_client.get(url))
     fields = {
         "active_version": version.pk,
+        "queue": "gpu",
         "activations-TOTAL_FORMS": 0,
         "activations-INITIAL_FORMS": 0,
     }
@@ -473,6 +475,7 @@ def test_what_answers_elsewhere_unverified_is_refused_with_a_sentence(
     ModelVersion.objects.filter(pk=version.pk).update(state=State.FAILED)
     fields = {
         "active_version": version.pk,
+        "queue": "gpu",
         "activations-TOTAL_FORMS": 0,
         "activations-INITIAL_FORMS": 0,
     }

@@ -11,10 +11,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from apps.inference.latency import StageLatencies
 from apps.inference.models import Deployment
 from apps.sessions import services, tasks
 from apps.sessions.figures import SUMS, RunFigures
-from apps.sessions.latency import StageLatencies
 from apps.sessions.models import CameraSession, Run
 
 Status = CameraSession.Status
@@ -345,6 +345,14 @@ def test_a_session_goes_on_for_its_own_user_only(deployment: Deployment):
     for stranger in (other, None):
         assert services.continue_session(session.pk, user=stranger, holder="b") is None
     assert services.continue_session(session.pk, user=owner, holder="b")
+
+
+def test_a_session_goes_on_with_its_own_deployment_only(session: CameraSession):
+    for deployment, is_its_own in (("fruit", False), ("default", True)):
+        continued = services.continue_session(
+            session.pk, user=None, holder="b", deployment=deployment
+        )
+        assert (continued is not None) is is_its_own
 
 
 def test_a_failed_session_that_is_left_and_comes_back_stays_failed(

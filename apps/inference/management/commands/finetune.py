@@ -9,11 +9,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from apps.inference import jobs
+from apps.inference.datasets import keeping
 from apps.inference.exceptions import InferenceError
+from apps.inference.finding import find_version
 from apps.inference.finetuning import plan
 from apps.inference.management.commands.jobs import follow
-from apps.inference.models import Dataset, ModelVersion
-from apps.inference.registry import find_version
+from apps.inference.models import ModelVersion
 
 
 class Command(BaseCommand):
@@ -69,7 +70,10 @@ class Command(BaseCommand):
             options["seed"],
             options["rehearsal"],
         )
-        parent, dataset = find_version(options["name"]), _dataset(options["dataset"])
+        parent, dataset = (
+            find_version(options["name"]),
+            keeping.find(options["dataset"]),
+        )
         with transaction.atomic():  # so that no worker takes it before
             job = plan.request(parent, dataset, choices)
             if options["wait"]:
@@ -80,10 +84,3 @@ class Command(BaseCommand):
         follow(job)
         version = ModelVersion.objects.get(pk=job.result["version"])
         self.stdout.write(f"{version} is verified, and waits to be activated.")
-
-
-def _dataset(name: str) -> Dataset:
-    dataset = Dataset.objects.filter(name=name).first()
-    if dataset is None:
-        raise InferenceError(f"No dataset is called {name}; `datasets list` shows all.")
-    return dataset

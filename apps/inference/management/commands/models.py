@@ -14,12 +14,12 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.inference import adding, asking, removing, terminal, verification, weights
 from apps.inference.exceptions import InferenceError
+from apps.inference.finding import find_version
+from apps.inference.loading import load_version
 from apps.inference.measuring import measure_beside_bare
 from apps.inference.models import ModelVersion
 from apps.inference.predictors.families import engines_of
-from apps.inference.registry import find_version
 from apps.inference.rehearsal import REFUSED, stand_behind_live_frames
-from apps.inference.serving import load_version
 
 logger = logging.getLogger(__name__)
 

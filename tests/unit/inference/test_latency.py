@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from apps.sessions.latency import LatencyHistogram, StageLatencies
+from apps.inference.latency import LatencyHistogram, StageLatencies
 
 
 def histogram_of(durations_ms) -> LatencyHistogram:

@@ -1,0 +1,10 @@
+"""Labelled pictures: kept by name, imported, exported, and read for whoever learns.
+
+Knows rows and files; neither networks nor torch, since web processes are here too.
+"""
+
+from __future__ import annotations
+
+from apps.inference.datasets.keeping import add_picture, examples, split_of
+
+__all__ = ["add_picture", "examples", "split_of"]
