@@ -18,7 +18,9 @@ from apps.inference.activation_admin import (
     course,
 )
 from apps.inference.columns import NOTHING, Column, ReadOnlyAdmin, badge, when
+from apps.inference.dataset_admin import DatasetAdmin, ExampleAdmin
 from apps.inference.deployment_admin import DeploymentSettings, page_of
+from apps.inference.evaluation_admin import EvaluationAdmin
 from apps.inference.filters import FamilyFilter
 from apps.inference.job_admin import JobAdmin
 from apps.inference.models import (
@@ -32,7 +34,10 @@ from apps.inference.version_admin import ModelVersionAdmin
 
 __all__ = [
     "ActivationAdmin",
+    "DatasetAdmin",
     "DeploymentAdmin",
+    "EvaluationAdmin",
+    "ExampleAdmin",
     "JobAdmin",
     "ModelVersionAdmin",
     "RegisteredModelAdmin",

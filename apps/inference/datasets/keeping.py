@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,13 +23,14 @@ from django.db.models import ProtectedError
 from numpy.typing import NDArray
 
 from apps.inference.datasets import pictures
-from apps.inference.datasets.annotations import Annotation, checked
+from apps.inference.datasets.annotations import Annotation, checked, labels_of
 from apps.inference.datasets.pictures import Picture
 from apps.inference.exceptions import DatasetError, InUseError, sentence_of
-from apps.inference.models import Dataset, Example
+from apps.inference.models import Dataset, Deployment, Example
 
 Split = Example.Split
 HELD_OUT_PERCENT = 20
+UNLABELLED = "(nothing)"
 _LONGEST_SOURCE = 300
 
 
@@ -181,24 +183,31 @@ def put_rows(rows: Sequence[Example]) -> None:
         )
 
 
-@transaction.atomic
+def why_it_stays(dataset: Dataset) -> str:
+    """What keeps it from being removed: figures say nothing without their data."""
+    if count := dataset.evaluations.count():
+        return f"{dataset} stays: versions were evaluated on it, {count} times."
+    gated = Deployment.objects.filter(gate_dataset=dataset)
+    if names := ", ".join(gated.values_list("name", flat=True)):
+        return f"{dataset} stays: {names} asks for figures on it."
+    return ""
+
+
 def remove(dataset: Dataset) -> None:
     """With all its pictures.
 
     Raises:
-        InUseError: what was evaluated on it, or asks for it, stays meaningful with it.
+        InUseError: it stays, and why.
     """
+    if reason := why_it_stays(dataset):
+        raise InUseError(reason)
     directory, name = dataset.directory, dataset.name
-    try:
-        dataset.delete()
-    except ProtectedError as error:
-        kinds = {
-            str(each._meta.verbose_name_plural) for each in error.protected_objects
-        }
-        raise InUseError(
-            f"{name} stays, for there are {' and '.join(sorted(kinds))} on it."
-        ) from error
-    transaction.on_commit(lambda: shutil.rmtree(directory, ignore_errors=True))
+    with transaction.atomic():
+        try:
+            dataset.delete()
+        except ProtectedError as error:  # meanwhile, or by another app
+            raise InUseError(f"{name} is named by records, so it stays.") from error
+        transaction.on_commit(lambda: shutil.rmtree(directory, ignore_errors=True))
 
 
 @transaction.atomic
@@ -211,3 +220,13 @@ def remove_example(example: Example) -> None:
 def staging_shelf() -> Path:
     """Beside the datasets, whose names have no dot; on one disk with them."""
     return Path(settings.DATASETS_DIR) / ".staging"
+
+
+def label_counts(dataset: Dataset) -> list[tuple[str, int, int]]:
+    """On how many pictures each label is: to train with, and held out; most first."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for split, said in dataset.examples.values_list("split", "annotations").iterator():
+        for label in labels_of(said) or [UNLABELLED]:
+            counts[label][split] += 1
+    ordered = sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))
+    return [(label, n[Split.TRAIN], n[Split.HELD_OUT]) for label, n in ordered]

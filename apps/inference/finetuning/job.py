@@ -67,7 +67,7 @@ def finetune(parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
         clear_up(plan)
         raise
     clear_up(plan)
-    return {"version": version.pk, "name": str(version), "figures": figures}
+    return {"version": version.pk, "figures": figures}
 
 
 def _compared(version: ModelVersion, plan: Plan, progress: Progress) -> dict[str, Any]:

@@ -132,6 +132,7 @@ def request(
         InferenceError: it can't be, and why.
     """
     parameters = {
+        "what": f"{parent} on {dataset}",  # for whoever reads it
         "parent": parent.pk,
         "dataset": dataset.pk,
         **asdict(choices),

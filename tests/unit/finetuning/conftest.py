@@ -57,6 +57,6 @@ def draw(tmp_path: Path) -> Draw:
         path = tmp_path / f"picture-{len(list(tmp_path.glob('*.png')))}.png"
         cv2.imwrite(str(path), image[..., ::-1])
         box = (left, top, left + 50, top + 30) if has_box else None
-        return Picture(path, (128, 96), (name,) if name else (), (box,) if name else ())
+        return Picture(path, (name,) if name else (), (box,) if name else ())
 
     return make

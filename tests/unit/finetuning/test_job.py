@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,16 @@ import pytest
 from pytest_django import Settings
 
 from apps.inference import jobs, verification
+from apps.inference.datasets import keeping
 from apps.inference.engines import TORCH_CPU
+from apps.inference.evaluating import shown
 from apps.inference.exceptions import InferenceError
 from apps.inference.finetuning import course, job, plan
 from apps.inference.finetuning.job import finetune
 from apps.inference.finetuning.plan import Choices
 from apps.inference.jobs import CancelledError
-from apps.inference.models import Dataset, Example, Job, ModelVersion
+from apps.inference.models import Dataset, Evaluation, Job, ModelVersion
 from apps.inference.registry import register_version
-from apps.inference.weights import sha256_of
 
 from .conftest import Draw
 
@@ -52,6 +52,8 @@ def places(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     settings.MODELS_DIR, settings.DATASETS_DIR = tmp_path / "models", tmp_path / "sets"
     monkeypatch.setattr(verification, "engines_to_try", lambda *_: [TORCH_CPU])
     monkeypatch.setattr(job, "WORKERS", 0)
+    monkeypatch.setattr(shown, "SCENES", 2)
+    monkeypatch.setattr(shown, "LABELLED_SCENES", 1)
     monkeypatch.setattr(jobs, "ring", lambda: None)
 
 
@@ -63,21 +65,16 @@ def parent(yolov5: Path) -> ModelVersion:
 @pytest.fixture
 def slippers(draw: Draw) -> Dataset:
     """Three pictures to train on, one of them without a box, and one held out."""
-    dataset = Dataset.objects.create(name="slippers")
-    dataset.directory.mkdir(parents=True)
+    dataset = keeping.create("slippers")
     for number, has_box in enumerate((True, True, False, True)):
         picture = draw(at=(5 + 10 * number, 30), has_box=has_box)
-        shutil.copyfile(picture.path, dataset.directory / picture.path.name)
         said: dict[str, Any] = {"label": "slipper"}
         if has_box:
             said["box"] = picture.boxes[0]
-        Example.objects.create(
-            dataset=dataset,
-            file=picture.path.name,
-            sha256=sha256_of(picture.path),
-            width=128,
-            height=96,
-            annotations=[said],
+        keeping.add_picture(
+            dataset,
+            picture.path.read_bytes(),
+            [said],
             split="held_out" if number == 3 else "train",
         )
     return dataset
@@ -95,7 +92,8 @@ def files_in(directory: Path) -> list[Path]:
 
 
 def nothing_is_left(parent: ModelVersion, settings: Settings) -> bool:
-    return ModelVersion.objects.get() == parent and not files_in(settings.MODELS_DIR)
+    alone = [*ModelVersion.objects.all()] == [parent]
+    return alone and not files_in(settings.MODELS_DIR)
 
 
 def test_what_comes_of_it_is_a_verified_version_that_waits(
@@ -123,7 +121,7 @@ def test_its_lineage_is_enough_to_make_it_again(asked: Job, slippers: Dataset):
     ).lineage
     assert lineage["dataset"] == "slippers"
     assert len(lineage["data_sha256"]) == 64
-    assert (lineage["pictures"], lineage["left_out"], lineage["held_out"]) == (2, 1, 1)
+    assert (lineage["pictures"], lineage["left_out"]) == (2, 1)
     assert (lineage["steps"], lineage["seed"]) == (3, 5)
     assert (lineage["learning_rate"], lineage["rehearsal"]) == (1e-3, 0.5)
     assert lineage["code"]
@@ -131,7 +129,22 @@ def test_its_lineage_is_enough_to_make_it_again(asked: Job, slippers: Dataset):
     assert [step for step, _ in lineage["curve"]] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("words", ["step 2", "Measuring"])
+def test_it_is_evaluated_beside_its_parent(
+    asked: Job, parent: ModelVersion, slippers: Dataset
+):
+    result = finetune(asked.parameters, Told())
+    assert [*result["figures"]] == ["slippers", "held-out scenes"]
+    for name, pictures in (("slippers", 1), ("held-out scenes", 3)):
+        figures = result["figures"][name]
+        assert figures["pictures"] == pictures
+        assert figures["before"].keys() == figures["after"].keys() != set()
+    # The parent's figures of the same pictures are had once.
+    again = plan.request(parent, slippers, Choices(steps=2, rehearsal=0.5))
+    finetune(again.parameters, Told())
+    assert Evaluation.objects.filter(version=parent).count() == 2
+
+
+@pytest.mark.parametrize("words", ["step 2", "Measuring", "Counting"])
 def test_one_that_is_cancelled_leaves_nothing(
     asked: Job, parent: ModelVersion, settings: Settings, words: str
 ):
@@ -153,9 +166,9 @@ def test_one_that_another_process_has_taken_keeps_what_that_needs(
 def test_one_that_fails_leaves_nothing(
     asked: Job, parent: ModelVersion, settings: Settings, slippers: Dataset
 ):
-    gone = slippers.examples.earliest("id").path
-    gone.unlink()
-    with pytest.raises(InferenceError, match=f"{gone.name} .* is missing or damaged"):
+    for row in slippers.examples.filter(split="train"):
+        row.path.unlink()
+    with pytest.raises(InferenceError, match="is missing or damaged"):
         finetune(asked.parameters, Told())
     assert nothing_is_left(parent, settings)
 

@@ -83,6 +83,7 @@ def test_a_version_leads_to_the_form_which_asks_for_the_job(
     assert (job.kind, job.requested_by) == ("finetune", admin_user)
     asked = {k: v for k, v in job.parameters.items() if k != "token"}
     assert asked == {
+        "what": f"{parent} on slippers",
         "parent": parent.pk,
         "dataset": dataset.pk,
         "steps": 120,
@@ -149,7 +150,12 @@ def test_a_versions_page_says_where_it_comes_from(
         sha256="a" * 64,
         state=ModelVersion.State.VERIFIED,
         parent=parent,
-        lineage={"dataset": "slippers", "seed": 3, "token": "t0k3n", "curve": [[1, 2]]},
+        lineage={
+            "dataset": "slippers",
+            "seed": 3,
+            "token": "t0k3n",
+            "curve": [[1, 2.0], [2, 1.0]],
+        },
     )
     for version, map50 in ((parent, 0.25), (child, 0.75)):
         Evaluation.objects.create(
@@ -163,10 +169,28 @@ def test_a_versions_page_says_where_it_comes_from(
     assert f'<a href="{version_page(parent)}">{parent}</a>' in shown
     assert "<dt>Seed</dt><dd>3</dd>" in shown
     assert "t0k3n" not in shown
+    assert "Loss by step" in shown
     assert '<td class="figure">0.250</td><td class="figure">0.750</td>' in shown
     assert f'<a href="{version_page(child)}">{child}</a>' in content(
         admin_client.get(version_page(parent))
     )
+
+
+def test_a_job_leads_to_the_version_that_it_made(
+    admin_client: Client, parent: ModelVersion
+):
+    job = Job.objects.create(kind="finetune", result={"version": parent.pk})
+    page = reverse("admin:inference_job_change", args=[job.pk])
+    assert f'<a href="{version_page(parent)}">{parent}</a>' in content(
+        admin_client.get(page)
+    )
+
+
+def test_the_page_of_a_dataset_leads_to_the_form(
+    admin_client: Client, parent: ModelVersion, dataset: Dataset
+):
+    page = reverse("admin:inference_dataset_change", args=[dataset.pk])
+    assert f"{reverse(PAGE)}?dataset={dataset.pk}" in content(admin_client.get(page))
 
 
 def test_the_command_asks_for_the_same(
@@ -182,7 +206,7 @@ def test_the_command_asks_for_the_same(
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["starter-detector", "boots"], "No dataset is called boots"),
+        (["starter-detector", "boots"], "No dataset is called 'boots'"),
         (["nonsense", "slippers"], "No model is called nonsense"),
         (["starter-detector", "slippers", "--steps=0"], "steps must be between"),
     ],

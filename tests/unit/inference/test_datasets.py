@@ -389,6 +389,17 @@ def test_a_disk_that_is_full_half_way_leaves_nothing(
     assert not kitchen.examples.exists()
 
 
+def test_what_a_killed_import_has_left_is_forgotten_after_a_day(
+    tmp_path: Path, shelf: Path
+):
+    left, under_way = folder(shelf / ".staging", {"a/x": b"", "b/y": b""}).iterdir()
+    os.utime(left, (0, 0))
+    path = folder(tmp_path / "import", {"cup/a.png": picture()})
+    call_command("datasets", "import", "kitchen", "--from", str(path))
+    assert not left.exists()
+    assert under_way.exists()
+
+
 @pytest.mark.parametrize("form", ["coco", "folders"])
 def test_what_is_exported_is_imported_again(tmp_path: Path, form: str):
     first = keeping.create("first")
@@ -441,7 +452,9 @@ def test_what_was_evaluated_on_it_keeps_it(kitchen: Dataset, deployment: Any):
     version = ModelVersion.objects.get()
     Evaluation.objects.create(version=version, dataset=kitchen)
     add_picture(kitchen, picture(), [])
-    with pytest.raises(InUseError, match="kitchen stays, for there are evaluations"):
+    with pytest.raises(
+        InUseError, match="kitchen stays: versions were evaluated on it, 1 times"
+    ):
         keeping.remove(kitchen)
     assert len(files_of(kitchen)) == 1
 
