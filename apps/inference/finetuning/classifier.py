@@ -22,7 +22,7 @@ from apps.inference import weights
 from apps.inference.exceptions import ArchitectureError, InferenceError
 from apps.inference.finetuning.augmentation import vary
 from apps.inference.finetuning.growing import with_rows
-from apps.inference.finetuning.naming import place_of, with_new
+from apps.inference.finetuning.naming import Places, with_new
 from apps.inference.finetuning.order import Order, batch_size
 from apps.inference.finetuning.pictures import Picture
 from apps.inference.predictors.classifier import EXCLUSIVE, INDEPENDENT
@@ -55,7 +55,7 @@ class ClassifierLesson:
         version = read_pretrained(directory)
         problem = version.config.choice("problem_type", (EXCLUSIVE, INDEPENDENT))
         self._is_exclusive = problem == EXCLUSIVE and len(version.labels) > 1
-        has_nothing = place_of(NOTHING, version.labels) is not None
+        has_nothing = Places(version.labels).of(NOTHING) is not None
         self.used = [
             picture
             for picture in pictures
@@ -146,7 +146,8 @@ class _Examples(Dataset[tuple[Image, Tensor]]):
         recipe: Recipe,
         order: Order,
     ) -> None:
-        self._pictures, self._labels = pictures, labels
+        self._pictures, self._places = pictures, Places(labels)
+        self._count = len(labels)
         self._recipe, self._order = recipe, order
 
     def __getitem__(self, index: int) -> tuple[Image, Tensor]:
@@ -159,8 +160,8 @@ class _Examples(Dataset[tuple[Image, Tensor]]):
 
     def _target(self, names: Sequence[str]) -> Tensor:
         """Several names share the picture; one that the model lacks is none."""
-        target = torch.zeros(len(self._labels))
+        target = torch.zeros(self._count)
         for name in names:
-            if (place := place_of(name, self._labels)) is not None:
+            if (place := self._places.of(name)) is not None:
                 target[place] = 1.0
         return target / target.sum().clamp(min=1)

@@ -7,8 +7,8 @@ from typing import Any
 from apps.inference import evaluations
 from apps.inference.evaluating.job import evaluate
 from apps.inference.evaluating.shown import data_of
-from apps.inference.finetuning.part import Part
 from apps.inference.finetuning.plan import Plan
+from apps.inference.finetuning.telling import Part
 from apps.inference.jobs import Progress
 from apps.inference.models import Dataset, Evaluation, Example, ModelVersion
 

@@ -20,7 +20,7 @@ from apps.inference import weights
 from apps.inference.exceptions import InferenceError
 from apps.inference.finetuning.augmentation import Boxes, vary
 from apps.inference.finetuning.growing import with_rows_of_anchors
-from apps.inference.finetuning.naming import place_of, with_new
+from apps.inference.finetuning.naming import Places, with_new
 from apps.inference.finetuning.order import Order, batch_size
 from apps.inference.finetuning.pictures import Picture
 from apps.inference.predictors.fields import Fields
@@ -118,7 +118,7 @@ class _Examples(Dataset[tuple[Tensor, Tensor]]):
         input_size: tuple[int, int],
         order: Order,
     ) -> None:
-        self._pictures, self._labels = pictures, labels
+        self._pictures, self._places = pictures, Places(labels)
         self._input_size, self._order = input_size, order
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
@@ -150,7 +150,7 @@ class _Examples(Dataset[tuple[Tensor, Tensor]]):
             [float(place), *box]
             for name, box, is_seen in zip(names, boxes.tolist(), seen, strict=True)
             if is_seen
-            and (place := place_of(name, self._labels)) is not None
+            and (place := self._places.of(name)) is not None
             and min(box[2] - box[0], box[3] - box[1]) >= _LEAST_SIDE
         ]
         return torch.tensor(rows, dtype=torch.float32).view(-1, 5)

@@ -12,6 +12,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +28,20 @@ from apps.inference.finetuning.course import Course
 from apps.inference.finetuning.detector import DetectorLesson
 from apps.inference.finetuning.lineage import lineage_of
 from apps.inference.finetuning.order import Order
-from apps.inference.finetuning.part import Part
 from apps.inference.finetuning.pictures import (
     Picture,
     refuse_unreadable,
     training_pictures,
 )
 from apps.inference.finetuning.plan import Plan, remove_abandoned
+from apps.inference.finetuning.telling import Heard, Part, StoppedError
 from apps.inference.jobs import CancelledError, Progress
 from apps.inference.models import Job, ModelVersion
 from apps.inference.predictors.families import YOLOV5
 
 Lesson = DetectorLesson | ClassifierLesson
-# How much of the whole each part takes: training, verification, evaluation.
 WORKERS = 1  # to draw a scene takes as long as to learn from it
+# How much of the whole each part takes: training, verification, evaluation.
 _TRAINED, _VERIFIED = 0.75, 0.85
 
 
@@ -53,12 +54,11 @@ def finetune(parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """
     remove_abandoned()
     plan = Plan.read(parameters)
-    progress = _Heard(progress)
+    progress = Heard(progress)
     try:
-        with _disk_refusals():
-            version = _registered(plan) or _make(plan, progress)
+        version = _registered(plan) or _make(plan, progress)
         figures = _compared(version, plan, Part(progress, _VERIFIED, 1))
-    except _Stopped as error:
+    except StoppedError as error:
         if not _goes_on_elsewhere(plan):
             clear_up(plan)
             _withdraw(plan)
@@ -80,17 +80,20 @@ def _compared(version: ModelVersion, plan: Plan, progress: Progress) -> dict[str
 
 def _make(plan: Plan, progress: Progress) -> ModelVersion:
     _forget_unfinished(plan)  # of a try that was killed
-    progress.tell(0, "Reading the pictures.")
+    reading = partial(progress.tell, 0, "Reading the pictures.")
+    reading()
     weights.verify(plan.parent.path, plan.parent.sha256)
     pictures = training_pictures(plan.dataset)
     lesson = _lesson(plan, pictures)
-    refuse_unreadable(lesson.used)
+    refuse_unreadable(lesson.used, reading)
     course = Course(lesson, steps=plan.choices.steps, folder=plan.folder)
-    course.run(Part(progress, 0, _TRAINED).tell, workers=WORKERS)
+    with _disk_refusals():
+        course.run(Part(progress, 0, _TRAINED).tell, workers=WORKERS)
     version = _row(plan, pictures, lesson, course)
 
     def write(directory: Path) -> None:
-        lesson.save(course.network, directory)
+        with _disk_refusals():
+            lesson.save(course.network, directory)
         card = json.dumps(_card(version, lesson), indent=2, ensure_ascii=False)
         (directory / weights.CARD_NAME).write_text(card + "\n")
 
@@ -172,23 +175,6 @@ def _rows(plan: Plan) -> QuerySet[ModelVersion]:
     return ModelVersion.objects.select_related("model", "parent").filter(
         parent=plan.parent, lineage__token=plan.token
     )
-
-
-class _Stopped(BaseException):
-    """The job isn't wanted any more: no failure that anybody on the way may catch."""
-
-
-class _Heard:
-    """A progress whose word that the job isn't wanted any more nobody catches."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def tell(self, share: float, words: str) -> None:
-        try:
-            self._progress.tell(share, words)
-        except CancelledError as error:
-            raise _Stopped from error
 
 
 @contextmanager

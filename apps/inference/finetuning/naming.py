@@ -8,18 +8,21 @@ from apps.inference.datasets.annotations import key_of
 from apps.inference.evaluating.vocabulary import names_of
 
 
-def place_of(name: str, labels: Sequence[str]) -> int | None:
-    """The label's number; ImageNet lists the names of a thing in one label."""
-    for number, label in enumerate(labels):
-        if key_of(name) in names_of(label):
-            return number
-    return None
+class Places:
+    """A label's number by any of its names: ImageNet lists several in one label."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._by_name: dict[str, int] = {}
+        for number, label in enumerate(labels):
+            for name in names_of(label):
+                self._by_name.setdefault(name, number)
+
+    def of(self, name: str) -> int | None:
+        return self._by_name.get(key_of(name))
 
 
 def with_new(labels: Sequence[str], names: Iterable[str]) -> list[str]:
     """The labels, old ones in their places, and behind them those they lack."""
-    grown = list(labels)
-    for name in sorted(set(names)):
-        if place_of(name, grown) is None:
-            grown.append(name)
-    return grown
+    known = Places(labels)
+    lacking = {key_of(name): name for name in sorted(names) if known.of(name) is None}
+    return [*labels, *lacking.values()]

@@ -5,7 +5,7 @@ Knows rows and files, no network.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,11 +58,14 @@ def training_pictures(dataset: Dataset) -> list[Picture]:
     ]
 
 
-def refuse_unreadable(pictures: Iterable[Picture]) -> None:
+def refuse_unreadable(pictures: Iterable[Picture], between: Callable[[], None]) -> None:
     """Read each once, so that no training ends in its middle at a missing file.
+
+    `between` two of them is called, and may raise what is to stop it.
 
     Raises:
         DatasetError
     """
     for picture in pictures:
         picture.read()
+        between()

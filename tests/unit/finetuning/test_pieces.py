@@ -8,7 +8,7 @@ import torch
 
 from apps.inference.finetuning.augmentation import vary
 from apps.inference.finetuning.growing import with_rows, with_rows_of_anchors
-from apps.inference.finetuning.naming import place_of, with_new
+from apps.inference.finetuning.naming import Places, with_new
 from apps.inference.finetuning.order import Order, batch_size
 from apps.inference.starter.datasets import FIRST_HELD_OUT_SEED
 
@@ -82,13 +82,13 @@ def test_large_pictures_come_in_small_batches():
 
 
 def test_a_label_is_found_by_any_of_its_names():
-    labels = ["pizza", "hotdog, hot dog, red hot"]
-    assert place_of("Hot  Dog", labels) == 1
-    assert place_of("dog", labels) is None
+    places = Places(["pizza", "hotdog, hot dog, red hot"])
+    assert places.of("Hot  Dog") == 1
+    assert places.of("dog") is None
 
 
 def test_new_labels_come_behind_the_old_ones():
-    assert with_new(["pizza", "hot dog"], ["slipper", "Pizza", "boot", "boot"]) == [
+    assert with_new(["pizza", "hot dog"], ["slipper", "Pizza", "boot", "Boot"]) == [
         "pizza",
         "hot dog",
         "boot",
