@@ -15,14 +15,13 @@ from django.utils.safestring import SafeString
 from apps.inference import services
 from apps.inference.columns import (
     NOTHING,
-    Column,
     ReadOnlyAdmin,
     badge,
     duration,
     told,
     when,
 )
-from apps.inference.deployment_admin import DeploymentSettings, page_of
+from apps.inference.deployment_admin import DeploymentSettings, ListColumn, page_of
 from apps.inference.exceptions import NotVerifiedError
 from apps.inference.filters import FamilyFilter
 from apps.inference.models import (
@@ -146,7 +145,7 @@ class DeploymentAdmin(DeploymentSettings):
     list_select_related = ("active_version__model",)
     inlines = (ActivationInline,)
 
-    def get_list_display(self, request: HttpRequest) -> tuple[str | Column, ...]:
+    def get_list_display(self, request: HttpRequest) -> tuple[str | ListColumn, ...]:
         return (
             "name",
             "page",

@@ -103,7 +103,9 @@ def test_settings_are_changed_and_the_version_and_the_name_are_left_alone(
     admin_client: Client, fruit: Deployment, scripted_version: Versions
 ):
     version = fruit.active_version
-    given = form(version, name="other", queue="gpu-large", hot_dog_score="0.9")
+    given = form(
+        version, name="other", title="Fruit", queue="gpu-large", hot_dog_score="0.9"
+    )
     response = admin_client.post(change(fruit), given, follow=True)
 
     fruit.refresh_from_db()
@@ -155,7 +157,7 @@ def test_what_nothing_has_ever_used_can_be_removed(
     admin_client: Client, deployment: Deployment, fruit: Deployment
 ):
     response = admin_client.post(delete(fruit), {"post": "yes"}, follow=True)
-    assert "fruit is removed." in content(response)
+    assert "Fruit is removed." in content(response)
     assert list(Deployment.objects.all()) == [deployment]
 
 
@@ -169,9 +171,9 @@ def test_what_has_been_used_stays_with_a_sentence(
     bread = Deployment.objects.create(name="bread", active_version=scripted_version())
     activate(bread, scripted_version())
     for used, sentence in (
-        (deployment, "default stays, for the page at / asks for it."),
-        (fruit, "fruit stays, for sessions have used it"),
-        (bread, "bread stays, for the record of its activations is kept."),
+        (deployment, "Default stays, for the page at / asks for it."),
+        (fruit, "Fruit stays, for sessions have used it"),
+        (bread, "Bread stays, for the record of its activations is kept."),
     ):
         for method in (admin_client.get, admin_client.post):
             response = method(delete(used), {"post": "yes"}, follow=True)
