@@ -48,7 +48,7 @@ def answer(trial_id: int) -> None:
     """Answer what is passed on, until the trial is over or this process is to end."""
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    stand_behind_everybody()
+    stand_behind_live_frames()
     trial = Trial.objects.select_related("version__model").get(pk=trial_id)
     try:
         loaded = _load_in_one_thread(trial.version)
@@ -60,6 +60,7 @@ def answer(trial_id: int) -> None:
         reason = "Loading it failed; the log of the shadow's worker says why."
         services.stop_if_running(trial_id, reason)
         return
+    stand_behind_everybody()
     logger.info("%s shadows %s", trial.version, trial.deployment)
     tuning = Tuning()
     tuning.start()
@@ -68,7 +69,7 @@ def answer(trial_id: int) -> None:
 
 
 def stand_behind_everybody() -> None:
-    """As behind live frames, and then only when nobody else wants the processor."""
+    """Run only when nobody else wants the processor: it would take ages to load so."""
     stand_behind_live_frames(19)
     if hasattr(os, "SCHED_IDLE"):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
