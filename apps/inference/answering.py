@@ -48,7 +48,8 @@ def batches_of(host: ModelHost, letters: Sequence[Letter]) -> list[Batch]:
     """Featurize letters as they were taken, as many at once as their version wants."""
     taken_at = time.monotonic()
     batches: list[Batch] = []
-    expired, fresh = [], []
+    expired: list[Letter] = []
+    fresh: list[Letter] = []
     for letter in letters:
         budget_ms = host.tuning.age_budget_ms(letter.deployment)
         (expired if letter.age_ms > budget_ms else fresh).append(letter)

@@ -74,7 +74,6 @@ class ModelHost:
     def start(self) -> None:
         """Load what is deployed, then keep following; no model is no error."""
         self.tuning.start()
-        golden_frames()  # drawn while nobody waits
         self._if_possible(self._find_the_lost)
         self._if_possible(self._load_active)
         self._thread.start()
@@ -126,11 +125,10 @@ class ModelHost:
         if under_way:
             self._attend()
 
-    def _deployments(self) -> Sequence[Deployment]:
+    def _deployments(self) -> list[Deployment]:
         """Those that this worker serves."""
-        return Deployment.objects.filter(queue__in=self._queues).select_related(
-            "active_version__model"
-        )
+        mine = Deployment.objects.filter(queue__in=self._queues)
+        return list(mine.select_related("active_version__model"))
 
     def _attend(self) -> list[Activation]:
         """Do all that takes no time; returns the activations that were open."""
@@ -272,6 +270,7 @@ class ModelHost:
             activating.look_after(activation, self._company)
 
     def _keep_following(self) -> None:
+        golden_frames()  # takes a second, which no activation shall wait for
         while not self._stopping.wait(
             BUSY_INTERVAL_S if self._is_busy else FOLLOW_INTERVAL_S
         ):

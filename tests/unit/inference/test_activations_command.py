@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from io import StringIO
 
@@ -9,7 +10,6 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.inference import switching
-from apps.inference.management import deployments_activations
 from apps.inference.models import Activation, Deployment, ModelVersion
 from apps.inference.services import activate
 
@@ -70,7 +70,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[object]], None]
             assert callable(step)
             step()
 
-        monkeypatch.setattr(deployments_activations.time, "sleep", wait)
+        monkeypatch.setattr(time, "sleep", wait)
 
     return do
 
