@@ -1,4 +1,4 @@
-"""What people do about wrong answers, step by step: before the camera, and in review."""
+"""What people do about wrong answers: before the camera, and in review."""
 
 from __future__ import annotations
 
