@@ -17,7 +17,7 @@ from typing import Any
 
 from django.db import DatabaseError
 
-from apps.inference.contents import label_names
+from apps.inference.contents import labels_of
 from apps.inference.models import ModelVersion
 from apps.inference.stills import preview_of, still_of
 from apps.nexus import records
@@ -229,4 +229,4 @@ def _pictures(count: int) -> str:
 @lru_cache(maxsize=32)
 def _labels(version_id: int) -> list[str]:
     """What a version can name; its files stay as they are."""
-    return label_names(ModelVersion.objects.get(pk=version_id))
+    return labels_of(ModelVersion.objects.get(pk=version_id))

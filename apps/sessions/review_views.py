@@ -23,7 +23,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.inference import datasets
-from apps.inference.contents import label_names
+from apps.inference.contents import labels_of
 from apps.inference.exceptions import DatasetError
 from apps.inference.hotdog import HOT_DOG
 from apps.inference.models import Dataset
@@ -76,7 +76,7 @@ def _of_capture(capture: Capture) -> dict[str, Any]:
     said = capture.said
     default = HOT_DOG if said.get("is_hot_dog") else said.get("label", "")
     return {
-        "labels": label_names(capture.model_version),
+        "labels": labels_of(capture.model_version),
         "model_said": answer_words(capture.predicted),
         "person_said": said_words(said),
         "capture_data": {

@@ -37,7 +37,8 @@ def read(archive: Archive) -> Contents:
 def document(examples: Iterable[Example], folder: str) -> dict[str, Any]:
     """What COCO says of examples whose files lie in a folder beside it."""
     categories: dict[str, int] = {}
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number, example in enumerate(examples, start=1):
         images.append(
             {

@@ -5,11 +5,13 @@ As a stream, so that a large one needs neither memory nor a second place on the 
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from apps.inference.datasets import coco, folders
 from apps.inference.exceptions import DatasetError
@@ -66,7 +68,7 @@ def _folders(examples: list[Example]) -> list[tuple[str, Content]]:
 
 def _zipped(dataset: Dataset, contents: list[tuple[str, Content]]) -> Iterator[bytes]:
     pieces = _Pieces()
-    with zipfile.ZipFile(pieces, "w") as file:  # type: ignore[arg-type]
+    with zipfile.ZipFile(pieces, "w") as file:
         for name, content in contents:
             if isinstance(content, Example):
                 content = _path(dataset, content).read_bytes()
@@ -79,18 +81,15 @@ def _path(dataset: Dataset, example: Example) -> Path:
     return dataset.directory / example.file
 
 
-class _Pieces:
+class _Pieces(io.RawIOBase):
     """What has been written since somebody took it; nobody can seek in it."""
 
     def __init__(self) -> None:
         self._written = bytearray()
 
-    def write(self, some: bytes) -> int:
+    def write(self, some: Any, /) -> int:
         self._written += some
         return len(some)
-
-    def flush(self) -> None:
-        """Nothing waits anywhere else."""
 
     def taken(self) -> bytes:
         taken, self._written = bytes(self._written), bytearray()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from apps.inference.models import Dataset
 
 # More of them tell nobody more.
 MOST_TOLD = 50
+FORGOTTEN_AFTER_S = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,13 @@ def _refuse(problems: list[str], entries: int) -> None:
 
 @contextmanager
 def _staging() -> Iterator[Path]:
-    directory = keeping.staging_shelf() / secrets.token_hex(8)
-    directory.mkdir(parents=True)
+    shelf = keeping.staging_shelf()
+    shelf.mkdir(parents=True, exist_ok=True)
+    for left in shelf.iterdir():  # by an import that was killed
+        if time.time() - left.stat().st_mtime > FORGOTTEN_AFTER_S:
+            shutil.rmtree(left, ignore_errors=True)
+    directory = shelf / secrets.token_hex(8)
+    directory.mkdir()
     try:
         yield directory
     finally:
@@ -157,7 +164,7 @@ def _refuse_size(picture: Picture, entry: Entry) -> None:
         raise DatasetError(
             "It is {} x {} pixels, and is said to be {} x {}.".format(
                 *size,
-                *entry.said_size,  # type: ignore[misc]
+                *entry.said_size,
             )
         )
 

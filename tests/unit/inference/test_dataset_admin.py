@@ -44,8 +44,10 @@ def shelves(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def someone(client: Client) -> Callable[..., Client]:
-    def log_in(codenames: tuple[str, ...], **columns: bool) -> Client:
-        user = User.objects.create_user("someone", is_staff=True, **columns)
+    def log_in(codenames: tuple[str, ...], *, is_superuser: bool = False) -> Client:
+        user = User.objects.create_user(
+            "someone", is_staff=True, is_superuser=is_superuser
+        )
         user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
         client.force_login(user)
         return client

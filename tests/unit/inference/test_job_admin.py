@@ -45,7 +45,7 @@ def test_each_says_how_far_it_is(client: Client):
     assert 'class="state state-working"' in content
     assert 'class="state state-queued"' in content
     assert "25% Reading pictures." in content
-    assert "Waiting for the jobs before it." in content
+    assert "Waiting for its turn, and a worker of the queue jobs." in content
     assert "a.png: It is no picture.\nb.png" in content
     assert "It is being cancelled." in content
 
