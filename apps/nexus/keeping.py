@@ -106,11 +106,7 @@ class Keeping:
             self._chores.start(self._keep_quietly(judged, occasion))
 
     def disagree(self, message: dict[str, Any]) -> None:
-        """Take an `inference.disagreement`, whose frame may be gone by now.
-
-        It has `seq`, `trial_id`, and as `challenger` what the challenger answered, by
-        the names of an `inference.result`.
-        """
+        """Take an `inference.disagreement`, whose frame may be gone by now."""
         judged = self.judged.find(message["seq"])
         if judged is None or judged.message is None or not self._terms.is_allowed:
             return
@@ -118,7 +114,10 @@ class Keeping:
             occasion = Occasion.of(
                 Reason.DISAGREEMENT, judged.message, trial_id=message["trial_id"]
             )
-            occasion.predicted["challenger"] = message["challenger"]
+            answer = message["challenger"]
+            occasion.predicted["challenger"] = {
+                name: answer[name] for name in captures.PREDICTED
+            }
             self._chores.start(self._keep_quietly(judged, occasion))
 
     # --- what comes of it -------------------------------------------------------------
