@@ -255,8 +255,10 @@ if REDIS_URL.startswith("rediss://"):
     CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    # A doorbell left by a killed worker is rung again after this many seconds.
-    "visibility_timeout": 60,
+    # What a worker has taken is gone from Redis: a lost doorbell is rung again within a
+    # second, and who asked for a job finds it in the database. Otherwise a worker whose
+    # acknowledgement Redis was too slow for would take nothing any more.
+    "ack_emulation": False,
     "socket_connect_timeout": 2,
     # Longer than a worker's blocking read, shorter than anyone's patience.
     "socket_timeout": 5,
@@ -290,6 +292,10 @@ CELERY_BEAT_SCHEDULE = {
         # One is enough, however many lie there.
         "options": {"expires": 2},
     },
+    "expire-captures": {
+        "task": "apps.sessions.tasks.expire_captures",
+        "schedule": 600.0,
+    },
     "fail-abandoned-versions": {
         "task": "apps.inference.tasks.fail_abandoned_versions",
         "schedule": 30.0,
@@ -310,7 +316,7 @@ PREDICTOR_FAMILIES = {
     "classifier": "apps.inference.predictors.classifier",
     "transformers-detector": "apps.inference.predictors.transformers_detector",
 }
-# What each kind of job calls: `function(parameters, progress) -> result`; see `jobs.py`.
+# What each kind of job calls, as `function(parameters, progress) -> result`.
 JOB_KINDS = {
     "evaluate": "apps.inference.evaluating.job:run",
     "import": "apps.inference.datasets.importing:run",

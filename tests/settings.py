@@ -21,6 +21,8 @@ from emporium.settings import *  # noqa: E402, F403
 from emporium.settings import DATABASES, JOB_KINDS, PREDICTOR_FAMILIES  # noqa: E402
 
 VAR_DIR = TEST_DIR
+CAPTURES_DIR = TEST_DIR / "captures"
+DATASETS_DIR = TEST_DIR / "datasets"
 # Records are written by a thread of their own, which an in-memory database hides from.
 DATABASES["default"]["TEST"] = {"NAME": TEST_DIR / "tests.sqlite3"}
 PREDICTOR_FAMILIES["scripted"] = "tests.scripted_predictor"

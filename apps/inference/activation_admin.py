@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -209,7 +210,7 @@ class ActivationAdmin(ActivationColumns, ReadOnlyAdmin):
         )
         try:
             activation = services.activate(
-                deployment, version, request.user, form.cleaned_data["note"]
+                deployment, version, cast(User, request.user), form.cleaned_data["note"]
             )
         except InferenceError as error:
             messages.error(request, str(error))

@@ -29,6 +29,7 @@ from apps.inference.models import (
     ModelVersion,
     RegisteredModel,
 )
+from apps.inference.trial_admin import TrialAdmin, trial_of_deployment
 from apps.inference.version_admin import ModelVersionAdmin
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "JobAdmin",
     "ModelVersionAdmin",
     "RegisteredModelAdmin",
+    "TrialAdmin",
 ]
 
 
@@ -133,9 +135,12 @@ class DeploymentAdmin(DeploymentSettings):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         deployment = self.get_object(request, object_id)
-        choices = {"activate": choices_of_deployment(request, deployment)}
+        shown = {
+            "activate": choices_of_deployment(request, deployment),
+            **trial_of_deployment(deployment),
+        }
         return super().change_view(
-            request, object_id, form_url, {**(extra_context or {}), **choices}
+            request, object_id, form_url, {**(extra_context or {}), **shown}
         )
 
     @admin.display(description="last activation")

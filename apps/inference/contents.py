@@ -39,16 +39,14 @@ def _read(version: ModelVersion, name: str) -> dict[str, Any]:
         return {}
 
 
-def label_names(version: ModelVersion) -> list[str]:
-    """All of them, in their order; none where its files can't be read here."""
+def labels_of(version: ModelVersion) -> list[str]:
+    """All that a version can name, in its order; none where its files can't be read."""
     return _names(_read(version, weights.CONFIG_NAME))
 
 
 def _names(config: dict[str, Any]) -> list[str]:
     named = config.get("labels") or config.get("id2label") or ()
-    return [
-        str(name) for name in (named.values() if isinstance(named, dict) else named)
-    ]
+    return [*map(str, named.values() if isinstance(named, dict) else named)]
 
 
 def _labels(config: dict[str, Any]) -> str:

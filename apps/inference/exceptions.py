@@ -10,6 +10,7 @@ InferenceError
 ├── DatasetError               pictures or labels that a dataset can't take, or give
 ├── GateError                  a version's figures aren't what its deployment asks for
 ├── NotVerifiedError           a version is asked to answer that nobody has verified
+├── TrialError                 a trial can't be started, stopped or promoted as it is
 ├── SourceError                a model's files can't be had
 │   ├── SourceTextError        the text names no source, or the checksum is none
 │   ├── SourceMissingError     nothing is there by that name
@@ -71,6 +72,10 @@ class DatasetError(InferenceError):
 
 
 class NotVerifiedError(InferenceError):
+    pass
+
+
+class TrialError(InferenceError):
     pass
 
 

@@ -27,6 +27,7 @@ from apps.inference.golden import golden_frames
 from apps.inference.loading import LoadedVersion, Stamp
 from apps.inference.models import Activation, Deployment
 from apps.inference.queues import DEFAULT_QUEUE
+from apps.inference.trials.canary import Canary
 from apps.inference.tuning import Tuning
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ class ModelHost:
         self._company = company
         self._queues = tuple(queues)
         self.tuning = Tuning()
+        # By the deployment; never changed, only replaced.
+        self.canaries: dict[str, Canary] = {}
         self._serving: dict[str, LoadedVersion] = {}
         # By the deployment: what answers, what is about to, and what did just before.
         self._loaded: defaultdict[str, dict[Stamp, LoadedVersion]] = defaultdict(dict)
@@ -71,7 +74,6 @@ class ModelHost:
     def start(self) -> None:
         """Load what is deployed, then keep following; no model is no error."""
         self.tuning.start()
-        golden_frames()  # drawn while nobody waits
         self._if_possible(self._find_the_lost)
         self._if_possible(self._load_active)
         self._thread.start()
@@ -103,6 +105,16 @@ class ModelHost:
             raise NoModelError(f"No model is loaded for deployment {deployment!r}.")
         return loaded
 
+    def answer_share(self, deployment: str, canary: Canary) -> None:
+        """Have a canary answer its sessions, from the next batch on."""
+        self.canaries = {**self.canaries, deployment: canary}
+
+    def answer_all(self, deployment: str) -> None:
+        """Answer the canary's sessions again, too."""
+        self.canaries = {
+            name: canary for name, canary in self.canaries.items() if name != deployment
+        }
+
     def follow(self) -> None:
         """Have answer what is active, and do for activations what this worker must."""
         self._load_active()
@@ -113,11 +125,10 @@ class ModelHost:
         if under_way:
             self._attend()
 
-    def _deployments(self) -> Sequence[Deployment]:
+    def _deployments(self) -> list[Deployment]:
         """Those that this worker serves."""
-        return Deployment.objects.filter(queue__in=self._queues).select_related(
-            "active_version__model"
-        )
+        mine = Deployment.objects.filter(queue__in=self._queues)
+        return list(mine.select_related("active_version__model"))
 
     def _attend(self) -> list[Activation]:
         """Do all that takes no time; returns the activations that were open."""
@@ -259,6 +270,7 @@ class ModelHost:
             activating.look_after(activation, self._company)
 
     def _keep_following(self) -> None:
+        golden_frames()  # takes a second, which no activation shall wait for
         while not self._stopping.wait(
             BUSY_INTERVAL_S if self._is_busy else FOLLOW_INTERVAL_S
         ):

@@ -28,6 +28,7 @@ from apps.inference import (
 from apps.inference.company import Company
 from apps.inference.connections import sync_redis
 from apps.inference.models import Deployment, Job, ModelVersion
+from apps.inference.trials import shadowing  # noqa: F401 - listens for the worker's start
 
 logger = logging.getLogger(__name__)
 

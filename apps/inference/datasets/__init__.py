@@ -5,6 +5,12 @@ Knows rows and files; neither networks nor torch, since web processes are here t
 
 from __future__ import annotations
 
-from apps.inference.datasets.keeping import add_picture, examples, split_of
+from apps.inference.datasets.keeping import (
+    add_picture,
+    create,
+    examples,
+    remove_example,
+    split_of,
+)
 
-__all__ = ["add_picture", "examples", "split_of"]
+__all__ = ["add_picture", "create", "examples", "remove_example", "split_of"]

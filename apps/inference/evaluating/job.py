@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from apps.inference import evaluations
-from apps.inference.contents import label_names
+from apps.inference.contents import labels_of
 from apps.inference.doing import RowProgress
 from apps.inference.evaluating.scoring import Answered, figures_of
 from apps.inference.evaluating.shown import Data, data_of
@@ -52,7 +52,7 @@ def evaluate(
         share = len(answered) / data.count
         progress.tell(_LOADED + (_ANSWERED - _LOADED) * share, "Answering pictures.")
     progress.tell(_ANSWERED, "Counting.")
-    figures = figures_of(answered, label_names(version))
+    figures = figures_of(answered, labels_of(version))
     return Evaluation.objects.create(
         version=version,
         dataset=dataset,
