@@ -300,6 +300,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "apps.inference.tasks.fail_abandoned_versions",
         "schedule": 30.0,
     },
+    "remove-abandoned-finetunes": {
+        "task": "apps.inference.tasks.remove_abandoned_finetunes",
+        "schedule": 300.0,
+    },
     "revive-lost-jobs": {
         "task": "apps.inference.tasks.revive_lost_jobs",
         "schedule": 15.0,
@@ -320,6 +324,7 @@ PREDICTOR_FAMILIES = {
 JOB_KINDS = {
     "evaluate": "apps.inference.evaluating.job:run",
     "import": "apps.inference.datasets.importing:run",
+    "finetune": "apps.inference.finetuning.job:finetune",
 }
 # Where the files of added models lie; nodes that don't share a disk copy it.
 MODELS_DIR = Path(env.str("MODELS_DIR", default="") or VAR_DIR / "models").resolve()

@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.inference import jobs
@@ -20,8 +21,9 @@ from apps.inference.columns import (
     told,
     when,
 )
+from apps.inference.descent import link_to
 from apps.inference.exceptions import InferenceError
-from apps.inference.models import Job
+from apps.inference.models import Job, ModelVersion
 
 State = Job.State
 # Sessions wait too, and trials run: their pages aren't followed as a job's are.
@@ -104,4 +106,8 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="result")
     def made(self, job: Job) -> SafeString | str:
-        return readable(job.result)
+        said = dict(job.result)
+        version = ModelVersion.objects.filter(pk=said.pop("version", None)).first()
+        if version is None:
+            return readable(job.result)
+        return format_html("<p>{}</p>{}", link_to(version), readable(said))

@@ -27,6 +27,7 @@ from apps.inference import (
 )
 from apps.inference.company import Company
 from apps.inference.connections import sync_redis
+from apps.inference.finetuning import plan
 from apps.inference.models import Deployment, Job, ModelVersion
 from apps.inference.trials import shadowing  # noqa: F401 - listens for the worker's start
 
@@ -88,6 +89,12 @@ def fail_abandoned_versions() -> None:
     """Housekeeping, on the queue of that name."""
     if failed := under_way.fail_abandoned():
         logger.warning("Failed %d versions that nobody was at any more", failed)
+
+
+@shared_task
+def remove_abandoned_finetunes() -> None:
+    """Housekeeping, on the queue of that name."""
+    plan.remove_abandoned()
 
 
 @shared_task

@@ -102,7 +102,10 @@ class Recipe:
         )
 
     def prepare(self, frame: Frame) -> Image:
-        image = upright(i420_to_rgb(frame), frame.rotation)
+        return self.fit(upright(i420_to_rgb(frame), frame.rotation))
+
+    def fit(self, image: Image) -> Image:
+        """An upright picture, uint8 RGB, as the network is to see it."""
         height, width = image.shape[:2]
         image = scale(image, self.scaling.target((width, height)), self.resample)
         if self.crop is not None:
