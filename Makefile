@@ -50,7 +50,7 @@ faults: setup ## Only the tests in which parts of the product die and come back
 gpu: setup ## Only the tests that need an NVIDIA GPU, which `make test` leaves out
 	@$(IN_VENV) pytest tests/gpu
 
-bench: setup ## Measure rate, age and cost, or AGE=1, RECEIVE=1, NETWORK=1, ADMIN=1 alone
+bench: setup ## Measure rate, age and cost, or what README names alone: AGE=1, ADMIN=1, …
 	@$(if $(AGE)$(RECEIVE)$(NETWORK),$(WITH_CHROMIUM) &&) $(IN_VENV) python -m bench
 
 soak: setup ## Four sessions for ten minutes (SECONDS=600), then every fault

@@ -118,11 +118,18 @@ class Product:
         ) as pool:
             return pool.submit(function, *args, **kwargs).result()
 
-    def start(self, name: str, *, label: str = "", port: int | None = None) -> Process:
+    def start(
+        self,
+        name: str,
+        *arguments: str,
+        label: str = "",
+        port: int | None = None,
+    ) -> Process:
         """Start a process of the Procfile, and wait until it is of use.
 
         Args:
             name: the Procfile's.
+            arguments: more of them than the Procfile has.
             label: what it is called in `processes`, where there are several of a name.
             port: on which a web process listens, if not on the product's.
 
@@ -134,7 +141,9 @@ class Product:
         port = port or self._ports.get(name)
         env = {**self.env, "PORT": str(port)} if name == "web" else self.env
         process = Process(
-            ["sh", "-c", commands[name]], env, self.directory / f"{label}.log"
+            ["sh", "-c", " ".join([commands[name], *arguments])],
+            env,
+            self.directory / f"{label}.log",
         )
         self.processes[label] = process
         if port is not None:

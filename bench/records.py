@@ -56,18 +56,82 @@ def deploy_starters() -> None:
     register_starters()
 
 
-def deploy(directory: Path, family: str, name: str | None = None) -> None:
+def deploy(
+    directory: Path,
+    family: str,
+    name: str | None = None,
+    *,
+    deployment_name: str = "default",
+    queue: str = "gpu",
+) -> None:
     """Have the model in `directory` answer, as an operator would who activates it."""
     from apps.inference import registry, services
-    from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
+    from apps.inference.models import Deployment
 
     version = registry.register_version(
         name=name or directory.name, family=family, directory=directory
     )
     deployment, _ = Deployment.objects.get_or_create(
-        name=DEFAULT_DEPLOYMENT, defaults={"active_version": version}
+        name=deployment_name, defaults={"active_version": version, "queue": queue}
     )
     services.activate(deployment, version)
+
+
+def try_beside(directory: Path, family: str, kind: str, share: float) -> int:
+    """Have the model in `directory` tried beside what answers; gives the trial's id."""
+    from apps.inference import registry
+    from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
+    from apps.inference.trials import services
+
+    version = registry.register_version(
+        name=directory.name, family=family, directory=directory
+    )
+    deployment = Deployment.objects.get(name=DEFAULT_DEPLOYMENT)
+    return services.start(deployment, version, kind, share).pk
+
+
+def register_second_detector() -> None:
+    """The starter's own files under another name: another version, as large."""
+    from apps.inference.models import ModelVersion, RegisteredModel
+
+    starter = ModelVersion.objects.get(model__name="starter-detector")
+    second = RegisteredModel.objects.create(
+        name="second-detector", family=starter.model.family
+    )
+    starter.pk, starter.model = None, second
+    starter._state.adding = True
+    starter.save()
+
+
+def shadow_all(name: str) -> int:
+    """Shadow all frames with a registered model; back when it is compared."""
+    from apps.inference.finding import find_deployment, find_version
+    from apps.inference.models import DEFAULT_DEPLOYMENT, Trial
+    from apps.inference.trials import services
+
+    deployment = find_deployment(DEFAULT_DEPLOYMENT)
+    trial = services.start(deployment, find_version(name), Trial.Kind.SHADOW, 1.0)
+    deadline = time.monotonic() + 3 * PATIENCE_S
+    while not trial.figures:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"The shadow answers nothing. {trial.reason}")
+        time.sleep(0.5)
+        trial.refresh_from_db()
+    return trial.pk
+
+
+def change_share(trial_id: int, share: float) -> None:
+    """Have the shadow shown another share of the frames, without loading it anew."""
+    from apps.inference.models import Trial
+
+    Trial.objects.filter(pk=trial_id).update(share=share)
+
+
+def compared_by_shadow(trial_id: int) -> int:
+    from apps.inference.models import Trial
+
+    figures = Trial.objects.get(pk=trial_id).figures
+    return int(figures.get("agreement", {}).get("compared", 0))
 
 
 def deploy_written(directory: Path, family: str, config: dict[str, Any]) -> None:
@@ -77,6 +141,43 @@ def deploy_written(directory: Path, family: str, config: dict[str, Any]) -> None
     # Its bytes are only what the checksum is taken of.
     (directory / "model.safetensors").write_bytes(b"nothing")
     deploy(directory, family)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an activation; `asked_at` is a time of the clock."""
+
+    version: str
+    state: str
+    reason: str
+    asked_at: float
+    took_s: float
+
+
+def activate(model: str, at: float) -> Outcome:
+    """Click at a time, and wait until it is decided."""
+    from apps.inference import services
+    from apps.inference.finding import find_deployment, find_version
+    from apps.inference.models import DEFAULT_DEPLOYMENT
+
+    deployment, version = find_deployment(DEFAULT_DEPLOYMENT), find_version(model)
+    time.sleep(max(0.0, at - time.time()))
+    asked_at = time.time()
+    activation = services.activate(deployment, version)
+    if activation is None:
+        raise RuntimeError(f"{version} is active already.")
+    while activation.is_under_way:
+        time.sleep(0.1)
+        activation.refresh_from_db()
+    return Outcome(
+        version=str(version),
+        state=activation.state,
+        reason=activation.reason,
+        asked_at=asked_at,
+        took_s=round(
+            (activation.changed_at - activation.requested_at).total_seconds(), 1
+        ),
+    )
 
 
 def run_latencies() -> list[dict[str, Any]]:
@@ -126,8 +227,8 @@ def bare_predictor(clip: EncodedClip, seconds: float) -> BarePredictor:
     """Predict the clip's frames again and again, loaded as a worker loads the model."""
     import torch
 
+    from apps.inference.loading import load_version
     from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
-    from apps.inference.serving import load_version
 
     deployment = Deployment.objects.get(name=DEFAULT_DEPLOYMENT)
     loaded = load_version(deployment.active_version)

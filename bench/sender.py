@@ -59,14 +59,16 @@ class Sender:
     Args:
         page: the product's address, such as `http://localhost:8000`.
         clip: what the camera sees, again and again.
+        deployment: whose page it is, if not the usual one's.
     """
 
-    def __init__(self, page: str, clip: EncodedClip) -> None:
+    def __init__(self, page: str, clip: EncodedClip, deployment: str = "") -> None:
         self.clip = clip
         self.received: list[Result] = []
         # All messages but results, in the order in which they came.
         self.messages: list[dict[str, Any]] = []
         self._page = page.rstrip("/")
+        self._path = f"/ws/session/{deployment}/" if deployment else "/ws/session/"
         self._streams: list[ClipStream] = []
         self._resume_token = ""
         self._moving: asyncio.Task[None] | None = None
@@ -160,7 +162,7 @@ class Sender:
     async def _open(self) -> None:
         scheme, _, host = self._page.partition("://")
         socket = self._socket = await connect(
-            f"{scheme.replace('http', 'ws')}://{host}/ws/session/",
+            f"{scheme.replace('http', 'ws')}://{host}{self._path}",
             origin=Origin(self._page),
             compression=None,
             proxy=None,

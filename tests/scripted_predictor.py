@@ -1,7 +1,9 @@
 """A model family for tests: it answers what its config says, as slowly as it says.
 
 `config.json`: `sleep_ms` (0), `label` ("hot dog"), `fail_on_load` (a sentence),
-`kill_on_load` (false), `fail_every` (0: every n-th batch raises). Loading fails where
+`kill_on_load` (false), `wait_on_load` (a file: until it is there), `kill_on_frame`
+(false: the first frame of a session kills the worker), `fail_every` (0: every n-th
+batch raises), `score` (0.9, what it says when it is examined). Loading fails where
 others build a network. Its one box is the middle of the frame.
 """
 
@@ -14,7 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from apps.inference import weights
+from apps.inference.comparison import Candidates
 from apps.inference.engines.network import refuse_to_build
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion
@@ -27,6 +32,10 @@ from apps.inference.types import (
     Prediction,
     Timings,
 )
+from bench.processes import wait_until
+
+# What a worker shows a version before any session does.
+OF_NOBODY = {"grey", "golden"}
 
 
 @dataclass
@@ -34,6 +43,8 @@ class ScriptedPredictor:
     label: str
     sleep_ms: float
     fail_every: int
+    kills: bool = False
+    score: float = 0.9
     engine: str = "scripted"
     batches: int = field(default=0)
 
@@ -45,6 +56,8 @@ class ScriptedPredictor:
         return infer
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
+        if self.kills and not {frame.session_id for frame in frames} <= OF_NOBODY:
+            os.kill(os.getpid(), signal.SIGKILL)
         # The first batch is the warm-up, which always goes well.
         self.batches += 1
         if self.fail_every and self.batches > 1 and self.batches % self.fail_every == 0:
@@ -59,6 +72,9 @@ class ScriptedPredictor:
             for frame in frames
         ]
 
+    def examine(self, frames: Sequence[Frame]) -> list[Candidates]:
+        return [Candidates(torch.tensor([[self.score, 0.0]])) for _ in frames]
+
 
 def load(directory: Path, *, engine: str | None = None) -> ScriptedPredictor:
     config = weights.read_config(directory)
@@ -68,10 +84,14 @@ def load(directory: Path, *, engine: str | None = None) -> ScriptedPredictor:
     if config.get("kill_on_load"):
         refuse_to_build()
         os.kill(os.getpid(), signal.SIGKILL)
+    if path := config.get("wait_on_load"):
+        wait_until(Path(path).exists, f"{path} to be there")
     return ScriptedPredictor(
         label=config.get("label", "hot dog"),
         sleep_ms=config.get("sleep_ms", 0),
         fail_every=config.get("fail_every", 0),
+        kills=config.get("kill_on_frame", False),
+        score=config.get("score", 0.9),
     )
 
 

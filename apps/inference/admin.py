@@ -5,40 +5,44 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import ForeignKey, OuterRef, Q, QuerySet, Subquery
+from django.db.models import ForeignKey, OuterRef, QuerySet, Subquery
 from django.forms import ModelChoiceField, ModelForm
-from django.http import HttpRequest
-from django.utils import timezone
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.inference import services
-from apps.inference.columns import (
-    NOTHING,
-    ReadOnlyAdmin,
-    badge,
-    duration,
-    told,
-    when,
+from apps.inference.activation_admin import (
+    ActivationAdmin,
+    ActivationInline,
+    choices_of_deployment,
+    course,
 )
-from apps.inference.exceptions import NotVerifiedError
+from apps.inference.columns import NOTHING, Column, ReadOnlyAdmin, badge, when
+from apps.inference.dataset_admin import DatasetAdmin, ExampleAdmin
+from apps.inference.deployment_admin import DeploymentSettings, page_of
+from apps.inference.evaluation_admin import EvaluationAdmin
 from apps.inference.filters import FamilyFilter
+from apps.inference.job_admin import JobAdmin
 from apps.inference.models import (
     Activation,
     Deployment,
     ModelVersion,
     RegisteredModel,
 )
+from apps.inference.trial_admin import TrialAdmin, trial_of_deployment
 from apps.inference.version_admin import ModelVersionAdmin
 
 __all__ = [
     "ActivationAdmin",
+    "DatasetAdmin",
     "DeploymentAdmin",
+    "EvaluationAdmin",
+    "ExampleAdmin",
+    "JobAdmin",
     "ModelVersionAdmin",
     "RegisteredModelAdmin",
+    "TrialAdmin",
 ]
-
-State = ModelVersion.State
 
 
 class VersionInline(admin.TabularInline):
@@ -73,88 +77,41 @@ class RegisteredModelAdmin(ReadOnlyAdmin):
     inlines = (VersionInline,)
 
 
-def course(activation: Activation) -> SafeString:
-    """How far it is and for how long, or what came of it."""
-    words = activation.reason
-    if activation.state in Activation.UNDER_WAY:
-        words = activation.step or "Waiting for a worker of the queue gpu."
-        words += f" {took(activation)} so far."
-    return told(badge(activation.state, activation.get_state_display()), words)
-
-
-def took(activation: Activation) -> str:
-    until = activation.finished_at or timezone.now()
-    return duration(until - activation.requested_at)
-
-
-class ActivationColumns:
-    requested = when("requested_at", "requested")
-    finished = when("finished_at", "finished")
-
-    @admin.display(description="outcome", ordering="state")
-    def outcome(self, activation: Activation) -> SafeString:
-        return course(activation)
-
-    @admin.display
-    def took(self, activation: Activation) -> str:
-        return took(activation)
-
-    @admin.display(description="to version", ordering="to_version")
-    def change(self, activation: Activation) -> SafeString | str:
-        if activation.from_version is None:
-            return str(activation.to_version)
-        return format_html(
-            '{}<div class="aside">from {}</div>',
-            activation.to_version,
-            activation.from_version,
-        )
-
-
-class ActivationInline(ActivationColumns, admin.TabularInline):
-    model = Activation
-    verbose_name_plural = "what was activated, and what came of it"
-    fields = readonly_fields = (
-        "outcome",
-        "change",
-        "requested",
-        "requested_by",
-        "took",
-    )
-    extra = 0
-    can_delete = False
-    empty_value_display = NOTHING
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Activation]:
-        queryset: QuerySet[Activation] = super().get_queryset(request)
-        return queryset.select_related(
-            "deployment", "from_version__model", "to_version__model", "requested_by"
-        )
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 @admin.register(Deployment)
-class DeploymentAdmin(admin.ModelAdmin):
-    """Saving a deployment with another version asks the workers to switch.
+class DeploymentAdmin(DeploymentSettings):
+    """Its page is where another version is activated, and says how far that is."""
 
-    Deployments come with `manage.py provision` and stay, since sessions point at them.
-    """
-
-    list_display = ("name", "active_version", "last_activation")
+    change_form_template = "admin/deployment_form.html"
     list_select_related = ("active_version__model",)
     inlines = (ActivationInline,)
 
-    fields = ("name", "active_version")
-    readonly_fields = ("name",)
+    def get_list_display(self, request: HttpRequest) -> tuple[str | Column, ...]:
+        return (
+            "name",
+            "page",
+            "active_version",
+            self.queue_column(),
+            self.live_column(),
+            "last_activation",
+        )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(
+    def get_readonly_fields(
         self, request: HttpRequest, obj: Deployment | None = None
-    ) -> bool:
-        return False
+    ) -> tuple[str, ...]:
+        """Which version answers is changed by activating another one."""
+        fixed = super().get_readonly_fields(request, obj)
+        return (*fixed, "active_version") if obj else fixed
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey, request: HttpRequest, **options: Any
+    ) -> ModelChoiceField | None:
+        if db_field.name == "active_version":
+            # The name of each choice is its model's and its own.
+            options["queryset"] = ModelVersion.objects.select_related("model").filter(
+                state=ModelVersion.State.VERIFIED
+            )
+            options["empty_label"] = None
+        return super().formfield_for_foreignkey(db_field, request, **options)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Deployment]:
         queryset: QuerySet[Deployment] = super().get_queryset(request)
@@ -166,29 +123,38 @@ class DeploymentAdmin(admin.ModelAdmin):
             last_step=Subquery(last.values("step")[:1]),
             last_reason=Subquery(last.values("reason")[:1]),
             last_requested_at=Subquery(last.values("requested_at")[:1]),
+            last_changed_at=Subquery(last.values("changed_at")[:1]),
+            last_finished_at=Subquery(last.values("finished_at")[:1]),
         )
 
-    def formfield_for_foreignkey(
-        self, db_field: ForeignKey, request: HttpRequest, **options: Any
-    ) -> ModelChoiceField | None:
-        # The name of each choice is its model's and its own. What is active is one even
-        # while it is verified anew: nobody shall switch by merely saving.
-        can_answer = Q(state=State.VERIFIED) | Q(deployments__isnull=False)
-        options["queryset"] = (
-            ModelVersion.objects.select_related("model").filter(can_answer).distinct()
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        deployment = self.get_object(request, object_id)
+        shown = {
+            "activate": choices_of_deployment(request, deployment),
+            **trial_of_deployment(deployment),
+        }
+        return super().change_view(
+            request, object_id, form_url, {**(extra_context or {}), **shown}
         )
-        options["empty_label"] = None
-        return super().formfield_for_foreignkey(db_field, request, **options)
 
     @admin.display(description="last activation")
     def last_activation(self, deployment: Any) -> SafeString | str:
         if deployment.last_state is None:
             return NOTHING
         last = Activation(
+            deployment=deployment,
             state=deployment.last_state,
             step=deployment.last_step,
             reason=deployment.last_reason,
             requested_at=deployment.last_requested_at,
+            changed_at=deployment.last_changed_at,
+            finished_at=deployment.last_finished_at,
         )
         version = f"{deployment.last_model} {deployment.last_version}"
         return format_html('{}<div class="aside">{}</div>', course(last), version)
@@ -200,23 +166,15 @@ class DeploymentAdmin(admin.ModelAdmin):
         form: ModelForm,
         change: bool,
     ) -> None:
-        before = Deployment.objects.get(pk=obj.pk)
-        user = request.user if request.user.is_authenticated else None
-        try:
-            activation = services.activate(before, obj.active_version, user)
-        except NotVerifiedError as error:
-            messages.error(request, str(error))
-            return
-        if activation:
+        if not change:
+            obj.save()
             messages.info(
                 request,
-                f"The workers are loading {obj.active_version}; live sessions change "
-                "over by themselves. Below is how far they are.",
+                f"{obj} is answered by {obj.active_version} once a worker of the queue"
+                f" {obj.queue} has loaded it. Its page is {page_of(obj)}.",
             )
-        else:
-            messages.info(
-                request, f"Nothing was changed: {obj.active_version} is active already."
-            )
+        elif not self.save_settings(request, obj, form):
+            messages.info(request, "Nothing was changed.")
 
     def message_user(
         self,
@@ -229,34 +187,3 @@ class DeploymentAdmin(admin.ModelAdmin):
         """Drop "was changed successfully": `save_model` says what saving has done."""
         if level != messages.SUCCESS:
             super().message_user(request, message, level, extra_tags, fail_silently)
-
-
-@admin.register(Activation)
-class ActivationAdmin(ActivationColumns, ReadOnlyAdmin):
-    list_display = (
-        "requested",
-        "outcome",
-        "change",
-        "requested_by",
-        "took",
-        "deployment",
-    )
-    list_select_related = (
-        "deployment",
-        "from_version__model",
-        "to_version__model",
-        "requested_by",
-    )
-    list_filter = ("state", "deployment")
-    date_hierarchy = "requested_at"
-    fields = (
-        "deployment",
-        "outcome",
-        "to_version",
-        "from_version",
-        "requested_by",
-        "requested",
-        "finished",
-        "took",
-    )
-    readonly_fields = ("outcome", "requested", "finished", "took")

@@ -8,18 +8,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
-from django.conf import settings
 from redis import Redis
 
 from apps.inference import results
 from apps.inference.exceptions import NoModelError
+from apps.inference.loading import LoadedVersion
 from apps.inference.mailbox import Letter, WorkerMailbox
-from apps.inference.serving import LoadedVersion, ModelHost
+from apps.inference.serving import ModelHost
+from apps.inference.tuning import Tuning
 from apps.inference.types import Decode
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,10 @@ Answers = list[tuple[Letter, dict[str, Any]]]
 class Batch(Protocol):
     """Letters that are answered together, featurized already. No step raises."""
 
+    @property
+    def kind(self) -> str:
+        """Batches of one kind take about as long in their forward pass."""
+
     def infer(self) -> None:
         """The forward pass."""
 
@@ -41,15 +47,19 @@ class Batch(Protocol):
 def batches_of(host: ModelHost, letters: Sequence[Letter]) -> list[Batch]:
     """Featurize letters as they were taken, as many at once as their version wants."""
     taken_at = time.monotonic()
-    budget_ms = settings.AGE_BUDGET_MS
     batches: list[Batch] = []
-    if expired := [letter for letter in letters if letter.age_ms > budget_ms]:
+    expired: list[Letter] = []
+    fresh: list[Letter] = []
+    for letter in letters:
+        budget_ms = host.tuning.age_budget_ms(letter.deployment)
+        (expired if letter.age_ms > budget_ms else fresh).append(letter)
+    if expired:
+        _count_expired(host, expired)
         batches.append(
             _Dropped(
                 expired, "expired", "The picture was too old when a worker was free."
             )
         )
-    fresh = [letter for letter in letters if letter.age_ms <= budget_ms]
     by_deployment = attrgetter("deployment")
     for deployment, group in groupby(sorted(fresh, key=by_deployment), by_deployment):
         batches += _of_deployment(host, deployment, list(group), taken_at)
@@ -67,6 +77,12 @@ def publish(redis: Redis, mailbox: WorkerMailbox, answers: Answers) -> None:
         pipe.execute()
 
 
+def _count_expired(host: ModelHost, letters: Sequence[Letter]) -> None:
+    for letter in letters:
+        with suppress(NoModelError):
+            host.version_for(letter.deployment).tally.expired(letter.age_ms)
+
+
 def _of_deployment(
     host: ModelHost, deployment: str, letters: Sequence[Letter], taken_at: float
 ) -> Iterator[Batch]:
@@ -76,9 +92,27 @@ def _of_deployment(
         logger.warning("%s", error)
         yield _Dropped(letters, "failed", "No model is loaded. The operator sees why.")
         return
-    size = loaded.batch_size
-    for first in range(0, len(letters), size):
-        yield _Predicted(loaded, letters[first : first + size], taken_at)
+    for answering, share in _shared_out(host, deployment, letters, loaded):
+        size = answering.batch_size
+        for first in range(0, len(share), size):
+            batch = share[first : first + size]
+            yield _Predicted(answering, batch, taken_at, host.tuning)
+
+
+def _shared_out(
+    host: ModelHost, deployment: str, letters: Sequence[Letter], active: LoadedVersion
+) -> Iterator[tuple[LoadedVersion, Sequence[Letter]]]:
+    """Who answers which, where a canary answers some of the sessions."""
+    canary = host.canaries.get(deployment)
+    if canary is None:
+        yield active, letters
+        return
+    its: list[Letter] = []
+    others: list[Letter] = []
+    for letter in letters:
+        (its if canary.answers(letter.frame.session_id) else others).append(letter)
+    yield canary.loaded, its
+    yield active, others
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +120,10 @@ class _Dropped:
     letters: Sequence[Letter]
     reason: str
     sentence: str
+
+    @property
+    def kind(self) -> str:
+        return self.reason
 
     def infer(self) -> None:
         pass
@@ -101,14 +139,23 @@ class _Predicted:
     """Whatever a model does to one batch, the worker goes on to the next."""
 
     def __init__(
-        self, loaded: LoadedVersion, letters: Sequence[Letter], taken_at: float
+        self,
+        loaded: LoadedVersion,
+        letters: Sequence[Letter],
+        taken_at: float,
+        tuning: Tuning,
     ) -> None:
         self._loaded = loaded
         self._letters = letters
         self._taken_at = taken_at
+        self._tuning = tuning
         frames = [letter.frame for letter in letters]
         self._infer = self._tried(lambda: loaded.predictor.prepare(frames))
         self._decode: Decode | None = None
+
+    @property
+    def kind(self) -> str:
+        return str(self._loaded.version_id)
 
     def infer(self) -> None:
         if self._infer is not None:
@@ -119,13 +166,26 @@ class _Predicted:
         answered = decode and self._tried(
             lambda: list(zip(self._letters, decode(), strict=True))
         )
+        tally = self._loaded.tally
         if answered is None:
+            tally.failed(len(self._letters))
             sentence = "The model failed on this picture."
             return _Dropped(self._letters, "failed", sentence).answers()
         served_by = self._loaded.describe()
         held_ms = (time.monotonic() - self._taken_at) * 1000
+        for letter in self._letters:
+            tally.answered(letter.age_ms + held_ms)
         return [
-            (letter, results.result_message(letter, prediction, served_by, held_ms))
+            (
+                letter,
+                results.result_message(
+                    letter,
+                    prediction,
+                    served_by,
+                    held_ms,
+                    self._tuning.thresholds(letter.deployment),
+                ),
+            )
             for letter, prediction in answered
         ]
 

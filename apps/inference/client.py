@@ -17,23 +17,23 @@ from redis.asyncio import Redis as AsyncRedis
 
 from apps.inference import presence
 from apps.inference.connections import async_redis
+from apps.inference.directory import Directory
 from apps.inference.exceptions import InferenceError
 from apps.inference.mailbox import Offered, WebMailbox
 from apps.inference.types import Frame
 
 logger = logging.getLogger(__name__)
 
-QUEUE = "gpu"
 DRAIN_TASK = "apps.inference.tasks.drain"
 BRING_IN_TASK = "apps.inference.tasks.bring_in"
 VERIFY_TASK = "apps.inference.tasks.verify"
 HOLDINGS_COMMAND = "holdings"
 
 
-def ring() -> None:
+def ring(queue: str) -> None:
     """Put one doorbell in the Celery queue. Blocking: about 1 ms."""
     try:
-        current_app.send_task(DRAIN_TASK, queue=QUEUE, retry=False)
+        current_app.send_task(DRAIN_TASK, args=[queue], queue=queue, retry=False)
     except OperationalError as error:
         # The bell's flag expires within a second and the next frame rings again.
         logger.warning("The doorbell could not be rung: %s", error)
@@ -73,11 +73,17 @@ def ask_workers(patience_s: float) -> dict[str, dict[str, Any]]:
 
 
 class InferenceClient:
-    """One a web process; holds its own connections to Redis."""
+    """One a web process.
 
-    def __init__(self, redis: AsyncRedis) -> None:
+    Args:
+        redis: its own connections.
+        directory: knows to which queue a deployment's frames go.
+    """
+
+    def __init__(self, redis: AsyncRedis, directory: Directory) -> None:
         self._redis = redis
-        self._mailbox = WebMailbox(redis, QUEUE)
+        self._directory = directory
+        self._mailbox = WebMailbox(redis)
 
     async def offer(
         self, frame: Frame, *, deployment: str, reply_channel: str, age_ms: float
@@ -86,31 +92,40 @@ class InferenceClient:
 
         Args:
             frame: even width and height, I420.
-            deployment: the name that decides which model version answers.
+            deployment: the name that decides which model version answers, and whose
+                workers.
             reply_channel: a channel of the channel layer; messages as in `results.py`.
             age_ms: how long ago the frame was decoded.
 
         Raises:
             redis.RedisError: the frame could not be offered.
         """
+        queue = await self._directory.queue_of(deployment)
         offered = await self._mailbox.offer(
-            frame, deployment=deployment, reply_channel=reply_channel, age_ms=age_ms
+            frame,
+            queue=queue,
+            deployment=deployment,
+            reply_channel=reply_channel,
+            age_ms=age_ms,
         )
         if offered.ring:
-            await asyncio.to_thread(ring)
+            await asyncio.to_thread(ring, queue)
         return offered
 
     async def withdraw(self, session_id: str) -> None:
         """Forget a session, and the frame of it that may still wait."""
         await self._mailbox.withdraw(session_id)
 
-    async def worker_alive(self) -> bool:
+    async def worker_alive(self, deployment: str) -> bool:
+        """Is there a worker of the deployment's queue?"""
+        queue = await self._directory.queue_of(deployment)
         # Shielded from the cancelling of who asks: redis-py sends in `wait_for`, which
         # up to Python 3.11 swallows a cancellation that meets its success, and a task
         # that asks again and again would never end.
-        return await asyncio.shield(presence.worker_alive(self._redis, QUEUE))
+        return await asyncio.shield(presence.worker_alive(self._redis, queue))
 
     async def close(self) -> None:
+        await self._directory.close()
         await self._redis.aclose()
 
 
@@ -123,5 +138,5 @@ def of_this_loop() -> InferenceClient:
     """The client of the running event loop: its sessions share their connections."""
     loop = asyncio.get_running_loop()
     if loop not in _clients:
-        _clients[loop] = InferenceClient(async_redis())
+        _clients[loop] = InferenceClient(async_redis(), Directory())
     return _clients[loop]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from apps.inference.boxes import box_iou
@@ -29,6 +30,14 @@ class Candidates(NamedTuple):
 
     scores: Tensor  # [N, labels] in 0..1
     boxes: Tensor | None = None  # [N, 4] xyxy in input pixels
+
+
+class Best(NamedTuple):
+    """What of them is compared: the best candidates, each by its best label."""
+
+    scores: Tensor  # [K]
+    labels: Tensor  # [K], numbers
+    boxes: Tensor | None = None  # [K, 4]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +73,29 @@ def are_finite(candidates: Sequence[Candidates]) -> bool:
     )
 
 
+def best_of(candidates: Candidates) -> Best:
+    """What is worth comparing, and short enough to be kept."""
+    if candidates.boxes is None:
+        scores = candidates.scores[0].float()
+        best = scores.topk(min(_BEST, len(scores)))
+        return Best(best.values, best.indices)
+    scores, labels = candidates.scores.float().max(dim=1)
+    best = scores.topk(min(_BEST, len(scores)))
+    boxes = candidates.boxes[best.indices].float()
+    return Best(best.values, labels[best.indices], boxes)
+
+
 def compare(
     reference: Sequence[Candidates], other: Sequence[Candidates], bounds: Bounds
 ) -> Agreement:
     """Hold the answers to the same images against each other, image by image."""
+    return compare_best([best_of(each) for each in reference], other, bounds)
+
+
+def compare_best(
+    reference: Sequence[Best], other: Sequence[Candidates], bounds: Bounds
+) -> Agreement:
+    """The same, with what was kept of the reference."""
     agreements = [
         _compare_scores(mine, theirs, bounds)
         if mine.boxes is None
@@ -85,32 +113,44 @@ def compare(
     )
 
 
-def _compare_scores(
-    reference: Candidates, other: Candidates, bounds: Bounds
-) -> Agreement:
-    mine, theirs = reference.scores[0].float(), other.scores[0].float()
+def difference(seen: Agreement) -> str:
+    """What is seen of it, in words."""
+    words = [f"scores differ by up to {seen.largest_score_difference:.3f}"]
+    if seen.lowest_iou is not None:
+        words.append(
+            f"boxes lie on each other with an IoU down to {seen.lowest_iou:.3f}"
+        )
+    if seen.same_top_1 is False:
+        words.append("the best label is another")
+    return ", ".join(words)
+
+
+def _compare_scores(reference: Best, other: Candidates, bounds: Bounds) -> Agreement:
+    theirs = other.scores[0].float()
+    # What isn't among the best scores next to nothing.
+    mine = torch.zeros_like(theirs)
+    mine[reference.labels] = reference.scores
     # Two labels that score the same may change places.
     lead = mine.max() - mine[theirs.argmax()]
     tie = min(bounds.largest_score_difference, _TIE * float(mine.max()))
+    differences = theirs[reference.labels] - reference.scores
     return Agreement(
         lowest_iou=None,
-        largest_score_difference=float((mine - theirs).abs().max()),
+        largest_score_difference=float(differences.abs().max()),
         same_top_1=bool(lead <= tie),
     )
 
 
-def _compare_boxes(reference: Candidates, other: Candidates) -> Agreement:
+def _compare_boxes(reference: Best, other: Candidates) -> Agreement:
     """Match each of the best candidates with the other's box that lies upon it most.
 
     Not by their numbers: some networks sort their answers.
     """
     assert reference.boxes is not None
     assert other.boxes is not None
-    scores, labels = reference.scores.float().max(dim=1)
-    best = scores.topk(min(_BEST, len(scores))).indices
-    ious = box_iou(reference.boxes[best].float(), other.boxes.float())
+    ious = box_iou(reference.boxes, other.boxes.float())
     differences = (
-        scores[best][:, None] - other.scores.float()[:, labels[best]].T
+        reference.scores[:, None] - other.scores.float()[:, reference.labels].T
     ).abs()
     # Of boxes that lie equally well, the one that scores most alike.
     match = (ious - differences).argmax(dim=1, keepdim=True)

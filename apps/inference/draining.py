@@ -9,7 +9,7 @@ its turn comes.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from redis import Redis
@@ -18,6 +18,7 @@ from apps.inference import answering
 from apps.inference.answering import Batch
 from apps.inference.mailbox import WorkerMailbox
 from apps.inference.serving import ModelHost
+from apps.inference.trials.trying import Trials
 
 # A camera that sends ten pictures a second or more has sent the next one by then.
 LINGER_S = 0.1
@@ -31,21 +32,24 @@ class Pace:
     SPARE = 1.5
 
     def __init__(self) -> None:
-        self._inferred_s: deque[float] = deque(maxlen=self.REMEMBERED)
+        # By the kind of batch: a worker may have a quick model and a slow one.
+        self._inferred_s: defaultdict[str, deque[float]] = defaultdict(
+            lambda: deque(maxlen=self.REMEMBERED)
+        )
         self._ready_s: deque[float] = deque(maxlen=self.REMEMBERED)
 
-    def inferred(self, seconds: float) -> None:
-        self._inferred_s.append(seconds)
+    def inferred(self, kind: str, seconds: float) -> None:
+        self._inferred_s[kind].append(seconds)
 
     def made_ready(self, seconds: float) -> None:
         self._ready_s.append(seconds)
 
-    @property
-    def delay_s(self) -> float:
+    def delay_s(self, kind: str) -> float:
         """From when a batch goes to the engine to when the next is taken."""
-        if not self._inferred_s or not self._ready_s:
+        inferred_s = self._inferred_s[kind]
+        if not inferred_s or not self._ready_s:
             return 0.0
-        return max(0.0, min(self._inferred_s) - self.SPARE * max(self._ready_s))
+        return max(0.0, min(inferred_s) - self.SPARE * max(self._ready_s))
 
 
 class Drain:
@@ -54,10 +58,13 @@ class Drain:
     Only `end` may be called by any thread, or by a signal.
     """
 
-    def __init__(self, redis: Redis, mailbox: WorkerMailbox, host: ModelHost) -> None:
+    def __init__(
+        self, redis: Redis, mailbox: WorkerMailbox, host: ModelHost, trials: Trials
+    ) -> None:
         self._redis = redis
         self._mailbox = mailbox
         self._host = host
+        self._trials = trials
         self._pace = Pace()
         self._is_ending = False
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
@@ -82,7 +89,7 @@ class Drain:
         batches = self._take()
         while batches:
             batch = batches.pop(0)
-            coming = None if batches else self._take_in_time(deadline)
+            coming = None if batches else self._take_in_time(batch, deadline)
             self._infer(batch)
             if published is not None:
                 published.result()
@@ -94,8 +101,11 @@ class Drain:
                 published.result()
                 batches = self._take_soon(deadline)
 
-    def _take_in_time(self, deadline: float) -> Future[list[Batch]] | None:
-        delay_s = self._pace.delay_s
+    def _take_in_time(
+        self, batch: Batch, deadline: float
+    ) -> Future[list[Batch]] | None:
+        """Have the next ready when this one is done."""
+        delay_s = self._pace.delay_s(batch.kind)
         if time.monotonic() + delay_s >= deadline:
             return None
         return self._ahead.submit(self._take, delay_s)
@@ -124,7 +134,9 @@ class Drain:
     def _infer(self, batch: Batch) -> None:
         started = time.perf_counter()
         batch.infer()
-        self._pace.inferred(time.perf_counter() - started)
+        self._pace.inferred(batch.kind, time.perf_counter() - started)
 
     def _publish(self, batch: Batch) -> None:
-        answering.publish(self._redis, self._mailbox, batch.answers())
+        answers = batch.answers()
+        answering.publish(self._redis, self._mailbox, answers)
+        self._trials.take_note(answers)

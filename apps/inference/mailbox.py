@@ -1,16 +1,19 @@
-"""Where pixels wait for a worker: one slot a session, and a queue of who waits.
+"""Where pixels wait for a worker: one slot a session, and a line for each queue.
 
-Redis keys, all below `mailbox:{queue}:`
+Redis keys, all below `mailbox:`:
 
     frame:{sid}      the newest frame, JSON header and raw I420; overwritten, expires
     stamp:{sid}      when that frame was decoded, in ms of Redis's own clock; expires
+    address:{sid}    the line that it waits in, or will wait in; expires
     inflight:{sid}   token of the take that a worker is answering; expires
-    ready            sessions with a frame and nothing in flight, sorted by since when
-    bell             a doorbell has been rung and not been answered yet; expires
+    ready:{queue}    the line: sessions with a frame and nothing in flight, sorted by
+                     since when
+    bell:{queue}     a doorbell has been rung and not been answered yet; expires
 
-A session is `ready` at most once and never while in flight, so at most one frame of it
-is being inferred, and those who waited longest go first. Ages are told by Redis's clock
-alone: no two machines need to agree on the time.
+A session waits at most once, in the line of its address, and never while in flight. So
+at most one frame of it is being inferred, also while it changes over to another queue.
+Those who waited longest go first, in whichever of a worker's lines they are. Ages are
+told by Redis's clock alone: no two machines need to agree on the time.
 
 This module knows keys and bytes. It doesn't know Celery, Channels or models.
 """
@@ -19,7 +22,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -39,16 +42,20 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 """
 
-# KEYS ready, bell, inflight, stamp, the Celery queue. ARGV session, age_ms, lifetime of
-# the stamp, lifetime of the bell. Returns 1 when the caller must ring. A doorbell that
-# lies unpicked in the Celery queue is enough, however long its flag has been gone.
+# KEYS ready, bell, inflight, stamp, address, the Celery queue. ARGV session, age_ms,
+# lifetime of the frame, lifetime of the bell. Returns 1 when the caller must ring. A
+# doorbell that lies unpicked in the Celery queue is enough, however long its flag has
+# been gone. Who has moved to another queue leaves the line of the former one.
 _OFFER = (
     _NOW
     + """
 redis.call('SET', KEYS[4], string.format('%.3f', now - ARGV[2]), 'PX', ARGV[3])
+local former = redis.call('GET', KEYS[5])
+if former and former ~= KEYS[1] then redis.call('ZREM', former, ARGV[1]) end
+redis.call('SET', KEYS[5], KEYS[1], 'PX', ARGV[3])
 if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
 redis.call('ZADD', KEYS[1], 'NX', now, ARGV[1])
-if redis.call('EXISTS', KEYS[2]) == 1 or redis.call('LLEN', KEYS[5]) > 0 then
+if redis.call('EXISTS', KEYS[2]) == 1 or redis.call('LLEN', KEYS[6]) > 0 then
   return 0
 end
 redis.call('SET', KEYS[2], 1, 'PX', ARGV[4])
@@ -56,25 +63,46 @@ return 1
 """
 )
 
-# KEYS ready. ARGV prefix of the in-flight keys, how many, token, the token's lifetime.
-# Returns session ids.
+# KEYS frame, stamp, inflight, address. ARGV session.
+_WITHDRAW = """
+local ready = redis.call('GET', KEYS[4])
+if ready then redis.call('ZREM', ready, ARGV[1]) end
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
+"""
+
+# KEYS the lines. ARGV prefix of the in-flight keys, prefix of the addresses, how many,
+# token, the token's lifetime. Returns session ids. Who isn't in the right line, or in
+# flight after all, is passed over: another line or the answer brings it back.
 _TAKE = """
-local popped = redis.call('ZPOPMIN', KEYS[1], ARGV[2])
 local sessions = {}
-for i = 1, #popped, 2 do
-  redis.call('SET', ARGV[1] .. popped[i], ARGV[3], 'PX', ARGV[4])
-  sessions[#sessions + 1] = popped[i]
+while #sessions < tonumber(ARGV[3]) do
+  local line, since = nil, nil
+  for _, ready in ipairs(KEYS) do
+    local first = redis.call('ZRANGE', ready, 0, 0, 'WITHSCORES')
+    if first[1] and (not since or tonumber(first[2]) < since) then
+      line, since = ready, tonumber(first[2])
+    end
+  end
+  if not line then break end
+  local session = redis.call('ZPOPMIN', line)[1]
+  if redis.call('GET', ARGV[2] .. session) == line
+     and redis.call('SET', ARGV[1] .. session, ARGV[4], 'NX', 'PX', ARGV[5]) then
+    sessions[#sessions + 1] = session
+  end
 end
 return sessions
 """
 
-# KEYS inflight, frame, ready. ARGV session, token. A later take's token is left alone.
+# KEYS inflight, frame, address. ARGV session, token. A later take's token is left
+# alone.
 _DONE = (
     _NOW
     + """
 if redis.call('GET', KEYS[1]) == ARGV[2] then redis.call('DEL', KEYS[1]) end
-if redis.call('EXISTS', KEYS[1]) == 0 and redis.call('EXISTS', KEYS[2]) == 1 then
-  redis.call('ZADD', KEYS[3], 'NX', now, ARGV[1])
+local ready = redis.call('GET', KEYS[3])
+if ready and redis.call('EXISTS', KEYS[1]) == 0
+   and redis.call('EXISTS', KEYS[2]) == 1 then
+  redis.call('ZADD', ready, 'NX', now, ARGV[1])
 end
 """
 )
@@ -111,54 +139,67 @@ class Offered:
     ring: bool
 
 
-class _Keys:
-    def __init__(self, queue: str) -> None:
-        self.queue = queue
-        self.prefix = f"mailbox:{queue}:"
-        self.ready = self.prefix + "ready"
-        self.bell = self.prefix + "bell"
+def _frame(session_id: str) -> str:
+    return f"mailbox:frame:{session_id}"
 
-    def frame(self, session_id: str) -> str:
-        return f"{self.prefix}frame:{session_id}"
 
-    def stamp(self, session_id: str) -> str:
-        return f"{self.prefix}stamp:{session_id}"
+def _stamp(session_id: str) -> str:
+    return f"mailbox:stamp:{session_id}"
 
-    def in_flight(self, session_id: str) -> str:
-        return f"{self.prefix}inflight:{session_id}"
+
+def _address(session_id: str) -> str:
+    return f"mailbox:address:{session_id}"
+
+
+def _in_flight(session_id: str) -> str:
+    return f"mailbox:inflight:{session_id}"
+
+
+def _ready(queue: str) -> str:
+    return f"mailbox:ready:{queue}"
+
+
+def _bell(queue: str) -> str:
+    return f"mailbox:bell:{queue}"
 
 
 class WebMailbox:
-    """The end of a mailbox that web processes hold: frames go in."""
+    """The end of the mailbox that web processes hold: frames go in."""
 
-    def __init__(self, redis: AsyncRedis, queue: str) -> None:
+    def __init__(self, redis: AsyncRedis) -> None:
         self._redis = redis
-        self._keys = _Keys(queue)
 
     async def offer(
-        self, frame: Frame, *, deployment: str, reply_channel: str, age_ms: float
+        self,
+        frame: Frame,
+        *,
+        queue: str,
+        deployment: str,
+        reply_channel: str,
+        age_ms: float,
     ) -> Offered:
-        """Put the newest frame of a session in its slot.
+        """Put the newest frame of a session in its slot, for the workers of a queue.
 
         Raises:
             redis.RedisError: the frame is not in the mailbox.
         """
-        keys, sid = self._keys, frame.session_id
+        sid = frame.session_id
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.exists(keys.frame(sid))
+            pipe.exists(_frame(sid))
             pipe.set(
-                keys.frame(sid),
+                _frame(sid),
                 _pack(frame, deployment, reply_channel),
                 px=FRAME_LIFETIME_MS,
             )
             pipe.eval(
                 _OFFER,
-                5,
-                keys.ready,
-                keys.bell,
-                keys.in_flight(sid),
-                keys.stamp(sid),
-                keys.queue,
+                6,
+                _ready(queue),
+                _bell(queue),
+                _in_flight(sid),
+                _stamp(sid),
+                _address(sid),
+                queue,
                 sid,
                 f"{age_ms:.3f}",
                 FRAME_LIFETIME_MS,
@@ -169,43 +210,45 @@ class WebMailbox:
 
     async def withdraw(self, session_id: str) -> None:
         """Leave nothing of a session behind."""
-        keys = self._keys
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.delete(
-                keys.frame(session_id),
-                keys.stamp(session_id),
-                keys.in_flight(session_id),
-            )
-            pipe.zrem(keys.ready, session_id)
-            await pipe.execute()
+        keys = [of(session_id) for of in (_frame, _stamp, _in_flight, _address)]
+        await cast(
+            "Awaitable[None]",
+            self._redis.eval(_WITHDRAW, len(keys), *keys, session_id),
+        )
 
 
 class WorkerMailbox:
-    """The end of a mailbox that workers hold: frames come out, sessions go free."""
+    """The end of the mailbox that workers hold: frames come out, sessions go free.
 
-    def __init__(self, redis: Redis, queue: str) -> None:
+    Args:
+        redis: the connection.
+        queues: whose frames this worker answers.
+    """
+
+    def __init__(self, redis: Redis, queues: Sequence[str]) -> None:
         self._redis = redis
-        self._keys = _Keys(queue)
+        self._queues = tuple(queues)
+        self._lines = [_ready(queue) for queue in queues]
 
-    def answer_bell(self) -> None:
+    def answer_bell(self, queue: str) -> None:
         """From now on an offer rings again, so that an idle worker comes and helps."""
-        self._redis.delete(self._keys.bell)
+        self._redis.delete(_bell(queue))
 
     def wait(self, patience_s: float) -> bool:
         """Until somebody waits, or no longer than that; tells whether somebody does."""
         # Redis can only block by popping: what was popped goes back to where it was.
-        first = self._redis.bzpopmin([self._keys.ready], max(0.001, patience_s))
+        first = self._redis.bzpopmin(self._lines, max(0.001, patience_s))
         if first is None:
             return False
-        _, session, since = cast("tuple[bytes, bytes, float]", first)
-        self._redis.zadd(self._keys.ready, {session: since}, nx=True)
+        line, session, since = cast("tuple[bytes, bytes, float]", first)
+        self._redis.zadd(line, {session: since}, nx=True)
         return True
 
     def take(self, limit: int) -> list[Letter]:
         """Take the newest frame of the `limit` sessions that have waited longest.
 
-        Sessions whose frame has expired meanwhile are passed over; nothing is returned
-        only if nobody waits.
+        In whichever line they wait. Sessions whose frame has expired meanwhile are
+        passed over; nothing is returned only if nobody waits.
         """
         token = secrets.token_hex(8)
         while sessions := self._pop(limit, token):
@@ -214,12 +257,12 @@ class WorkerMailbox:
         return []
 
     def _pop(self, limit: int, token: str) -> list[str]:
-        keys = self._keys
         popped = self._redis.eval(
             _TAKE,
-            1,
-            keys.ready,
-            keys.in_flight(""),
+            len(self._lines),
+            *self._lines,
+            _in_flight(""),
+            _address(""),
             str(limit),
             token,
             str(TOKEN_LIFETIME_MS),
@@ -227,12 +270,11 @@ class WorkerMailbox:
         return [sid.decode() for sid in cast("list[bytes]", popped)]
 
     def _collect(self, sessions: Sequence[str], token: str) -> list[Letter]:
-        keys = self._keys
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.time()
             for sid in sessions:
-                pipe.getdel(keys.frame(sid))
-                pipe.get(keys.stamp(sid))
+                pipe.getdel(_frame(sid))
+                pipe.get(_stamp(sid))
             (seconds, micros), *found = pipe.execute()
         now_ms = seconds * 1000 + micros / 1000
         letters: list[Letter] = []
@@ -251,31 +293,33 @@ class WorkerMailbox:
 
     def add_done(self, pipe: Any, answered: Sequence[tuple[str, str]]) -> None:
         """The same, as part of a caller's pipeline."""
-        keys = self._keys
         for sid, token in answered:
             pipe.eval(
                 _DONE,
                 3,
-                keys.in_flight(sid),
-                keys.frame(sid),
-                keys.ready,
+                _in_flight(sid),
+                _frame(sid),
+                _address(sid),
                 sid,
                 token,
             )
 
-    def must_ring(self) -> bool:
-        """Does a session wait while nobody was called? Then the caller must ring."""
-        keys = self._keys
-        return bool(
-            self._redis.eval(
-                _CALL_AGAIN,
-                3,
-                keys.ready,
-                keys.bell,
-                keys.queue,
-                str(BELL_LIFETIME_MS),
-            )
-        )
+    def uncalled(self) -> list[str]:
+        """The queues in which a session waits and nobody was called: to be rung now."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for queue in self._queues:
+                pipe.eval(
+                    _CALL_AGAIN,
+                    3,
+                    _ready(queue),
+                    _bell(queue),
+                    queue,
+                    str(BELL_LIFETIME_MS),
+                )
+            must_ring = pipe.execute()
+        return [
+            queue for queue, must in zip(self._queues, must_ring, strict=True) if must
+        ]
 
 
 def _pack(frame: Frame, deployment: str, reply_channel: str) -> bytes:

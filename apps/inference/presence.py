@@ -1,14 +1,19 @@
-"""Is there a worker? Each one says so every second, in a key that expires.
+"""Which workers does a queue have? Each one says so every second, in keys that expire.
 
 The beat comes from a thread of its own, since a solo worker's main thread is in the
-middle of a model most of the time.
+middle of a model most of the time. How long a worker has been silent is told by Redis's
+clock alone: no two machines need to agree on the time.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import platform
+import secrets
 import threading
 from collections.abc import Sequence
+from typing import cast
 
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
@@ -18,21 +23,65 @@ logger = logging.getLogger(__name__)
 
 BEAT_INTERVAL_S = 1.0
 PRESENCE_LIFETIME_MS = 3000
+# Who has been silent for longer isn't remembered.
+_REMEMBERED_MS = 60_000
+# A container that starts again keeps its name and its numbers of processes.
+THIS_WORKER = f"{platform.node()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+_NOW = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+"""
+
+# KEYS alive, beats. ARGV the worker, lifetime of the first key, of a worker's beat.
+_BEAT = (
+    _NOW
+    + """
+redis.call('SET', KEYS[1], 1, 'PX', ARGV[2])
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[3])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+"""
+)
+
+# KEYS beats. Returns names and for how many ms each has been silent, in turn.
+_SILENCES = (
+    _NOW
+    + """
+local beats = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+for i = 2, #beats, 2 do
+  beats[i] = string.format('%.0f', now - beats[i])
+end
+return beats
+"""
+)
 
 
 def _key(queue: str) -> str:
     return f"worker:alive:{queue}"
 
 
-class Heartbeat:
-    """Keeps the queue's presence key alive until `stop`."""
+def _beats(queue: str) -> str:
+    return f"worker:beats:{queue}"
 
-    def __init__(self, redis: Redis, queue: str) -> None:
+
+def shown(worker: str) -> str:
+    """A worker's name as people read it: machine and process."""
+    return worker.rpartition(":")[0]
+
+
+class Heartbeat:
+    """Keeps the presence keys of a worker's queues alive until `stop`."""
+
+    def __init__(
+        self, redis: Redis, queues: Sequence[str], worker: str = THIS_WORKER
+    ) -> None:
         self._redis = redis
-        self._queue = queue
+        self._queues = tuple(queues)
+        self._worker = worker
         self._stopping = threading.Event()
         self._thread = threading.Thread(
-            target=self._beat, name="worker-heartbeat", daemon=True
+            target=self._keep_beating, name="worker-heartbeat", daemon=True
         )
 
     def start(self) -> None:
@@ -42,12 +91,13 @@ class Heartbeat:
         self._stopping.set()
         self._thread.join()
 
-    def _beat(self) -> None:
+    def _keep_beating(self) -> None:
         is_taken = True
         while True:
             was_taken = is_taken
             try:
-                self._redis.set(_key(self._queue), 1, px=PRESENCE_LIFETIME_MS)
+                for queue in self._queues:
+                    beat(self._redis, queue, self._worker)
                 is_taken = True
                 if not was_taken:
                     logger.warning("Redis takes the worker's heartbeat again.")
@@ -61,11 +111,33 @@ class Heartbeat:
                 return
 
 
+def beat(redis: Redis, queue: str, worker: str) -> None:
+    redis.eval(
+        _BEAT,
+        2,
+        _key(queue),
+        _beats(queue),
+        worker,
+        str(PRESENCE_LIFETIME_MS),
+        str(_REMEMBERED_MS),
+    )
+
+
+def silences(redis: Redis, queue: str) -> dict[str, int]:
+    """For how many ms each worker of a queue that is remembered has said nothing."""
+    told = cast("list[bytes]", redis.eval(_SILENCES, 1, _beats(queue)))
+    names, spans = told[::2], told[1::2]
+    return {name.decode(): int(span) for name, span in zip(names, spans, strict=True)}
+
+
+def alive_queues(redis: Redis, queues: Sequence[str]) -> set[str]:
+    """Those of the queues that have a worker."""
+    with redis.pipeline(transaction=False) as pipe:
+        for queue in queues:
+            pipe.exists(_key(queue))
+        alive = pipe.execute()
+    return {queue for queue, is_alive in zip(queues, alive, strict=True) if is_alive}
+
+
 async def worker_alive(redis: AsyncRedis, queue: str) -> bool:
     return bool(await redis.exists(_key(queue)))
-
-
-def queues_alive(redis: Redis, queues: Sequence[str]) -> set[str]:
-    """Those of the queues that have a worker."""
-    found = redis.mget([_key(queue) for queue in queues]) if queues else []
-    return {queue for queue, alive in zip(queues, found, strict=True) if alive}

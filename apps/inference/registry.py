@@ -16,6 +16,8 @@ from apps.inference.models import (
 )
 
 STARTER_MODELS = Path("apps/inference/starter/models")
+STARTER_DETECTOR, STARTER_CLASSIFIER = "starter-detector", "starter-classifier"
+STARTER_NAMES = (STARTER_DETECTOR, STARTER_CLASSIFIER)
 
 
 @transaction.atomic
@@ -53,20 +55,23 @@ def register_version(
             "state": ModelVersion.State.VERIFIED,
         },
     )
+    if not registered.golden and (path / weights.GOLDEN_NAME).exists():
+        registered.golden = weights.read_config(path, weights.GOLDEN_NAME)["answers"]
+        registered.save(update_fields=["golden"])
     return registered
 
 
 def register_starters() -> None:
     """Register the models in the tree; the detector answers unless another one does."""
     detector = register_version(
-        name="starter-detector",
+        name=STARTER_DETECTOR,
         family="yolov5",
-        directory=STARTER_MODELS / "starter-detector",
+        directory=STARTER_MODELS / STARTER_DETECTOR,
     )
     register_version(
-        name="starter-classifier",
+        name=STARTER_CLASSIFIER,
         family="classifier",
-        directory=STARTER_MODELS / "starter-classifier",
+        directory=STARTER_MODELS / STARTER_CLASSIFIER,
     )
     deployment, created = Deployment.objects.get_or_create(
         name=DEFAULT_DEPLOYMENT, defaults={"active_version": detector}
@@ -88,4 +93,4 @@ def _follow_new_weights(deployment: Deployment) -> None:
         .first()
     )
     if newest is not None:
-        services.activate(deployment, newest)
+        services.replace(deployment, newest, "The starter was trained anew.")

@@ -15,7 +15,7 @@ from django.db.models import ProtectedError
 
 from apps.inference import uploads
 from apps.inference.exceptions import InUseError
-from apps.inference.models import ModelVersion, RegisteredModel
+from apps.inference.models import Activation, ModelVersion, RegisteredModel
 
 
 def why_it_stays(version: ModelVersion) -> str:
@@ -23,6 +23,13 @@ def why_it_stays(version: ModelVersion) -> str:
     if deployments := ", ".join(each.name for each in version.deployments.all()):
         return (
             f"{version} is active in {deployments}: choose another version there first."
+        )
+    asked_for = Activation.objects.filter(
+        to_version=version, state__in=Activation.UNDER_WAY
+    ).select_related("deployment")
+    if deployments := ", ".join(each.deployment.name for each in asked_for):
+        return (
+            f"{version} is being activated in {deployments}: wait until that is over."
         )
     if version.state in ModelVersion.UNDER_WAY:
         return f"{version} is being added or verified: wait until that has ended."
@@ -50,7 +57,12 @@ def forget(version: ModelVersion) -> None:
         InUseError: records name it.
     """
     # As it is written down: whoever worked on this object may have gone further.
-    version = ModelVersion.objects.select_related("model").get(pk=version.pk)
+    # And locked, for it might be activated meanwhile.
+    version = (
+        ModelVersion.objects.select_for_update(of=("self",))
+        .select_related("model")
+        .get(pk=version.pk)
+    )
     staging, directory = version.staging, version.path
     has_files = bool(version.sha256) and _is_ours(version)
     name = str(version)

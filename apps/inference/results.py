@@ -1,8 +1,10 @@
 """The only place that publishes from a worker to the channel layer.
 
 `inference.result`: one frame's prediction. `inference.dropped`: a frame that will have
-none, with a reason of the ledger (`expired`, `failed`) and a sentence. Both carry the
-frame's `seq`; ages and durations are in milliseconds.
+none, with a reason of the ledger (`expired`, `failed`) and a sentence.
+`inference.disagreement`: a shadow has answered a frame in another way than the session
+was told, with its `trial_id` and, as `challenger`, its `inference.result`. All carry
+the frame's `seq`; ages and durations are in milliseconds.
 """
 
 from __future__ import annotations
@@ -12,13 +14,17 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 
-from apps.inference.hotdog import is_hot_dog
+from apps.inference.hotdog import AS_USUAL, Thresholds, is_hot_dog
 from apps.inference.mailbox import Letter
 from apps.inference.types import Prediction
 
 
 def result_message(
-    letter: Letter, prediction: Prediction, served_by: dict[str, Any], held_ms: float
+    letter: Letter,
+    prediction: Prediction,
+    served_by: dict[str, Any],
+    held_ms: float,
+    thresholds: Thresholds = AS_USUAL,
 ) -> dict[str, Any]:
     """Build the message of one prediction.
 
@@ -27,7 +33,9 @@ def result_message(
         prediction: boxes in the frame's upright pixels.
         served_by: what `LoadedVersion.describe` says.
         held_ms: from the taking to now.
+        thresholds: the deployment's.
     """
+    shown = thresholds.shown(prediction)
     width, height = letter.frame.upright_size
     return {
         "type": "inference.result",
@@ -37,7 +45,7 @@ def result_message(
             "height": height,
             "rotation": letter.frame.rotation,
         },
-        "is_hot_dog": is_hot_dog(prediction),
+        "is_hot_dog": is_hot_dog(shown, thresholds),
         "detections": [
             {
                 "label": detection.label,
@@ -49,9 +57,9 @@ def result_message(
                     detection.box.y2,
                 ],
             }
-            for detection in prediction.detections
+            for detection in shown.detections
         ],
-        "classifications": [asdict(entry) for entry in prediction.classifications],
+        "classifications": [asdict(entry) for entry in shown.classifications],
         "served_by": served_by,
         "timings": {
             "wait_ms": letter.age_ms,
@@ -67,6 +75,15 @@ def dropped_message(letter: Letter, reason: str, sentence: str) -> dict[str, Any
         "seq": letter.frame.seq,
         "reason": reason,
         "sentence": sentence,
+    }
+
+
+def disagreement_message(trial_id: int, challenger: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "inference.disagreement",
+        "seq": challenger["seq"],
+        "trial_id": trial_id,
+        "challenger": challenger,
     }
 
 

@@ -1,163 +1,71 @@
 """`ModelHost`: the model versions that a worker has loaded, and which one answers.
 
-A version is loaded and warmed up by `follow`, in a thread beside the one that serves,
-and takes over between two batches by the change of one reference. Where another serves
-already and the network has to be built, a process of its own does so first. It knows
-the database and the predictors, not Redis, Celery or the channel layer.
+What the deployments and their activations ask for is loaded by `follow`, in a thread
+beside the one that serves, and takes over between two batches by the change of one
+reference. When it may is decided in `activating.py`. It knows the database and the
+company of the other workers, not Celery or the channel layer.
 """
 
 from __future__ import annotations
 
-import importlib
 import logging
-import os
-import platform
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, cast
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import close_old_connections, connection
+from redis.exceptions import RedisError
 
-from apps.inference import services, weights
-from apps.inference.engines import AUTO, KEEPING, TENSORRT, TORCH_CUDA
-from apps.inference.engines.choice import available_engines, likely_engine
-from apps.inference.engines.network import nothing_built
-from apps.inference.exceptions import (
-    EngineError,
-    InferenceError,
-    NoModelError,
-    NotKeptError,
-)
-from apps.inference.models import Deployment, ModelVersion
-from apps.inference.preprocessing import grey_frame
-from apps.inference.types import Predictor
+from apps.inference import activating, switching
+from apps.inference.beside import Loader, Rehearse
+from apps.inference.company import Company, Phase, Progress
+from apps.inference.exceptions import NoModelError
+from apps.inference.golden import golden_frames
+from apps.inference.loading import LoadedVersion, Stamp
+from apps.inference.models import Activation, Deployment
+from apps.inference.queues import DEFAULT_QUEUE
+from apps.inference.trials.canary import Canary
+from apps.inference.tuning import Tuning
 
 logger = logging.getLogger(__name__)
 
 FOLLOW_INTERVAL_S = 1.0
-# A small CPU gains nothing from a batch and only waits longer for it; a GPU does.
-BATCH_SIZES = {TORCH_CUDA: 8, TENSORRT: 8}
-WORKER_NAME = f"{platform.node()}:{os.getpid()}"
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedVersion:
-    """A predictor with the identity of the version it was loaded from."""
-
-    version_id: int
-    stamp: tuple[int, datetime | None]
-    name: str
-    version: str
-    family: str
-    predictor: Predictor
-    batch_size: int
-
-    def describe(self) -> dict[str, Any]:
-        return {
-            "version_id": self.version_id,
-            "name": self.name,
-            "version": self.version,
-            "family": self.family,
-            "engine": self.predictor.engine,
-            "worker": WORKER_NAME,
-        }
-
-
-def load_version(version: ModelVersion) -> LoadedVersion:
-    """Check a version's weights, load and warm them up.
-
-    Raises:
-        InferenceError: with a sentence for the operator.
-    """
-    family = version.model.family
-    if family not in settings.PREDICTOR_FAMILIES:
-        raise InferenceError(f"No predictor knows the model family {family!r}.")
-    weights.verify(version.path, version.sha256)
-    module = importlib.import_module(settings.PREDICTOR_FAMILIES[family])
-    engine = _engine_for(version)
-    try:
-        predictor = cast(Predictor, module.load(version.path, engine=engine))
-    except EngineError as error:
-        if engine is None or settings.ENGINE != AUTO:
-            raise
-        logger.warning("Another engine is taken for %s: %s", version, error)
-        predictor = cast(Predictor, module.load(version.path, engine=None))
-    # Engines prepare themselves for each batch size, at most for each power of two.
-    batch_size = count = batch_size_for(version, predictor.engine)
-    while count:
-        predictor.predict([grey_frame(640, 480)] * count)
-        count //= 2
-    return LoadedVersion(
-        version_id=version.pk,
-        stamp=version.stamp,
-        name=version.model.name,
-        version=version.version,
-        family=family,
-        predictor=predictor,
-        batch_size=batch_size,
-    )
-
-
-def keeps(version: ModelVersion) -> bool:
-    """Whether loading it once makes loading it again quick."""
-    return (_engine_for(version) or likely_engine()) in KEEPING
-
-
-def batch_size_for(version: ModelVersion, engine: str) -> int:
-    """What the settings say, else what the verification has chosen for this engine.
-
-    Where nobody has measured, a batch is as large as is usual for the engine.
-    """
-    if settings.BATCH_SIZE:
-        return int(settings.BATCH_SIZE)
-    if version.batch_size and engine == version.engine:
-        return version.batch_size
-    measured = version.measured_on(engine).get("batch_size")
-    return measured or BATCH_SIZES.get(engine, 1)
-
-
-def _engine_for(version: ModelVersion) -> str | None:
-    """What the settings say, else what the version's verification has found fastest.
-
-    It may have been verified on a machine with more engines than this one.
-
-    Raises:
-        EngineError: the settings ask for an engine that verification refused.
-    """
-    if settings.ENGINE != AUTO:
-        if reason := version.measured_on(settings.ENGINE).get("reason"):
-            raise EngineError(
-                f"EMPORIUM_ENGINE asks for {settings.ENGINE}, which was refused when"
-                f" this version was verified: {reason}"
-            )
-        return str(settings.ENGINE)
-    if version.engine in available_engines():
-        return version.engine
-    if version.engine:
-        logger.warning("%s can't run here; %s takes another", version.engine, version)
-    return None
-
-
-Rehearse = Callable[[ModelVersion, Callable[[], bool]], None]
+# While an activation is under way: all workers are to change over together.
+BUSY_INTERVAL_S = 0.2
+# Web processes hear of another queue within a second, and a frame lives for two.
+PARTING_S = 4.0
 
 
 class ModelHost:
     """Serves what the deployments ask for.
 
     Args:
-        rehearse: loads a version elsewhere, so that loading it here takes no time;
-            returns early once the function says that nobody waits for it.
+        rehearse: as in `beside.py`.
+        company: the other workers.
+        queues: whose deployments it serves.
     """
 
-    def __init__(self, rehearse: Rehearse) -> None:
-        self._rehearse = rehearse
+    def __init__(
+        self,
+        rehearse: Rehearse,
+        company: Company,
+        queues: Sequence[str] = (DEFAULT_QUEUE,),
+    ) -> None:
+        self._loader = Loader(rehearse)
+        self._company = company
+        self._queues = tuple(queues)
+        self.tuning = Tuning()
+        # By the deployment; never changed, only replaced.
+        self.canaries: dict[str, Canary] = {}
         self._serving: dict[str, LoadedVersion] = {}
-        # Versions that could not be loaded, and why: not tried again every second.
-        self._refused: dict[tuple[int, datetime | None], str] = {}
+        # By the deployment: what answers, what is about to, and what did just before.
+        self._loaded: defaultdict[str, dict[Stamp, LoadedVersion]] = defaultdict(dict)
+        # Deployments that are answered here, but by their rows shouldn't be.
+        self._gone_since: dict[str, float] = {}
+        self._is_busy = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._keep_following, name="model-loader", daemon=True
@@ -165,12 +73,16 @@ class ModelHost:
 
     def start(self) -> None:
         """Load what is deployed, then keep following; no model is no error."""
-        self._follow_if_possible()
+        self.tuning.start()
+        self._if_possible(self._find_the_lost)
+        self._if_possible(self._load_active)
         self._thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
+        self._company.leave()
         self._thread.join()
+        self.tuning.stop()
 
     @property
     def batch_size(self) -> int:
@@ -193,105 +105,197 @@ class ModelHost:
             raise NoModelError(f"No model is loaded for deployment {deployment!r}.")
         return loaded
 
-    def follow(self) -> None:
-        """Load what the deployments have as active version and this worker has not."""
-        deployments = list(
-            Deployment.objects.select_related("active_version__model").all()
-        )
-        # A refused version is tried again once it has been replaced and asked for anew,
-        # or verified anew.
-        wanted = {deployment.active_version.stamp for deployment in deployments}
-        self._refused = {
-            stamp: why for stamp, why in self._refused.items() if stamp in wanted
+    def answer_share(self, deployment: str, canary: Canary) -> None:
+        """Have a canary answer its sessions, from the next batch on."""
+        self.canaries = {**self.canaries, deployment: canary}
+
+    def answer_all(self, deployment: str) -> None:
+        """Answer the canary's sessions again, too."""
+        self.canaries = {
+            name: canary for name, canary in self.canaries.items() if name != deployment
         }
-        for deployment in deployments:
-            version = deployment.active_version
-            serving = self._serving.get(deployment.name)
-            if serving is None or serving.stamp != version.stamp:
-                self._switch(deployment, version)
-            self._report(deployment, version)
 
-    def _switch(self, deployment: Deployment, version: ModelVersion) -> None:
-        if version.stamp in self._refused:
-            return
-        logger.info("Loading %s for %s", version, deployment.name)
-        try:
-            loaded = self._load(deployment, version)
-        except InferenceError as error:
-            self._refuse(version, str(error))
-        except Exception:
-            logger.exception("%s could not be loaded", version)
-            self._refuse(version, "Loading it failed; the worker's log says why.")
-        else:
-            if loaded is None or self._is_over(deployment, version):
-                logger.info("%s isn't wanted any more", version)
-            else:
-                self._serving[deployment.name] = loaded
-                logger.info("%s answers for %s", version, deployment.name)
+    def follow(self) -> None:
+        """Have answer what is active, and do for activations what this worker must."""
+        self._load_active()
+        under_way = [each for each in self._attend() if each.is_under_way]
+        self._is_busy = bool(under_way)
+        for activation in under_way:
+            self._prepare(activation)
+        if under_way:
+            self._attend()
 
-    def _load(
-        self, deployment: Deployment, version: ModelVersion
-    ) -> LoadedVersion | None:
-        """So that live frames don't wait; none where nobody waits for it any more."""
-        if self._serving and keeps(version):
+    def _deployments(self) -> list[Deployment]:
+        """Those that this worker serves."""
+        mine = Deployment.objects.filter(queue__in=self._queues)
+        return list(mine.select_related("active_version__model"))
+
+    def _attend(self) -> list[Activation]:
+        """Do all that takes no time; returns the activations that were open."""
+        activations = switching.open_activations(self._deployments())
+        for activation in activations:
             try:
-                with nothing_built():
-                    return load_version(version)
-            except NotKeptError:
-                self._tell(
-                    deployment,
-                    version,
-                    "Loaded in a process of its own, beside the one that answers.",
-                )
-                self._rehearse(version, lambda: self._is_over(deployment, version))
-            if self._is_over(deployment, version):
-                return None
-        self._tell(deployment, version, "Loaded by the worker.")
-        return load_version(version)
+                if activation.is_watched:
+                    self._count(activation)
+                activating.look_after(activation, self._company)
+            except RedisError as error:
+                logger.warning("%s has to wait for Redis: %s", activation, error)
+        deployments = self._deployments()
+        self._part_from_others({deployment.name for deployment in deployments})
+        self._forget_unwanted(deployments, activations)
+        for deployment in deployments:
+            self._change_over(deployment)
+        return activations
 
-    def _tell(self, deployment: Deployment, version: ModelVersion, step: str) -> None:
+    def _load_active(self) -> None:
+        """Load what is active and isn't loaded yet: a worker starts, or it was changed
+        without being asked for.
+        """
+        for deployment in self._deployments():
+            version = deployment.active_version
+            if not self._change_over(deployment):
+                self._load_for(deployment)
+            if reason := self._loader.why_refused(version):
+                switching.write_failure(deployment.pk, version.pk, reason)
+
+    def _load_for(self, deployment: Deployment) -> None:
+        def is_wanted() -> bool:
+            return _is_active(deployment)
+
+        loaded = self._loader.load(
+            deployment.active_version,
+            is_alone=not self._serving,
+            is_over=lambda: self._is_over(is_wanted),
+        )
+        if loaded is not None and is_wanted():
+            self._loaded[deployment.name][loaded.stamp] = loaded
+            self._change_over(deployment)
+
+    def _prepare(self, activation: Activation) -> None:
+        """Load and check what is to answer, and say that it may."""
+        version = activation.to_version
+        beside = self._loaded[activation.deployment.name]
+        if version.stamp not in beside:
+            loaded = self._loader.load_checked(
+                version,
+                is_alone=not self._serving,
+                is_over=lambda: self._is_over(lambda: _is_wanted(activation)),
+                tell=lambda phase, step: self._tell(activation, Progress(phase, step)),
+            )
+            if reason := self._loader.why_refused(version):
+                switching.roll_back(activation.pk, reason)
+            if loaded is None:
+                return
+            beside[version.stamp] = loaded
+        ready = Progress(Phase.READY, "Loaded.", beside[version.stamp].check)
+        self._tell(activation, ready)
+
+    def _tell(self, activation: Activation, progress: Progress) -> None:
+        """Also where nobody can hear it just now: it goes on all the same."""
         try:
-            services.tell_loading(deployment.pk, version.pk, step)
-        except DatabaseError as error:
-            logger.warning("That %s is being loaded can't be said: %s", version, error)
+            self._company.tell(activation.pk, progress)
+            if progress.phase != Phase.READY:
+                activating.look_after(activation, self._company)
+        except (DatabaseError, RedisError) as error:
+            logger.warning("How far %s is can't be said: %s", activation, error)
 
-    def _is_over(self, deployment: Deployment, version: ModelVersion) -> bool:
-        """Whether it is time to stop, or somebody has chosen another version."""
+    def _is_over(self, is_wanted: Callable[[], bool]) -> bool:
+        """Whether what is being loaded needn't be; attends to all else meanwhile."""
         if self._stopping.is_set():
             return True
         try:
-            return not services.is_wanted(deployment.pk, version.pk)
+            self._attend()
+            return not is_wanted()
         except DatabaseError as error:
-            logger.warning("Whether %s is wanted can't be read: %s", version, error)
+            logger.warning("What is wanted can't be read: %s", error)
             return False
 
-    def _refuse(self, version: ModelVersion, reason: str) -> None:
-        logger.error("%s stays out: %s", version, reason)
-        self._refused[version.stamp] = reason
+    def _count(self, activation: Activation) -> None:
+        """Tell how its version does here, in its first minute."""
+        serving = self._serving.get(activation.deployment.name)
+        if serving is not None and serving.stamp == activation.to_version.stamp:
+            self._company.tell(activation.pk, Progress(Phase.SERVING))
+            self._company.count(activation.pk, serving.tally.take())
 
-    def _report(self, deployment: Deployment, version: ModelVersion) -> None:
-        """Write what came of an activation, if that isn't written yet.
+    def _change_over(self, deployment: Deployment) -> bool:
+        """Have the active version answer, if it is loaded."""
+        name, stamp = deployment.name, deployment.active_version.stamp
+        serving = self._serving.get(name)
+        if serving is not None and serving.stamp == stamp:
+            return True
+        loaded = self._loaded[name].get(stamp)
+        if loaded is None:
+            return False
+        loaded.tally.take()
+        self._serving[name] = loaded
+        logger.info("%s answers for %s", deployment.active_version, name)
+        return True
 
-        Done in each round: the database may have been busy, or the operator may have
-        gone back to what answers already.
+    def _part_from_others(self, ours: set[str]) -> None:
+        """Forget what has gone to another queue, once no frame of it can come here."""
+        now = time.monotonic()
+        gone = self._serving.keys() - ours
+        self._gone_since = {name: self._gone_since.get(name, now) for name in gone}
+        for name, since in self._gone_since.items():
+            if now - since > PARTING_S:
+                del self._serving[name]
+                logger.info("%s isn't answered here any more", name)
+
+    def _forget_unwanted(
+        self, deployments: Sequence[Deployment], activations: Sequence[Activation]
+    ) -> None:
+        """Keep what answers, what is to, and what may have to answer again.
+
+        What is refused is tried again once it was verified anew, or not wanted and
+        asked for again.
         """
-        reason = self._refused.get(version.stamp)
-        if reason is None:
-            services.confirm_activation(deployment.pk, version.pk)
-        else:
-            services.roll_back(deployment.pk, version.pk, reason)
+        wanted = {(each.name, each.active_version.stamp) for each in deployments}
+        for each in activations:
+            for version in (each.to_version, each.from_version):
+                if version is not None:
+                    wanted.add((each.deployment.name, version.stamp))
+        self._loader.forget_all_but({stamp for _, stamp in wanted})
+        wanted |= {(name, serving.stamp) for name, serving in self._serving.items()}
+        for name, loaded in self._loaded.items():
+            for stamp in [each for each in loaded if (name, each) not in wanted]:
+                del loaded[stamp]
+
+    def _find_the_lost(self) -> None:
+        """Before anything is loaded: it may be what has just killed a worker."""
+        for activation in switching.open_activations(self._deployments()):
+            queue = activation.deployment.queue
+            while self._company.look(activation.pk, queue).doubtful:
+                if self._stopping.wait(BUSY_INTERVAL_S):
+                    return
+            activating.look_after(activation, self._company)
 
     def _keep_following(self) -> None:
-        while not self._stopping.wait(FOLLOW_INTERVAL_S):
+        golden_frames()  # takes a second, which no activation shall wait for
+        while not self._stopping.wait(
+            BUSY_INTERVAL_S if self._is_busy else FOLLOW_INTERVAL_S
+        ):
             close_old_connections()
-            self._follow_if_possible()
+            self._if_possible(self.follow)
         connection.close()
 
-    def _follow_if_possible(self) -> None:
+    def _if_possible(self, act: Callable[[], None]) -> None:
         try:
-            self.follow()
+            act()
         except DatabaseError as error:
             logger.warning("The deployments could not be read: %s", error)
+        except RedisError as error:
+            logger.warning("The other workers could not be asked after: %s", error)
         except Exception:
             # A worker whose follower has died would answer with this version for ever.
             logger.exception("The deployments could not be followed")
+
+
+def _is_active(deployment: Deployment) -> bool:
+    """Whether what was active when it was read is so still."""
+    return Deployment.objects.filter(
+        pk=deployment.pk, active_version=deployment.active_version_id
+    ).exists()
+
+
+def _is_wanted(activation: Activation) -> bool:
+    return switching.is_under_way(activation.pk)

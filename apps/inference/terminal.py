@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -42,8 +42,12 @@ class Progress(tqdm):  # type: ignore[type-arg]
 
 
 def table(versions: Iterable[ModelVersion]) -> list[str]:
-    """A line a version, under a heading, each column as wide as it must be."""
-    rows = [COLUMNS, *map(_row, versions)]
+    """A line a version, under a heading."""
+    return aligned([COLUMNS, *map(_row, versions)])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Each column as wide as it must be; the first row is the heading."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-import cv2
 import psutil
 
 from apps.inference.comparison import (
@@ -24,10 +23,12 @@ from apps.inference.comparison import (
     Candidates,
     are_finite,
     compare,
+    difference,
 )
 from apps.inference.engines import ENGINES_OF_MODULES, TENSORRT
 from apps.inference.engines.choice import available_engines
 from apps.inference.exceptions import InferenceError, VerificationError
+from apps.inference.golden import golden_frames, recorded
 from apps.inference.measuring import (
     BatchTime,
     Curve,
@@ -35,13 +36,10 @@ from apps.inference.measuring import (
     choose_batch,
     measure,
 )
-from apps.inference.starter.datasets import held_out_seed
-from apps.inference.starter.scenes import render_scene
 from apps.inference.types import Frame
 
 logger = logging.getLogger(__name__)
 
-PICTURES = 4
 Report = Callable[[float, str], None]
 
 
@@ -85,15 +83,21 @@ class EngineFigures:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Which engine and batch size were chosen, and every figure behind it."""
+    """Which engine and batch size were chosen, and every figure behind it.
+
+    `golden` is what the reference answers to the golden pictures.
+    """
 
     engine: str
     batch_size: int
     bounds: Bounds
     engines: list[EngineFigures]
+    golden: list[dict[str, Any]]
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        figures = asdict(self)
+        del figures["golden"]
+        return figures
 
 
 def engines_to_try(
@@ -155,23 +159,13 @@ def verify(
             figures.append(EngineFigures(name, reason="It fails; the log says how."))
     passed = [each for each in figures if not each.reason]
     chosen = max(passed, key=lambda each: each.best_batch.images_per_second)
-    return Verification(chosen.engine, chosen.best_batch.size, trial.bounds, figures)
-
-
-def golden_frames() -> list[Frame]:
-    """Pictures that every machine draws alike, as cameras would send them.
-
-    The last is of a phone held upright: a network whose input follows the picture's
-    shape must answer that shape too.
-    """
-    frames = []
-    for number in range(PICTURES):
-        image = render_scene(held_out_seed(number), 640, 480).image
-        height, width = image.shape[:2]
-        pixels = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420).tobytes()
-        rotation = 90 if number == PICTURES - 1 else 0
-        frames.append(Frame("golden", number, width, height, pixels, rotation))
-    return frames
+    return Verification(
+        engine=chosen.engine,
+        batch_size=chosen.best_batch.size,
+        bounds=trial.bounds,
+        engines=figures,
+        golden=recorded(trial.reference or ()),
+    )
 
 
 def _part(report: Report, number: int, count: int) -> Report:
@@ -209,7 +203,10 @@ class _Trial:
         else:
             figures.agreement = compare(self.reference, answers, self.bounds)
             if not figures.agreement.keeps(self.bounds):
-                figures.reason = _difference(figures.agreement)
+                figures.reason = (
+                    "It doesn't answer as the reference does:"
+                    f" {difference(figures.agreement)}."
+                )
                 return figures
         report(0.6, f"Measuring {engine}.")
         curve = self.measure(predictor, self.frames)
@@ -228,14 +225,3 @@ class _Trial:
                 "It answers otherwise when it is shown several pictures at once."
             )
         return alone
-
-
-def _difference(seen: Agreement) -> str:
-    words = [f"scores differ by up to {seen.largest_score_difference:.3f}"]
-    if seen.lowest_iou is not None:
-        words.append(
-            f"boxes lie on each other with an IoU down to {seen.lowest_iou:.3f}"
-        )
-    if seen.same_top_1 is False:
-        words.append("the best label is another")
-    return f"It doesn't answer as the reference does: {', '.join(words)}."

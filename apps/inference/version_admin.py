@@ -10,10 +10,12 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.inference import asking, client, removing, uploads
+from apps.inference.activation_admin import choices_of_version
 from apps.inference.columns import (
     NOTHING,
     ReadOnlyAdmin,
@@ -24,9 +26,11 @@ from apps.inference.columns import (
     when,
 )
 from apps.inference.contents import SHIPPED, contents
+from apps.inference.descent import DescentFields
 from apps.inference.exceptions import InferenceError
 from apps.inference.figures import figures_table
 from apps.inference.filters import FamilyFilter, ModelFilter
+from apps.inference.finetune_admin import finetune, may_finetune
 from apps.inference.forms import AddVersionForm
 from apps.inference.models import ModelVersion
 
@@ -42,7 +46,7 @@ State = ModelVersion.State
 
 
 @admin.register(ModelVersion)
-class ModelVersionAdmin(ReadOnlyAdmin):
+class ModelVersionAdmin(DescentFields, ReadOnlyAdmin):
     """Adding one asks for it; the jobs bring it in and verify it."""
 
     form = AddVersionForm
@@ -73,6 +77,10 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         "added_by",
         "registered",
         "verified",
+        "descent",
+        "before_and_after",
+        "children",
+        "learning",
         "figures",
         "directory",
         "sha256",
@@ -81,6 +89,13 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     readonly_fields = fields
     registered = when("created_at", "registered")
     actions = ("verify_anew", "bring_in_again")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(finetune)
+        return [
+            path("finetune/", view, name="inference_finetune"),
+            *super().get_urls(),
+        ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)
@@ -109,6 +124,22 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         """With one button: whatever is saved, its own page comes next."""
         others = ("show_save_and_add_another", "show_save_and_continue")
         return super().add_view(request, form_url, dict.fromkeys(others, False))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        version = self.get_object(request, object_id)
+        choices = {
+            "activate": choices_of_version(request, version),
+            "may_finetune": may_finetune(request, version),
+        }
+        return super().change_view(
+            request, object_id, form_url, {**(extra_context or {}), **choices}
+        )
 
     def get_fields(
         self, request: HttpRequest, obj: ModelVersion | None = None

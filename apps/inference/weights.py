@@ -33,6 +33,7 @@ CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 INDEX_NAME = "model.safetensors.index.json"  # names the parts of weights in several
 CARD_NAME = "card.json"
+GOLDEN_NAME = "golden.json"
 RECIPE_NAME = "preprocessor_config.json"  # how its pictures are prepared
 # An exported network, weights and all, that stands in their place.
 EXPORT_NAMES = ("model.torchscript", "model.onnx")
@@ -64,14 +65,14 @@ def checksum(directory: Path) -> str:
 
 
 def fingerprint(directory: Path) -> str:
-    """A digest of all files of a version but its cards: it answers as they say.
+    """A digest of the files of a version that decide what it answers.
 
     Raises:
         MissingFileError
     """
     digest = hashlib.sha256()
     for path in sorted(directory.iterdir()):
-        if path.is_file() and path.stem != "card":
+        if path.is_file() and path.stem not in ("card", "golden"):
             digest.update(f"{sha256_of(path)}  {path.name}\n".encode())
     return digest.hexdigest()
 

@@ -20,14 +20,17 @@ from celery.signals import (
 from celery.worker.control import inspect_command
 
 from apps.inference import client
+from apps.inference.company import Company
 from apps.inference.connections import sync_redis
 from apps.inference.mailbox import WorkerMailbox
-from apps.inference.presence import Heartbeat
+from apps.inference.presence import THIS_WORKER, Heartbeat
+from apps.inference.queues import DEFAULT_QUEUE, frame_queues
 from apps.inference.rehearsal import rehearse
 
 if TYPE_CHECKING:
     from apps.inference.draining import Drain
     from apps.inference.serving import ModelHost
+    from apps.inference.trials.trying import Trials
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ class Runtime:
     mailbox: WorkerMailbox
     drain: Drain
     host: ModelHost
+    trials: Trials
     heartbeat: Heartbeat
 
 
@@ -47,7 +51,7 @@ def runtime() -> Runtime:
     """What this worker holds; made by its start."""
     if _runtime is None:
         raise RuntimeError(
-            f"This worker was not started for the queue {client.QUEUE!r}."
+            f"This worker has no queue of frames: start it with -Q {DEFAULT_QUEUE}."
         )
     return _runtime
 
@@ -74,20 +78,26 @@ def _device() -> str:
 def start(**_: Any) -> None:
     """Load the models before the first doorbell is answered."""
     global _runtime
-    if client.QUEUE not in current_app.amqp.queues.consume_from:
+    queues = frame_queues(current_app.amqp.queues.consume_from)
+    if not queues:
         return
     from apps.inference.draining import Drain
     from apps.inference.serving import ModelHost
+    from apps.inference.trials.trying import Trials
 
-    redis, host = sync_redis(), ModelHost(rehearse)
-    mailbox = WorkerMailbox(redis, client.QUEUE)
+    redis = sync_redis()
+    host = ModelHost(rehearse, Company(sync_redis(), THIS_WORKER), queues)
+    mailbox = WorkerMailbox(redis, queues)
+    trials = Trials(redis, rehearse, host, queues)
     _runtime = Runtime(
         mailbox=mailbox,
-        drain=Drain(redis, mailbox, host),
+        drain=Drain(redis, mailbox, host, trials),
         host=host,
-        heartbeat=Heartbeat(sync_redis(), client.QUEUE),
+        trials=trials,
+        heartbeat=Heartbeat(sync_redis(), queues),
     )
     _runtime.host.start()
+    _runtime.trials.start()
     _runtime.heartbeat.start()
 
 
@@ -104,6 +114,7 @@ def stop(**_: Any) -> None:
     if _runtime is not None:
         _runtime.heartbeat.stop()
         _runtime.drain.close()
+        _runtime.trials.stop()
         _runtime.host.stop()
         _runtime = None
         # The interpreter's last collection would walk through all of torch, a second of

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from apps.inference.models import Deployment
 from apps.nexus import moving
-from apps.nexus.admission.place import Place
+from apps.nexus.admission.place import Place, of_this_loop
 from apps.nexus.admission.standing import Waiting
 from apps.nexus.admission.stay import Stay
 from apps.nexus.admission.visitor import Visitor
@@ -78,12 +78,19 @@ class Attendance:
         if moving.of_this_process.has_begun:
             await self._turn_away("The server is being restarted.")
             return None
+        if of_this_loop().is_crowded:
+            await self._turn_away("Too many are waiting already.")
+            return None
         try:
             visit = await Visit.enter(
                 self._scope, holder=self._channel, resume_token=resume_token
             )
         except Deployment.DoesNotExist:
-            logger.error("Nothing is deployed yet: `manage.py provision` does it.")
+            logger.error(
+                "Nothing is deployed for %s; `manage.py provision` deploys what `/` is"
+                " answered by.",
+                self._scope["path"],
+            )
             await self._turn_away("Nothing is served here yet.")
             return None
         except DatabaseError:

@@ -8,8 +8,11 @@ from django.urls import path
 from apps.nexus.consumers import SessionConsumer
 from apps.nexus.doctor.consumer import DoctorConsumer
 
+_session = AuthMiddlewareStack(SessionConsumer.as_asgi())
+
 websocket_urlpatterns = [
-    path("ws/session/", AuthMiddlewareStack(SessionConsumer.as_asgi())),
+    path("ws/session/", _session),
+    path("ws/session/<slug:deployment>/", _session),
     # Asks nobody's name, so that it works without the database.
     path("ws/doctor/", DoctorConsumer.as_asgi()),
 ]

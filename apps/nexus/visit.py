@@ -17,6 +17,7 @@ from django.utils import timezone
 from apps.inference.models import DEFAULT_DEPLOYMENT
 from apps.nexus import records, resume
 from apps.sessions import services
+from apps.sessions.captures import Terms
 from apps.sessions.models import CameraSession
 from apps.sessions.services import Continued
 
@@ -38,6 +39,7 @@ class Visit:
         self.deployment = session.deployment.name
         self.version_id = session.deployment.active_version_id
         self.model = _describe(session)
+        self.terms = Terms.of(session)
         self.former_holder = continued.former_holder
         self.resume_token = resume.token_of(session.pk)
         self.next_seq = 0 if continued.is_new else _next_seq(session)
@@ -49,14 +51,22 @@ class Visit:
     ) -> Visit:
         """Go on with the token's session, or begin one.
 
+        Args:
+            scope: its path names the deployment; the shortest one is the usual.
+            holder: the channel of the page's consumer.
+            resume_token: of a session of the same deployment; may be empty.
+
         Raises:
-            Deployment.DoesNotExist: nothing is deployed yet.
+            Deployment.DoesNotExist: nothing is deployed by that name.
             DatabaseError: nobody knows.
         """
         user = scope.get("user")
         headers = dict(scope["headers"])
         continued = await records.written(
             _enter,
+            deployment=scope["url_route"]["kwargs"].get(
+                "deployment", DEFAULT_DEPLOYMENT
+            ),
             user=user if user is not None and user.is_authenticated else None,
             client=headers.get(b"user-agent", b"").decode("latin-1"),
             holder=holder,
@@ -115,15 +125,22 @@ class Visit:
 
 
 def _enter(
-    *, user: AbstractBaseUser | None, client: str, holder: str, resume_token: str
+    *,
+    deployment: str,
+    user: AbstractBaseUser | None,
+    client: str,
+    holder: str,
+    resume_token: str,
 ) -> Continued:
     session_id = resume.session_of(resume_token)
     if session_id is not None:
-        continued = services.continue_session(session_id, user=user, holder=holder)
+        continued = services.continue_session(
+            session_id, user=user, holder=holder, deployment=deployment
+        )
         if continued is not None:
             return continued
     session = services.open_session(
-        deployment=DEFAULT_DEPLOYMENT, user=user, client=client, holder=holder
+        deployment=deployment, user=user, client=client, holder=holder
     )
     return Continued(session, is_new=True)
 

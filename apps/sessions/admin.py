@@ -13,10 +13,22 @@ from apps.inference.columns import NOTHING, badge, moment, when
 from apps.inference.long_lists import LongListAdmin, TimeFilter
 from apps.inference.models import ModelVersion
 from apps.sessions import right_now, searching
+from apps.sessions.capture_admin import (
+    CaptureAccessAdmin,
+    CaptureAdmin,
+    SessionPurging,
+)
 from apps.sessions.models import CameraSession, Run
 from apps.sessions.run_admin import RunAdmin, RunColumns
 
-__all__ = ["CameraSessionAdmin", "RunAdmin", "RunColumns", "right_now"]
+__all__ = [
+    "CameraSessionAdmin",
+    "CaptureAccessAdmin",
+    "CaptureAdmin",
+    "RunAdmin",
+    "RunColumns",
+    "right_now",
+]
 
 
 class RunInline(RunColumns, admin.TabularInline):
@@ -68,7 +80,7 @@ class AnsweredFilter(admin.SimpleListFilter):
 
 
 @admin.register(CameraSession)
-class CameraSessionAdmin(LongListAdmin):
+class CameraSessionAdmin(SessionPurging, LongListAdmin):
     time_field = "opened_at"
     list_display = (
         "short_id",
@@ -96,8 +108,17 @@ class CameraSessionAdmin(LongListAdmin):
         "first_live",
         "last_seen",
         "ended",
+        "pictures",
     )
-    readonly_fields = ("state", "why", "opened", "first_live", "last_seen", "ended")
+    readonly_fields = (
+        "state",
+        "why",
+        "opened",
+        "first_live",
+        "last_seen",
+        "ended",
+        "pictures",
+    )
     opened = when("opened_at", "opened")
     first_live = when("live_at", "first live")
     ended = when("ended_at", "ended")

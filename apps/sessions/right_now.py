@@ -199,7 +199,7 @@ def _alive(deployments: Sequence[Deployment]) -> set[str] | None:
     """The queues that have workers; None if nobody knows."""
     try:
         with sync_redis() as redis:
-            return presence.queues_alive(
+            return presence.alive_queues(
                 redis, sorted({each.queue for each in deployments})
             )
     except RedisError:

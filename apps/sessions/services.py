@@ -17,7 +17,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from apps.inference.models import Deployment
+from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
 from apps.sessions.figures import RunFigures
 from apps.sessions.models import CameraSession, Run
 
@@ -57,13 +57,20 @@ def open_session(
 
 @transaction.atomic
 def continue_session(
-    session_id: uuid.UUID, *, user: AbstractBaseUser | None, holder: str
+    session_id: uuid.UUID,
+    *,
+    user: AbstractBaseUser | None,
+    holder: str,
+    deployment: str = DEFAULT_DEPLOYMENT,
 ) -> Continued | None:
-    """Have a session go on over another socket; None if it is over, or another's."""
+    """Have a session go on over another socket; None if it is over, or another's.
+
+    Or another deployment's: each has a page of its own.
+    """
     session = (
         CameraSession.objects.select_for_update(of=("self",))
         .select_related("deployment__active_version__model")
-        .filter(pk=session_id, ended_at=None)
+        .filter(pk=session_id, ended_at=None, deployment__name=deployment)
         .first()
     )
     if session is None or session.user_id != (user.pk if user else None):

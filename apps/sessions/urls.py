@@ -1,4 +1,4 @@
-"""Where the session page is."""
+"""Where the session pages are."""
 
 from __future__ import annotations
 
@@ -6,4 +6,7 @@ from django.urls import path
 
 from apps.sessions import views
 
-urlpatterns = [path("", views.session_page, name="session")]
+urlpatterns = [
+    path("", views.session_page, name="session"),
+    path("s/<slug:name>", views.session_page, name="session-of"),
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
+from typing import cast
 
 import pytest
 from channels.layers import get_channel_layer
@@ -12,14 +13,17 @@ from django.db import connections
 from redis import Redis
 
 from apps.inference import client as inference_client
-from apps.inference import worker
+from apps.inference import presence, worker
+from apps.inference.company import Company
 from apps.inference.connections import sync_redis
 from apps.inference.draining import Drain
 from apps.inference.mailbox import WorkerMailbox
 from apps.inference.models import Deployment
 from apps.inference.presence import Heartbeat
+from apps.inference.queues import DEFAULT_QUEUE
 from apps.inference.serving import ModelHost
 from apps.inference.tasks import drain
+from apps.inference.trials.trying import Trials
 from apps.nexus import records
 from apps.nexus.admission import place
 from apps.nexus.consumers import SessionConsumer
@@ -78,21 +82,26 @@ async def camera() -> AsyncIterator[Camera]:
 class ThreadedWorker:
     """Does in a thread what a worker does in a process: answers doorbells."""
 
-    def __init__(self) -> None:
+    def __init__(self, *queues: str) -> None:
+        self.queues = queues
         self.redis = redis = sync_redis()
-        self.host = ModelHost(unrehearsed)
-        mailbox = WorkerMailbox(redis, inference_client.QUEUE)
+        company = Company(sync_redis(), presence.THIS_WORKER)
+        self.host = ModelHost(unrehearsed, company, queues)
+        mailbox = WorkerMailbox(redis, queues)
+        trials = Trials(redis, unrehearsed, self.host, queues)
         self.runtime = worker.Runtime(
             mailbox=mailbox,
-            drain=Drain(redis, mailbox, self.host),
+            drain=Drain(redis, mailbox, self.host, trials),
             host=self.host,
-            heartbeat=Heartbeat(sync_redis(), inference_client.QUEUE),
+            trials=trials,
+            heartbeat=Heartbeat(sync_redis(), queues),
         )
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="threaded-worker")
 
     def start(self) -> None:
         self.host.start()
+        self.runtime.trials.start()
         self.runtime.heartbeat.start()
         self._thread.start()
 
@@ -101,13 +110,14 @@ class ThreadedWorker:
         self._thread.join()
         self.runtime.heartbeat.stop()
         self.runtime.drain.close()
+        self.runtime.trials.stop()
         self.host.stop()
-        self.redis.delete(f"worker:alive:{inference_client.QUEUE}")
+        self.redis.delete(*(f"worker:alive:{queue}" for queue in self.queues))
 
     def _work(self) -> None:
         while not self._stopping.is_set():
-            if self.redis.brpop([inference_client.QUEUE], timeout=0.2):
-                drain()
+            if rung := self.redis.brpop(list(self.queues), timeout=0.2):
+                drain(cast("bytes", rung[0]).decode())
 
 
 @pytest.fixture
@@ -115,7 +125,7 @@ def threaded_worker(
     nexus: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ThreadedWorker]:
     """A worker that a test may start."""
-    threaded = ThreadedWorker()
+    threaded = ThreadedWorker(DEFAULT_QUEUE)
     monkeypatch.setattr(worker, "_runtime", threaded.runtime)
     yield threaded
     if threaded._thread.is_alive():

@@ -24,6 +24,7 @@ class Page:
         cookie: str = "",
         forwarded_for: str = "",
         resume_token: str = "",
+        deployment: str = "",
     ) -> None:
         headers = [(b"user-agent", b"Mozilla/5.0"), (b"cookie", cookie.encode())]
         if origin is not None:
@@ -34,7 +35,8 @@ class Page:
         self.resume_token = resume_token
         self.messages: list[dict[str, Any]] = []
         self.close_code: int | None = None
-        self._socket = WebsocketCommunicator(application, "/ws/session/", headers)
+        path = f"/ws/session/{deployment}/" if deployment else "/ws/session/"
+        self._socket = WebsocketCommunicator(application, path, headers)
         self._news = asyncio.Condition()
         self._reading: asyncio.Task[None] | None = None
 

@@ -14,6 +14,9 @@ from channels.layers import get_channel_layer
 from redis import Redis
 
 from apps.inference import client as inference_client
+from apps.inference.connections import async_redis
+from apps.inference.directory import Directory
+from apps.inference.queues import DEFAULT_QUEUE
 from apps.inference.types import Frame
 from bench.product import Product
 from bench.records import deploy
@@ -57,7 +60,9 @@ class Crowd:
 
 @pytest.fixture
 async def crowd(product: Product) -> AsyncIterator[Crowd]:
-    client, layer = inference_client.of_this_loop(), get_channel_layer()
+    # This process has no database of the product's.
+    client = inference_client.InferenceClient(async_redis(), Directory(dict))
+    layer = get_channel_layer()
     crowd = Crowd(client, await layer.new_channel())
     yield crowd
     crowd.listening.cancel()
@@ -74,7 +79,7 @@ async def test_one_doorbell_at_a_time_calls_the_worker_for_a_whole_crowd(
     doorbells = []
     for _, number in itertools.product(range(10), range(12)):
         await crowd.offer(f"session-{number}")
-        doorbells.append(redis.llen(inference_client.QUEUE))
+        doorbells.append(redis.llen(DEFAULT_QUEUE))
 
     await eventually(crowd.everyone_is_answered, "every session's newest frame")
 
@@ -88,7 +93,7 @@ async def test_one_doorbell_at_a_time_calls_the_worker_for_a_whole_crowd(
     ending = asyncio.create_task(asyncio.to_thread(worker.terminate))
     while not ending.done():
         await crowd.offer("session-0")
-        assert redis.llen(inference_client.QUEUE) <= 1
+        assert redis.llen(DEFAULT_QUEUE) <= 1
         await asyncio.sleep(0.01)
     assert await ending == 0
 
@@ -104,7 +109,7 @@ async def test_a_worker_killed_in_mid_batch_costs_a_token_and_no_more(
     product.inside(deploy, scripted_model(sleep_ms=60_000), "scripted")
     worker = await asyncio.to_thread(product.start, "worker")
     await crowd.offer("a")
-    token = "mailbox:gpu:inflight:a"
+    token = "mailbox:inflight:a"
     await eventually(lambda: redis.exists(token), "the worker to take the frame")
     worker.kill()
     assert 0 < redis.pttl(token) <= 2000

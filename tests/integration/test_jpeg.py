@@ -56,7 +56,7 @@ async def test_pictures_over_the_socket_are_answered(page: Page, redis: Redis):
     await page.leave()
     run = await Run.objects.aget()
     assert (run.received, run.inferred) == (1, 1)
-    assert redis.keys("mailbox:*") in ([], [b"mailbox:gpu:bell"])
+    assert redis.keys("mailbox:*") in ([], [b"mailbox:bell:gpu"])
 
 
 async def test_a_picture_that_was_not_announced_is_refused(page: Page):

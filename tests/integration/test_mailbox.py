@@ -15,7 +15,7 @@ from apps.inference.connections import async_redis
 from apps.inference.mailbox import Letter, Offered, WebMailbox, WorkerMailbox
 from apps.inference.types import Frame
 
-QUEUE = "gpu"
+QUEUE, LARGE = "gpu", "gpu-large"
 RING, NO_RING = True, False
 # Less than what a connection has for an answer.
 PATIENCE_S = 0.9
@@ -30,13 +30,13 @@ def frame(session: str, seq: int = 0, size: tuple[int, int] = (64, 48)) -> Frame
 @pytest.fixture
 async def web(redis: Redis) -> AsyncIterator[WebMailbox]:
     connections = async_redis()
-    yield WebMailbox(connections, QUEUE)
+    yield WebMailbox(connections)
     await connections.aclose()
 
 
 @pytest.fixture
 def worker(redis: Redis) -> WorkerMailbox:
-    return WorkerMailbox(redis, QUEUE)
+    return WorkerMailbox(redis, [QUEUE])
 
 
 async def offer(
@@ -44,6 +44,7 @@ async def offer(
 ) -> Offered:
     return await web.offer(
         fields.pop("frame", frame(session, seq)),
+        queue=fields.pop("queue", QUEUE),
         deployment=fields.pop("deployment", "default"),
         reply_channel=fields.pop("reply_channel", "a.channel"),
         age_ms=age_ms,
@@ -61,11 +62,11 @@ def release(worker: WorkerMailbox, letters: list[Letter]) -> None:
 def keys(redis: Redis) -> set[str]:
     """What lies in the mailbox; the bell's flag goes by itself within a second."""
     found = {key.decode() for key in cast("list[bytes]", redis.keys("mailbox:*"))}
-    return found - {f"mailbox:{QUEUE}:bell"}
+    return {key for key in found if not key.startswith("mailbox:bell:")}
 
 
 def key(kind: str, session: str) -> str:
-    return f"mailbox:{QUEUE}:{kind}:{session}"
+    return f"mailbox:{kind}:{session}"
 
 
 # --- one slot a session --------------------------------------------------------------
@@ -131,11 +132,11 @@ async def test_a_session_without_a_new_frame_is_not_ready_again(
     await offer(web, "a", 1)
     release(worker, worker.take(1))
     assert worker.take(1) == []
-    assert not worker.must_ring()
+    assert worker.uncalled() == []
 
 
 async def test_two_workers_never_take_the_same_session(web: WebMailbox, redis: Redis):
-    workers = [WorkerMailbox(redis, QUEUE) for _ in range(2)]
+    workers = [WorkerMailbox(redis, [QUEUE]) for _ in range(2)]
     for number in range(11):
         await offer(web, f"s{number:02}")
 
@@ -201,6 +202,109 @@ async def test_a_session_whose_frame_is_gone_does_not_hold_up_the_others(
     assert not redis.exists(*(key("inflight", f"gone-{number}") for number in range(5)))
 
 
+# --- several queues ------------------------------------------------------------------
+
+
+async def test_a_worker_takes_from_its_own_queues_only(web: WebMailbox, redis: Redis):
+    small, large = WorkerMailbox(redis, [QUEUE]), WorkerMailbox(redis, [LARGE])
+    await offer(web, "a")
+    await offer(web, "b", queue=LARGE)
+
+    assert taken(large.take(5)) == [("b", 0)]
+    assert not large.wait(0.001)
+    assert taken(small.take(5)) == [("a", 0)]
+
+
+async def test_who_has_waited_longest_goes_first_in_whichever_queue(
+    web: WebMailbox, redis: Redis
+):
+    both = WorkerMailbox(redis, [QUEUE, LARGE])
+    for session, queue in [
+        *[("c", LARGE), ("d", QUEUE), ("e", QUEUE)],
+        *[("b", QUEUE), ("a", LARGE)],
+    ]:
+        await offer(web, session, queue=queue)
+
+    assert taken(both.take(3)) == [("c", 0), ("d", 0), ("e", 0)]
+    assert taken(both.take(3)) == [("b", 0), ("a", 0)]
+
+
+@pytest.mark.parametrize("queue", [QUEUE, LARGE])
+async def test_a_frame_in_any_of_its_queues_ends_the_wait(
+    web: WebMailbox, redis: Redis, queue: str
+):
+    both = WorkerMailbox(redis, [QUEUE, LARGE])
+    waiting = asyncio.create_task(asyncio.to_thread(both.wait, PATIENCE_S))
+    await offer(web, "late", queue=queue)
+    assert await waiting
+    assert taken(both.take(1)) == [("late", 0)]
+
+
+async def test_who_moves_to_another_queue_waits_there_alone(
+    web: WebMailbox, worker: WorkerMailbox, redis: Redis
+):
+    large = WorkerMailbox(redis, [LARGE])
+    await offer(web, "a", 1)
+    moved = await offer(web, "a", 2, queue=LARGE)
+
+    # It is the same slot, so the web process knows what became of the first frame.
+    assert moved.replaced
+    assert moved.ring is RING
+    assert not worker.wait(0.001)
+    assert worker.take(5) == []
+    assert taken(large.take(5)) == [("a", 2)]
+
+
+async def test_who_moves_while_in_flight_is_ready_in_the_other_queue_once_answered(
+    web: WebMailbox, worker: WorkerMailbox, redis: Redis
+):
+    large = WorkerMailbox(redis, [LARGE])
+    await offer(web, "a", 1)
+    first = worker.take(1)
+    await offer(web, "a", 2, queue=LARGE)
+    assert large.take(5) == []
+
+    release(worker, first)
+
+    assert worker.take(5) == []
+    assert taken(large.take(5)) == [("a", 2)]
+
+
+async def test_who_was_popped_by_a_wait_while_it_moved_is_not_taken_twice(
+    web: WebMailbox, worker: WorkerMailbox, redis: Redis
+):
+    await offer(web, "a", 1)
+    await offer(web, "a", 2, queue=LARGE)
+    # A worker puts back what it has popped in order to wait, and can't know better.
+    redis.zadd(f"mailbox:ready:{QUEUE}", {"a": 1.0})
+
+    assert worker.take(5) == []
+    assert taken(WorkerMailbox(redis, [LARGE]).take(5)) == [("a", 2)]
+
+
+async def test_who_was_popped_by_a_wait_while_another_took_it_is_not_taken_twice(
+    web: WebMailbox, worker: WorkerMailbox, redis: Redis
+):
+    await offer(web, "a", 1)
+    first = worker.take(1)
+    await offer(web, "a", 2)
+    redis.zadd(f"mailbox:ready:{QUEUE}", {"a": 1.0})
+
+    assert worker.take(5) == []
+    release(worker, first)
+    assert taken(worker.take(5)) == [("a", 2)]
+
+
+async def test_each_queue_has_a_bell_of_its_own(web: WebMailbox, redis: Redis):
+    both = WorkerMailbox(redis, [QUEUE, LARGE])
+    assert (await offer(web, "a")).ring is RING
+    assert (await offer(web, "b", queue=LARGE)).ring is RING
+    both.answer_bell(LARGE)
+    assert (await offer(web, "c")).ring is NO_RING
+    assert both.uncalled() == [LARGE]
+    assert both.uncalled() == []
+
+
 # --- a worker that dies --------------------------------------------------------------
 
 
@@ -209,7 +313,7 @@ async def test_a_killed_workers_session_comes_back_when_its_token_is_over(
 ):
     await offer(web, "a", 1)
     worker.take(1)
-    worker.answer_bell()
+    worker.answer_bell(QUEUE)
     assert (
         0 < redis.pttl(key("inflight", "a")) <= mailbox_module.TOKEN_LIFETIME_MS <= 2000
     )
@@ -251,7 +355,7 @@ async def test_whoever_comes_after_the_bell_was_answered_rings(
     web: WebMailbox, worker: WorkerMailbox
 ):
     await offer(web, "a")
-    worker.answer_bell()
+    worker.answer_bell(QUEUE)
     assert (await offer(web, "b")).ring is RING
 
 
@@ -261,7 +365,7 @@ async def test_a_doorbell_that_nobody_has_picked_up_is_enough(
     """However long ago it was rung: workers may be busy, or not there yet."""
     redis.lpush(QUEUE, "a Celery message")
     assert (await offer(web, "a")).ring is NO_RING
-    assert not worker.must_ring()
+    assert worker.uncalled() == []
 
     redis.delete(QUEUE)
 
@@ -269,7 +373,7 @@ async def test_a_doorbell_that_nobody_has_picked_up_is_enough(
 
 
 async def test_a_lost_doorbell_is_rung_again(web: WebMailbox, redis: Redis):
-    bell = f"mailbox:{QUEUE}:bell"
+    bell = f"mailbox:bell:{QUEUE}"
     assert (await offer(web, "a", 1)).ring is RING
     assert 0 < redis.pttl(bell) <= mailbox_module.BELL_LIFETIME_MS <= 1000
 
@@ -282,7 +386,7 @@ async def test_nobody_rings_for_a_session_that_is_being_answered(
     web: WebMailbox, worker: WorkerMailbox
 ):
     await offer(web, "a", 1)
-    worker.answer_bell()
+    worker.answer_bell(QUEUE)
     worker.take(1)
     assert (await offer(web, "a", 2)).ring is NO_RING
 
@@ -290,13 +394,13 @@ async def test_nobody_rings_for_a_session_that_is_being_answered(
 async def test_a_worker_rings_for_who_waits_when_it_leaves(
     web: WebMailbox, worker: WorkerMailbox
 ):
-    assert not worker.must_ring()
+    assert worker.uncalled() == []
     await offer(web, "a")
     # Somebody was called for it.
-    assert not worker.must_ring()
-    worker.answer_bell()
-    assert worker.must_ring()
-    assert not worker.must_ring()
+    assert worker.uncalled() == []
+    worker.answer_bell(QUEUE)
+    assert worker.uncalled() == [QUEUE]
+    assert worker.uncalled() == []
 
 
 # --- nothing is left -----------------------------------------------------------------
@@ -339,7 +443,7 @@ async def test_whatever_a_dead_web_process_leaves_expires(
     await offer(web, "a", 1)
     worker.take(1)
     await offer(web, "a", 2)
-    for kind in ("frame", "stamp", "inflight"):
+    for kind in ("frame", "stamp", "inflight", "address"):
         assert 0 < redis.pttl(key(kind, "a")) <= 2000
 
 
@@ -406,9 +510,7 @@ async def test_pixels_pass_neither_scripts_nor_messages(
 
     with_pixels = [each["command"] for each in commands if len(each["command"]) > 3000]
     assert len(with_pixels) == 2
-    assert all(
-        command.startswith("SET mailbox:gpu:frame:a ") for command in with_pixels
-    )
+    assert all(command.startswith("SET mailbox:frame:a ") for command in with_pixels)
     touching_frames = {
         each["command"].split()[0]
         for each in commands

@@ -62,7 +62,10 @@ def test_what_is_written_at_once_is_written_right(database_url: str, tmp_path: P
         "from tests.settings import *\n"
         f"DATABASES = {{'default': environ.Env.db_url_config({database_url!r})}}\n"
     )
-    writing = ("inference/test_services.py", "inference/test_registry.py", "sessions")
+    writing = (
+        *("inference/test_services.py", "inference/test_switching.py"),
+        *("inference/test_registry.py", "sessions"),
+    )
     done = subprocess.run(
         [
             sys.executable,

@@ -59,7 +59,7 @@ async def the_runs() -> list[Run]:
 
 def left_in(redis: Redis) -> set[Any]:
     """What lies in the mailbox; the bell's flag goes by itself within a second."""
-    return set(redis.keys("mailbox:*")) - {b"mailbox:gpu:bell"}
+    return set(redis.keys("mailbox:*")) - {b"mailbox:bell:gpu"}
 
 
 async def has_status(status: str) -> None:

@@ -12,9 +12,9 @@ const WELCOME = {
 };
 
 /** A page's signalling, and what it was told. */
-function connect() {
+function connect(url = "ws://here") {
   const told = [];
-  const signalling = new Signalling("ws://here", {
+  const signalling = new Signalling(url, {
     onMessage: () => {},
     onLost: () => told.push("lost"),
     onTakenOver: () => told.push("taken over"),
@@ -45,6 +45,15 @@ test("a page speaks first, and comes back with the ticket it was given", () => {
   mock.timers.tick(500);
   Socket.all[1].onopen();
   assert.deepEqual(Socket.all[1].sent[0], { type: "open", resume_token: "ticket" });
+});
+
+test("each deployment's page has a ticket of its own", () => {
+  connect("ws://here/ws/session/");
+  Socket.all[0].says(WELCOME);
+  connect("ws://here/ws/session/fruit/");
+  assert.equal(Socket.all[1].sent[0].resume_token, "");
+  connect("ws://here/ws/session/");
+  assert.equal(Socket.all[2].sent[0].resume_token, "ticket");
 });
 
 test("a browser that keeps nothing has no ticket, and no trouble", () => {

@@ -29,14 +29,17 @@ test("a page on which nothing is under way asks for nothing", async () => {
 
 test("what is under way is followed until it is over", async () => {
   const page = pageOf("requested", "switched");
-  const newer = [pageOf("loading", "switched"), null, pageOf("switched", "switched")];
+  const newer = ["loading", null, "warming", "checking", "watched", "switched"].map(
+    (state) => state && pageOf(state, "switched"),
+  );
   const seen = [];
   const isOutOfDate = await watch(page, async () => {
     seen.push(said(page)[0]);
     return newer.shift();
   });
   assert.equal(isOutOfDate, true);
-  assert.deepEqual(seen, ["requested", "loading", "loading"]);
+  const expected = ["requested", "loading", "loading", "warming", "checking", "watched"];
+  assert.deepEqual(seen, expected);
   assert.deepEqual(said(page), ["switched", "switched"]);
 });
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apps.inference.models.datasets import Dataset
 from apps.inference.models.versions import ModelVersion
+from apps.inference.queues import DEFAULT_QUEUE, QUEUE_PATTERN
 
 # What the session page at `/` asks for.
 DEFAULT_DEPLOYMENT = "default"
@@ -37,11 +38,10 @@ class Deployment(models.Model):
     )
     queue = models.CharField(
         max_length=40,
-        default="gpu",
+        default=DEFAULT_QUEUE,
         validators=[
             RegexValidator(
-                r"^gpu(-[a-z0-9]+)*$",
-                "A queue is called gpu, or gpu-large and the like.",
+                QUEUE_PATTERN, "A queue is called gpu, or gpu-large and the like."
             )
         ],
         help_text="Whose workers answer: celery -A emporium worker -Q gpu",
@@ -111,10 +111,11 @@ class Activation(models.Model):
 
     Workers move it from `requested` to `loading`, `warming`, `checking`, and to
     `switched` when the version takes over, or to `rolled_back` with the reason when it
-    could not, or did not do well in its first minute. It is `superseded` if another
-    version was chosen before. `failed` is what a worker writes that can't load a
-    version which nobody has asked for just now. `figures` are those that were decided
-    by: of the check, and of the first minute.
+    could not, or did not do well in its first minute. As long as that minute lasts, a
+    switched one has no `finished_at`. It is `superseded` if another version was chosen
+    before. `failed` is what a worker writes that can't load a version which nobody has
+    asked for just now. `figures` are those that were decided by: of the check, and of
+    the first minute.
     """
 
     class State(models.TextChoices):
@@ -148,6 +149,8 @@ class Activation(models.Model):
         related_name="+",
     )
     requested_at = models.DateTimeField(auto_now_add=True)
+    # When its state last became another one.
+    changed_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
     state = models.CharField(
         max_length=20, choices=State.choices, default=State.REQUESTED
@@ -162,9 +165,27 @@ class Activation(models.Model):
     class Meta:
         ordering = ["-requested_at", "-id"]
         get_latest_by = ["requested_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["deployment"],
+                condition=models.Q(
+                    state__in=("requested", "loading", "warming", "checking")
+                ),
+                name="one_activation_under_way_of_deployment",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.deployment}: {self.to_version} ({self.get_state_display()})"
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.state in self.UNDER_WAY
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether it is in the first minute in which its version answers."""
+        return self.state == self.State.SWITCHED and self.finished_at is None
 
 
 class Trial(models.Model):

@@ -1,18 +1,23 @@
 """Publishes a trained model: its files, what was measured on them, and its card.
 
 `card.json` holds the facts for programs; `card.md` says the same to people. No figure
-comes from anywhere else.
+comes from anywhere else. `golden.json` has what it answers to the golden pictures, by
+which a worker knows that it loads what was published.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from apps.inference import weights
-from apps.inference.starter.training import Trainer
+from django.conf import settings
+
+from apps.inference import golden, weights
+from apps.inference.predictors.families import engines_of, family_of
+from apps.inference.starter.training import Task, Trainer
 
 LICENCE = "Apache-2.0"
 DATA = (
@@ -30,9 +35,10 @@ LIMITS = (
 HELD_OUT_SCENES = 500
 
 
-def publish(trainer: Trainer, directory: Path, command: str) -> dict[str, Any]:
+def publish(
+    task: Task, trainer: Trainer, directory: Path, command: str
+) -> dict[str, Any]:
     """Write a version's weights, measure them as they lie there, write both cards."""
-    task = trainer.task
     directory.mkdir(parents=True, exist_ok=True)
     task.save(trainer.average, directory)
     path = directory / weights.WEIGHTS_NAME
@@ -58,7 +64,17 @@ def publish(trainer: Trainer, directory: Path, command: str) -> dict[str, Any]:
     text = json.dumps(card, indent=2, ensure_ascii=False)
     (directory / weights.CARD_NAME).write_text(text + "\n")
     (directory / "card.md").write_text(_as_markdown(card))
+    write_golden(directory)
     return card
+
+
+def write_golden(directory: Path) -> None:
+    """Write what the reference engine answers to the golden pictures."""
+    family = importlib.import_module(settings.PREDICTOR_FAMILIES[family_of(directory)])
+    predictor = family.load(directory, engine=engines_of(directory)[0])
+    answers = golden.recorded(golden.examined(predictor))
+    text = json.dumps({"answers": answers}, separators=(",", ":"))
+    (directory / weights.GOLDEN_NAME).write_text(text + "\n")
 
 
 def _as_markdown(card: Mapping[str, Any]) -> str:

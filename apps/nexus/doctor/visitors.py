@@ -10,9 +10,10 @@ import asyncio
 from django.db import DatabaseError
 from redis.exceptions import RedisError
 
-from apps.inference import client, presence
+from apps.inference import presence
 from apps.inference.connections import async_redis
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
+from apps.inference.queues import DEFAULT_QUEUE
 from apps.nexus.doctor.findings import Finding, examine_all, failed, in_thread, ok
 
 TELL_THEM = (
@@ -45,10 +46,17 @@ def _deployed() -> str:
     return str(deployment.active_version)
 
 
+def _queue() -> str:
+    try:
+        return Deployment.objects.get(name=DEFAULT_DEPLOYMENT).queue
+    except (Deployment.DoesNotExist, DatabaseError):
+        return DEFAULT_QUEUE
+
+
 async def _examine_worker() -> Finding:
     try:
         async with async_redis() as redis:
-            is_there = await presence.worker_alive(redis, client.QUEUE)
+            is_there = await presence.worker_alive(redis, await in_thread(_queue))
     except (RedisError, OSError):
         return failed("The server’s Redis doesn’t answer.", WAIT_OR_TELL)
     if not is_there:

@@ -21,6 +21,7 @@ from apps.inference.models import (
     Deployment,
     ModelVersion,
 )
+from apps.inference.queues import DEFAULT_QUEUE
 from apps.nexus.doctor.findings import Finding, failed, in_thread, ok, warning
 from apps.nexus.doctor.reach import listing
 
@@ -32,8 +33,8 @@ BACKGROUND_QUEUES = ("jobs", "housekeeping")
 Holdings = dict[str, dict[str, Any]]
 
 START_WORKER = (
-    "Start one with `celery -A emporium worker -Q gpu`, on any machine with the same "
-    "REDIS_URL and DATABASE_URL."
+    "Start one with `celery -A emporium worker -Q {queue}`, on any machine with the "
+    "same REDIS_URL and DATABASE_URL."
 )
 
 
@@ -44,11 +45,12 @@ class Workforce:
         self._asking: asyncio.Task[Holdings] | None = None
 
     async def examine_worker(self) -> Finding:
+        queues = await in_thread(_queues)
         try:
-            holdings, is_present = await asyncio.gather(self._ask(), _is_present())
+            holdings, present = await asyncio.gather(self._ask(), _present(queues))
         except (InferenceError, RedisError):
             return _unasked()
-        return judge_worker(holdings, is_present=is_present)
+        return judge_worker(holdings, queues, present)
 
     async def examine_background(self) -> Finding:
         try:
@@ -58,7 +60,7 @@ class Workforce:
 
     async def examine_model(self) -> Finding:
         try:
-            version, reason = await in_thread(_wanted)
+            version, reason, queue = await in_thread(_wanted)
         except Deployment.DoesNotExist:
             return failed(
                 "Nothing is deployed, so pages are turned away.",
@@ -71,7 +73,7 @@ class Workforce:
                 "Mend the database first.",
             )
         try:
-            return judge_model(version, reason, await self._ask())
+            return judge_model(version, reason, await self._ask(), queue)
         except (InferenceError, RedisError):
             return _unasked()
 
@@ -88,14 +90,25 @@ async def _answers() -> Holdings:
     return await in_thread(lambda: client.ask_workers(ANSWER_S))
 
 
-async def _is_present() -> bool:
-    """Whether a worker's heart beats, even if it doesn't answer."""
+def _queues() -> list[str]:
+    """Those that deployments have; where nobody knows, the usual one."""
+    try:
+        queues = set(Deployment.objects.values_list("queue", flat=True))
+    except DatabaseError:
+        queues = set()
+    return sorted(queues) or [DEFAULT_QUEUE]
+
+
+async def _present(queues: list[str]) -> set[str]:
+    """Those with a worker whose heart beats, even if it doesn't answer."""
     async with async_redis() as redis:
-        return await presence.worker_alive(redis, client.QUEUE)
+        return {queue for queue in queues if await presence.worker_alive(redis, queue)}
 
 
-def _wanted() -> tuple[ModelVersion, str]:
-    """What pages are to be answered by, and why it could not be loaded, if so."""
+def _wanted() -> tuple[ModelVersion, str, str]:
+    """What pages are to be answered by, why it could not be loaded, if so, and whose
+    workers are to answer.
+    """
     deployment = Deployment.objects.select_related("active_version__model").get(
         name=DEFAULT_DEPLOYMENT
     )
@@ -106,7 +119,8 @@ def _wanted() -> tuple[ModelVersion, str]:
         and last.state == Activation.State.FAILED
         and last.to_version_id == version.pk
     )
-    return version, last.reason if last is not None and has_failed else ""
+    reason = last.reason if last is not None and has_failed else ""
+    return version, reason, deployment.queue
 
 
 def _unasked() -> Finding:
@@ -115,19 +129,30 @@ def _unasked() -> Finding:
     )
 
 
-def judge_worker(holdings: Holdings, *, is_present: bool) -> Finding:
-    found = {
-        name: said for name, said in holdings.items() if _serves(said, client.QUEUE)
-    }
-    if found:
-        each = (f"{name} on {said['device']}" for name, said in found.items())
-        return ok(f"Pictures are answered by {listing(each)}.")
-    if is_present:
-        return warning(
-            f"A worker says that it lives, but answers nothing in {ANSWER_S:g} s.",
-            "Look into its log: it may be starting, or stuck in what it does.",
+def judge_worker(holdings: Holdings, queues: list[str], present: set[str]) -> Finding:
+    """`queues`: those of the deployments; `present`: those with a heart that beats."""
+    silent = [
+        queue
+        for queue in queues
+        if not any(_serves(said, queue) for said in holdings.values())
+    ]
+    if not silent:
+        each = (
+            f"{name} on {said['device']}"
+            for name, said in holdings.items()
+            if any(_serves(said, queue) for queue in queues)
         )
-    return failed("There is no worker, so pictures get no answer.", START_WORKER)
+        return ok(f"Pictures are answered by {listing(each)}.")
+    if gone := [queue for queue in silent if queue not in present]:
+        return failed(
+            f"There is no worker of the queue {listing(gone)}, so pictures for it get "
+            "no answer.",
+            START_WORKER.format(queue=gone[0]),
+        )
+    return warning(
+        f"A worker says that it lives, but answers nothing in {ANSWER_S:g} s.",
+        "Look into its log: it may be starting, or stuck in what it does.",
+    )
 
 
 def judge_background(holdings: Holdings) -> Finding:
@@ -150,8 +175,10 @@ def judge_background(holdings: Holdings) -> Finding:
     )
 
 
-def judge_model(version: ModelVersion, reason: str, holdings: Holdings) -> Finding:
-    """`reason`: why no worker could load the version, if none could."""
+def judge_model(
+    version: ModelVersion, reason: str, holdings: Holdings, queue: str = DEFAULT_QUEUE
+) -> Finding:
+    """`reason`: why no worker of the queue could load the version, if none could."""
     if version.state != ModelVersion.State.VERIFIED:
         return failed(
             f"{version} is deployed, but isn't verified ({version.state}).",
@@ -160,7 +187,7 @@ def judge_model(version: ModelVersion, reason: str, holdings: Holdings) -> Findi
     loading = {
         name: said["serving"].get(DEFAULT_DEPLOYMENT, {})
         for name, said in holdings.items()
-        if _serves(said, client.QUEUE)
+        if _serves(said, queue)
     }
     ready = {
         name: loaded["engine"]
@@ -176,7 +203,9 @@ def judge_model(version: ModelVersion, reason: str, holdings: Holdings) -> Findi
             "Choose another version in the admin under Deployments.",
         )
     if not loading:
-        return failed(f"No worker is there to load {version}.", START_WORKER)
+        return failed(
+            f"No worker is there to load {version}.", START_WORKER.format(queue=queue)
+        )
     return warning(
         f"{version} is deployed, but no worker has loaded it yet.",
         "Wait a minute; if it stays so, look into the workers' log.",

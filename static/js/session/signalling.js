@@ -68,7 +68,7 @@ export class Signalling {
     this.#beat = setInterval(() => this.#ping(), PING_MS);
     const socket = new WebSocket(this.url);
     socket.onopen = () => {
-      this.send({ type: "open", resume_token: readTicket() });
+      this.send({ type: "open", resume_token: readTicket(this.url) });
       this.#ping();
     };
     socket.onmessage = ({ data }) => this.#receive(data);
@@ -83,11 +83,11 @@ export class Signalling {
     if (message === null) return;
     if (message.type === "welcome") {
       this.welcome = message;
-      keepTicket(message.resume_token);
+      keepTicket(this.url, message.resume_token);
       // Only now is it sure that the server takes us and doesn't close at once.
       this.#attempt = 0;
     }
-    if (message.type === "place") keepTicket(message.resume_token);
+    if (message.type === "place") keepTicket(this.url, message.resume_token);
     if (message.type === "move") this.#move(message.within_ms);
     if (message.type === "error" && !this.welcome) this.#refusal = message.sentence;
     this.onMessage(message);
@@ -110,7 +110,7 @@ export class Signalling {
 
   /** The session is over: whoever opens again begins another. */
   end() {
-    dropTicket();
+    dropTicket(this.url);
     this.close();
   }
 

@@ -1,16 +1,25 @@
 // @ts-check
 /**
- * The ticket with which this tab goes on with its session, after a reload too. A tab
- * that is duplicated begins with a copy of it: the server lets the newest have it.
+ * The tickets with which this tab goes on with its sessions, after a reload too: one
+ * for each deployment, by the path of its WebSocket. A tab that is duplicated begins
+ * with a copy of them: the server lets the newest have the session.
  */
 
 import { ofTab } from "./shelf.js";
 
-const KEY = "emporium-resume-token";
+const key = (/** @type {string} */ url) =>
+  `emporium-resume-token ${new URL(url).pathname}`;
 
-/** @returns {string} the resume token; empty if there is none */
-export const readTicket = () => ofTab.read(KEY) ?? "";
+/**
+ * @param {string} url
+ * @returns {string} the resume token; empty if there is none
+ */
+export const readTicket = (url) => ofTab.read(key(url)) ?? "";
 
-export const keepTicket = (/** @type {string} */ token) => ofTab.keep(KEY, token);
+/**
+ * @param {string} url
+ * @param {string} token
+ */
+export const keepTicket = (url, token) => ofTab.keep(key(url), token);
 
-export const dropTicket = () => keepTicket("");
+export const dropTicket = (/** @type {string} */ url) => keepTicket(url, "");

@@ -16,6 +16,7 @@ from apps.inference.mailbox import Letter, WorkerMailbox
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
 from apps.inference.serving import ModelHost
 from apps.inference.types import Frame, Infer, Predictor
+from tests.alone import Alone
 from tests.scripted_predictor import ScriptedPredictor, unrehearsed
 
 
@@ -59,7 +60,7 @@ def redis() -> FakeRedis:
 
 @pytest.fixture
 def host(deployment: Deployment) -> ModelHost:
-    host = ModelHost(unrehearsed)
+    host = ModelHost(unrehearsed, Alone())
     host.follow()
     return host
 
@@ -86,7 +87,7 @@ def answer_all(redis: FakeRedis, host: ModelHost, letters: Sequence[Letter]) -> 
     for batch in batches_of(host, letters):
         batch.infer()
         answers += batch.answers()
-    publish(connection, WorkerMailbox(connection, "gpu"), answers)
+    publish(connection, WorkerMailbox(connection, ["gpu"]), answers)
 
 
 def test_a_batch_is_answered_in_one_round_trip(redis: FakeRedis, host: ModelHost):
@@ -155,6 +156,42 @@ def test_a_frame_past_its_age_is_expired_and_never_predicted(
     (expired,) = (m for m in redis.messages if m["type"] == "inference.dropped")
     assert expired["reason"] == "expired"
     assert len(redis.released) == 3
+
+
+def test_each_deployment_has_an_age_budget_of_its_own(
+    redis: FakeRedis, host: ModelHost, scripted_version: Callable[..., ModelVersion]
+):
+    Deployment.objects.create(
+        name="slow", active_version=scripted_version(), age_budget_ms=5000
+    )
+    Deployment.objects.filter(name=DEFAULT_DEPLOYMENT).update(age_budget_ms=100)
+    host.follow()
+    host.tuning.read()
+    answer_all(
+        redis, host, [letter(0, age_ms=101), letter(1, age_ms=4999, deployment="slow")]
+    )
+    outcomes = {message["seq"]: message["type"] for message in redis.messages}
+    assert outcomes == {0: "inference.dropped", 1: "inference.result"}
+
+
+def test_scores_are_asked_for_as_the_deployment_says_at_that_moment(
+    redis: FakeRedis, host: ModelHost
+):
+    """What is scripted scores 0.9."""
+    row = Deployment.objects.filter(name=DEFAULT_DEPLOYMENT)
+    for scores in (
+        {"hot_dog_score": 0.95},
+        {"min_score": 0.95, "hot_dog_score": 0.1},
+        {"min_score": None, "hot_dog_score": None},
+    ):
+        row.update(**scores)
+        host.tuning.read()
+        answer_all(redis, host, [letter(0)])
+
+    unsure, empty, usual = redis.messages
+    assert (unsure["is_hot_dog"], len(unsure["detections"])) == (False, 1)
+    assert (empty["is_hot_dog"], len(empty["detections"])) == (False, 0)
+    assert (usual["is_hot_dog"], len(usual["detections"])) == (True, 1)
 
 
 def test_deployments_in_one_batch_each_ask_their_own_model(

@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis as AsyncRedis
 
 from apps.inference.client import InferenceClient
+from apps.inference.directory import Directory
 from tests.waiting import ticks
 
 
@@ -26,10 +27,18 @@ class StubbornRedis:
         return 1
 
 
-async def test_who_asks_for_a_worker_can_be_cancelled():
+@pytest.fixture
+async def directory() -> Directory:
+    """One that has been read."""
+    directory = Directory(lambda: {"default": "gpu"})
+    await directory.queue_of("default")
+    return directory
+
+
+async def test_who_asks_for_a_worker_can_be_cancelled(directory: Directory):
     redis = StubbornRedis()
-    client = InferenceClient(cast(AsyncRedis, redis))
-    asking = asyncio.create_task(client.worker_alive())
+    client = InferenceClient(cast(AsyncRedis, redis), directory)
+    asking = asyncio.create_task(client.worker_alive("default"))
     await ticks()
 
     asking.cancel()
@@ -40,7 +49,8 @@ async def test_who_asks_for_a_worker_can_be_cancelled():
     await ticks()
 
 
-async def test_a_worker_is_there_when_its_key_is():
+async def test_a_worker_is_there_when_its_key_is(directory: Directory):
     redis = StubbornRedis()
     redis.answer.set()
-    assert await InferenceClient(cast(AsyncRedis, redis)).worker_alive() is True
+    client = InferenceClient(cast(AsyncRedis, redis), directory)
+    assert await client.worker_alive("default") is True

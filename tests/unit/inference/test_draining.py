@@ -17,6 +17,7 @@ from apps.inference.answering import Answers
 from apps.inference.draining import Drain, Pace
 from apps.inference.mailbox import WorkerMailbox
 from apps.inference.serving import ModelHost
+from apps.inference.trials.trying import Trials
 
 PATIENCE_S = 30
 
@@ -33,6 +34,7 @@ class Stage:
         self.late: list[str] = []  # who come while they are waited for
         self.lives_on = lives_on  # a session that sends again once it is answered
         self.acts: list[str] = []
+        self.noted: list[str] = []  # what those hear of who try another version
         self.threads: dict[str, set[str]] = {}
         self.held: dict[str, threading.Event] = {}
         self.came: dict[str, threading.Event] = {}
@@ -77,11 +79,15 @@ class Stage:
             self.lives_on = False
             self.waiting.append(f"{letter} again")
 
+    def take_note(self, answers: Answers) -> None:
+        self.noted += cast("list[str]", answers)
+
 
 @dataclass
 class StagedBatch:
     stage: Stage
     letter: str
+    kind: str = "a model"
 
     def infer(self) -> None:
         self.stage.act("infer", self.letter)
@@ -96,7 +102,10 @@ def draining(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Drain]:
     monkeypatch.setattr(answering, "batches_of", stage.batches_of)
     monkeypatch.setattr(answering, "publish", stage.publish)
     drain = Drain(
-        cast(Redis, stage), cast(WorkerMailbox, stage), cast(ModelHost, stage)
+        cast(Redis, stage),
+        cast(WorkerMailbox, stage),
+        cast(ModelHost, stage),
+        cast(Trials, stage),
     )
     try:
         yield drain
@@ -113,6 +122,7 @@ def test_all_that_wait_are_answered_in_their_order(monkeypatch: pytest.MonkeyPat
     for what in ("take", "prepare", "infer", "decode", "publish"):
         names = [act.split()[1] for act in stage.acts if act.startswith(what)]
         assert [name for name in names if name != "nothing"] == ["a", "b", "c"]
+    assert stage.noted == ["a", "b", "c"]
     assert stage.threads["infer"] == {threading.current_thread().name}
 
 
@@ -240,7 +250,7 @@ def test_a_redis_that_fails_ends_the_slice_with_its_error(
 def pace(inferred_s: Sequence[float], ready_s: Sequence[float]) -> Pace:
     pace = Pace()
     for seconds in inferred_s:
-        pace.inferred(seconds)
+        pace.inferred("a model", seconds)
     for seconds in ready_s:
         pace.made_ready(seconds)
     return pace
@@ -262,4 +272,13 @@ def pace(inferred_s: Sequence[float], ready_s: Sequence[float]) -> Pace:
 def test_the_next_is_taken_as_late_as_it_is_ready_in_time(
     inferred_s: Sequence[float], ready_s: Sequence[float], delay_s: float
 ):
-    assert pace(inferred_s, ready_s).delay_s == pytest.approx(delay_s)
+    assert pace(inferred_s, ready_s).delay_s("a model") == pytest.approx(delay_s)
+
+
+def test_how_long_one_model_takes_says_nothing_of_another():
+    """Else what waits for a quick one would be taken long before a slow one is done."""
+    both = pace([0.5], [0.002])
+    both.inferred("a quick model", 0.01)
+    assert both.delay_s("a model") == pytest.approx(0.497)
+    assert both.delay_s("a quick model") == pytest.approx(0.007)
+    assert both.delay_s("a new model") == 0.0

@@ -23,7 +23,7 @@ from apps.inference.engines import TORCH_CPU, TORCH_CUDA
 from apps.inference.measuring import BatchTime
 from apps.inference.models import Deployment, ModelVersion, RegisteredModel
 from apps.inference.registry import STARTER_MODELS, register_version
-from apps.inference.services import activate
+from apps.inference.services import replace
 from apps.inference.verification import EngineFigures, Verification
 
 pytestmark = pytest.mark.django_db
@@ -98,7 +98,7 @@ def test_a_bench_on_a_gpu_says_how_near_to_a_bare_loop_it_comes(
     ]
     limit = "The device's memory doesn't hold 4 at once."
     figures = EngineFigures(TORCH_CUDA, batches=batches, limit=limit)
-    outcome = Verification(TORCH_CUDA, 2, Bounds(), [figures])
+    outcome = Verification(TORCH_CUDA, 2, Bounds(), [figures], golden=[])
     monkeypatch.setattr(verification, "verify", lambda *_: outcome)
     path = tmp_path / "figures.json"
     lines = models("bench", "foods", "--json", str(path)).splitlines()
@@ -200,7 +200,7 @@ def test_what_is_needed_is_not_removed(models: Models):
     )
     with pytest.raises(CommandError, match="ships with the Emporium"):
         models("remove", "starter")
-    activate(kitchen, other)
+    replace(kitchen, other, "It is quicker.")
     with pytest.raises(CommandError, match="so it stays: activation 1"):
         models("remove", "foods")
 

@@ -1,22 +1,16 @@
-"""Which version a deployment runs, whoever asks for what and whatever becomes of it."""
+"""Which version a deployment is to run, whoever asks for what."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections
 
-from apps.inference.exceptions import NotVerifiedError
+from apps.inference import removing, switching
+from apps.inference.exceptions import InferenceError, InUseError, NotVerifiedError
 from apps.inference.models import Activation, Deployment, ModelVersion
-from apps.inference.services import (
-    activate,
-    confirm_activation,
-    roll_back,
-    tell_loading,
-)
+from apps.inference.services import activate, go_back, replace, version_before
 
 State = Activation.State
 
@@ -42,18 +36,29 @@ def history(deployment: Deployment) -> list[tuple[ModelVersion, str]]:
     ]
 
 
+def switched(deployment: Deployment, version: ModelVersion) -> Activation:
+    """Ask for a version and have it answer."""
+    activation = activate(deployment, version)
+    assert activation is not None
+    assert switching.switch(activation.pk, {})
+    return activation
+
+
 def test_activating_is_a_wish_with_a_record(
     deployment: Deployment, versions: list[ModelVersion]
 ):
     operator = User.objects.create_user("operator")
 
-    activation = activate(deployment, versions[1], operator)
+    activation = activate(deployment, versions[1], operator, "It sees more.")
 
-    assert active(deployment) == versions[1]
+    assert active(deployment) == versions[0]
     assert activation is not None
     activation.refresh_from_db()
-    assert activation.from_version == versions[0]
-    assert activation.requested_by == operator
+    assert (activation.from_version, activation.to_version) == (
+        versions[0],
+        versions[1],
+    )
+    assert (activation.requested_by, activation.note) == (operator, "It sees more.")
     assert (activation.state, activation.finished_at) == (State.REQUESTED, None)
 
 
@@ -63,11 +68,19 @@ def test_activating_is_a_wish_with_a_record(
 def test_what_is_not_verified_is_not_activated(
     deployment: Deployment, versions: list[ModelVersion], state: ModelVersion.State
 ):
-    versions[1].state = state
+    # Whatever a page that was loaded before says.
+    ModelVersion.objects.filter(pk=versions[1].pk).update(state=state)
     with pytest.raises(NotVerifiedError, match=f"^{versions[1]} has not been verified"):
         activate(deployment, versions[1])
-    assert active(deployment) == versions[0]
     assert history(deployment) == []
+
+
+def test_what_has_been_removed_is_not_activated(
+    deployment: Deployment, versions: list[ModelVersion]
+):
+    ModelVersion.objects.filter(pk=versions[1].pk).delete()
+    with pytest.raises(NotVerifiedError, match=f"^{versions[1]} has been removed"):
+        activate(deployment, versions[1])
 
 
 def test_activating_what_is_active_is_no_news(
@@ -77,211 +90,92 @@ def test_activating_what_is_active_is_no_news(
     assert history(deployment) == []
 
 
-def test_a_stale_page_does_not_hide_what_another_operator_activated(
-    deployment: Deployment, versions: list[ModelVersion]
-):
-    seen_by_second = Deployment.objects.get(pk=deployment.pk)
-    activate(deployment, versions[1])
-
-    activation = activate(seen_by_second, versions[2])
-
-    assert activation is not None
-    assert activation.from_version == versions[1]
-    # And back: what the stale page calls active no longer is.
-    assert activate(seen_by_second, versions[0]) is not None
-
-
-def test_the_first_worker_that_answers_is_recorded(
-    deployment: Deployment, versions: list[ModelVersion]
-):
-    activate(deployment, versions[1])
-    confirm_activation(deployment.pk, versions[1].pk)
-    activation = deployment.activations.get()
-    assert (activation.state, activation.reason) == (State.SWITCHED, "")
-    assert activation.finished_at is not None
-
-    confirm_activation(deployment.pk, versions[1].pk)
-
-    assert deployment.activations.get().finished_at == activation.finished_at
-
-
-def test_confirming_is_about_one_version_of_one_deployment(
+def test_the_second_operator_takes_the_place_of_the_first(
     deployment: Deployment, versions: list[ModelVersion]
 ):
     other = Deployment.objects.create(name="other", active_version=versions[0])
-    activate(deployment, versions[1])
     activate(other, versions[1])
-
-    confirm_activation(deployment.pk, versions[2].pk)
-    confirm_activation(other.pk, versions[1].pk)
-
-    assert history(deployment) == [(versions[1], State.REQUESTED)]
-    assert history(other) == [(versions[1], State.SWITCHED)]
-
-
-def test_a_version_that_fails_gives_way_to_the_one_before(
-    deployment: Deployment, versions: list[ModelVersion]
-):
     activate(deployment, versions[1])
 
-    roll_back(deployment.pk, versions[1].pk, "The file is cut short.")
-
-    assert active(deployment) == versions[0]
-    activation = deployment.activations.get()
-    assert activation.state == State.ROLLED_BACK
-    assert activation.reason == "The file is cut short."
-    assert activation.finished_at is not None
-
-
-def test_a_version_that_answers_elsewhere_is_not_rolled_back(
-    deployment: Deployment, versions: list[ModelVersion]
-):
-    activate(deployment, versions[1])
-    confirm_activation(deployment.pk, versions[1].pk)
-
-    roll_back(deployment.pk, versions[1].pk, "This worker has no disk.")
-
-    assert active(deployment) == versions[1]
-    assert history(deployment) == [
-        (versions[1], State.SWITCHED),
-        (versions[1], State.FAILED),
-    ]
-
-
-def test_a_deployment_that_never_had_another_version_waits_to_be_mended(
-    deployment: Deployment, versions: list[ModelVersion]
-):
-    for _ in range(2):
-        roll_back(deployment.pk, versions[0].pk, "The file is cut short.")
-    assert active(deployment) == versions[0]
-    assert history(deployment) == [(versions[0], State.FAILED)]
-    assert deployment.activations.get().reason == "The file is cut short."
-
-
-def test_a_failure_does_not_undo_what_the_second_operator_asked_for(
-    deployment: Deployment, versions: list[ModelVersion]
-):
-    activate(deployment, versions[1])
     activate(deployment, versions[2])
 
-    roll_back(deployment.pk, versions[1].pk, "The file is cut short.")
-
-    assert active(deployment) == versions[2]
     assert history(deployment) == [
         (versions[1], State.SUPERSEDED),
         (versions[2], State.REQUESTED),
     ]
-
-
-def test_a_choice_that_is_overtaken_is_told_so(
-    deployment: Deployment, versions: list[ModelVersion]
-):
-    other = Deployment.objects.create(name="other", active_version=versions[0])
-    activate(other, versions[1])
-    activate(deployment, versions[1])
-    tell_loading(deployment.pk, versions[1].pk, "Loaded by the worker.")
-    activate(deployment, versions[0])
-
-    confirm_activation(deployment.pk, versions[1].pk)
-    confirm_activation(deployment.pk, versions[0].pk)
-
     overtaken = deployment.activations.last()
     assert overtaken is not None
-    assert (overtaken.state, overtaken.step) == (State.SUPERSEDED, "")
     assert overtaken.reason == "Another version was chosen before it answered."
     assert overtaken.finished_at is not None
-    assert history(deployment)[1] == (versions[0], State.SWITCHED)
     assert history(other) == [(versions[1], State.REQUESTED)]
 
 
-def test_only_what_was_asked_for_is_told_to_be_loading(
+def test_two_operators_who_want_the_same_share_one_activation(
     deployment: Deployment, versions: list[ModelVersion]
 ):
-    activate(deployment, versions[1])
-    tell_loading(deployment.pk, versions[2].pk, "Loaded by the worker.")
+    first = activate(deployment, versions[1])
+    assert activate(deployment, versions[1]) == first
     assert history(deployment) == [(versions[1], State.REQUESTED)]
 
-    tell_loading(deployment.pk, versions[1].pk, "Loaded by the worker.")
-    assert history(deployment) == [(versions[1], State.LOADING)]
 
-    confirm_activation(deployment.pk, versions[1].pk)
+def test_choosing_what_answers_calls_off_what_is_under_way(
+    deployment: Deployment, versions: list[ModelVersion]
+):
+    activate(deployment, versions[1])
+
+    activation = activate(deployment, versions[0])
+
+    assert activation is not None
+    assert activation.finished_at is not None
+    assert history(deployment) == [
+        (versions[1], State.SUPERSEDED),
+        (versions[0], State.SWITCHED),
+    ]
+    assert active(deployment) == versions[0]
+
+
+def test_going_back_leads_to_what_answered_before(
+    deployment: Deployment, versions: list[ModelVersion]
+):
+    switched(deployment, versions[1])
+    switched(deployment, versions[2])
+    deployment.refresh_from_db()
+
+    activation = go_back(deployment, note="It was better.")
+
+    assert activation is not None
+    assert (activation.to_version, activation.note) == (versions[1], "It was better.")
+
+
+def test_going_back_passes_over_what_was_taken_back(
+    deployment: Deployment, versions: list[ModelVersion]
+):
+    switched(deployment, versions[1])
+    failed = switched(deployment, versions[2])
+    switching.roll_back(failed.pk, "It fails.")
+    deployment.refresh_from_db()
+    assert version_before(deployment) == versions[0]
+
+
+def test_where_nothing_answered_before_there_is_no_way_back(
+    deployment: Deployment, versions: list[ModelVersion]
+):
+    with pytest.raises(InferenceError, match=r"^Nothing answered for default before\."):
+        go_back(deployment)
+
+
+def test_what_has_no_files_any_more_is_replaced_at_once(
+    deployment: Deployment, versions: list[ModelVersion]
+):
+    replace(deployment, versions[1], "The starter was trained anew.")
+    assert active(deployment) == versions[1]
     assert history(deployment) == [(versions[1], State.SWITCHED)]
-    assert deployment.activations.get().step == ""
 
 
-def test_failures_one_after_the_other_lead_back_to_what_worked(
-    deployment: Deployment, versions: list[ModelVersion]
-):
-    for version in versions[1:]:
-        activate(deployment, version)
-    for version in versions[1:]:
-        roll_back(deployment.pk, version.pk, "The file is cut short.")
-    assert active(deployment) == versions[0]
-
-
-def test_versions_that_fail_in_turn_lead_out_of_the_circle(
-    deployment: Deployment, versions: list[ModelVersion]
-):
-    """An operator goes to and fro between two versions that both fail in the end."""
-    for version in (versions[1], versions[2], versions[1]):
-        activate(deployment, version)
-    for version in (versions[2], versions[1], versions[1]):
-        roll_back(deployment.pk, version.pk, "The file is cut short.")
-    assert active(deployment) == versions[0]
-
-
-def test_the_version_before_is_the_one_that_the_last_operator_saw(
+def test_what_is_being_activated_is_not_removed(
     deployment: Deployment, versions: list[ModelVersion]
 ):
     activate(deployment, versions[1])
-    confirm_activation(deployment.pk, versions[1].pk)
-    activate(deployment, versions[2])
-    roll_back(deployment.pk, versions[2].pk, "The file is cut short.")
-    assert active(deployment) == versions[1]
-
-
-def test_a_version_that_failed_once_and_was_mended_counts_as_good(
-    deployment: Deployment, versions: list[ModelVersion]
-):
-    activate(deployment, versions[1])
-    roll_back(deployment.pk, versions[1].pk, "The file is cut short.")
-    activate(deployment, versions[1])
-    confirm_activation(deployment.pk, versions[1].pk)
-    activate(deployment, versions[2])
-
-    roll_back(deployment.pk, versions[2].pk, "The file is cut short.")
-
-    assert active(deployment) == versions[1]
-
-
-def test_rolling_back_twice_changes_nothing_more(
-    deployment: Deployment, versions: list[ModelVersion]
-):
-    activate(deployment, versions[1])
-    roll_back(deployment.pk, versions[1].pk, "The first reason.")
-    roll_back(deployment.pk, versions[1].pk, "Another reason.")
-    assert deployment.activations.get().reason == "The first reason."
-    assert active(deployment) == versions[0]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_two_workers_that_fail_in_the_same_moment_write_one_failure(
-    deployment: Deployment, versions: list[ModelVersion]
-):
-    together = threading.Barrier(2)
-
-    def fail() -> None:
-        together.wait()
-        try:
-            roll_back(deployment.pk, versions[0].pk, "The file is cut short.")
-        finally:
-            connections.close_all()
-
-    for _ in range(5):
-        Activation.objects.all().delete()
-        workers = [threading.Thread(target=fail) for _ in range(2)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        assert history(deployment) == [(versions[0], State.FAILED)]
+    with pytest.raises(InUseError, match="is being activated in default"):
+        removing.remove(versions[1])
+    assert ModelVersion.objects.filter(pk=versions[1].pk).exists()

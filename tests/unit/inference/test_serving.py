@@ -16,7 +16,8 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.inference import serving
+from apps.inference import golden, loading, serving
+from apps.inference.company import Phase, Progress, Roll
 from apps.inference.engines import (
     AUTO,
     OPENVINO,
@@ -38,6 +39,7 @@ from apps.inference.serving import ModelHost
 from apps.inference.types import Frame, Prediction
 from bench.processes import wait_until
 from tests import scripted_predictor
+from tests.alone import Alone
 from tests.scripted_predictor import unrehearsed
 
 from .versions import write_yolov5
@@ -49,7 +51,7 @@ FRAME = Frame("a session", 0, 64, 48, b"\x80" * (64 * 48 * 3 // 2))
 @pytest.fixture
 def host(deployment: Deployment) -> ModelHost:
     """A host that has loaded what is deployed: a model that sees hot dogs."""
-    host = ModelHost(unrehearsed)
+    host = ModelHost(unrehearsed, Alone())
     host.follow()
     return host
 
@@ -76,14 +78,14 @@ def test_what_is_deployed_answers_and_says_who_it_is(
         "version": version.version,
         "family": "scripted",
         "engine": "scripted",
-        "worker": serving.WORKER_NAME,
+        "worker": loading.WORKER_NAME,
     }
     assert seen(host) == "hot dog"
 
 
 @pytest.mark.django_db
 def test_without_a_deployment_there_is_no_model_and_no_fault():
-    host = ModelHost(unrehearsed)
+    host = ModelHost(unrehearsed, Alone())
     host.follow()
     with pytest.raises(NoModelError, match="default"):
         host.version_for(DEFAULT_DEPLOYMENT)
@@ -207,7 +209,7 @@ def test_a_refused_version_is_not_tried_every_second(
     """A deployment that never worked has no version to go back to."""
     version = scripted_version(fail_on_load="The head is missing.")
     Deployment.objects.create(name=DEFAULT_DEPLOYMENT, active_version=version)
-    host = ModelHost(unrehearsed)
+    host = ModelHost(unrehearsed, Alone())
 
     for _ in range(3):
         host.follow()
@@ -301,10 +303,11 @@ def test_what_the_database_could_not_take_is_told_later(
     activate(deployment, scripted_version(**config))
     with unwritable_activations(), pytest.raises(OperationalError):
         host.follow()
-    assert seen(host) == label
+    assert seen(host) == "hot dog"
 
     host.follow()
 
+    assert seen(host) == label
     assert outcome(deployment)[0] == state
 
 
@@ -316,7 +319,7 @@ def test_a_version_is_loaded_on_the_engine_of_the_settings(
         name="boxes", family="yolov5", directory=write_yolov5(tmp_path)
     )
     settings.ENGINE = engine
-    assert serving.load_version(version).describe()["engine"] == engine
+    assert loading.load_version(version).describe()["engine"] == engine
 
 
 def test_an_engine_that_is_not_there_keeps_a_version_out_with_a_sentence(
@@ -327,7 +330,7 @@ def test_an_engine_that_is_not_there_keeps_a_version_out_with_a_sentence(
     )
     settings.ENGINE = TENSORRT
     with pytest.raises(EngineError, match=r"^The engine tensorrt can't run here: "):
-        serving.load_version(version)
+        loading.load_version(version)
 
 
 def test_every_batch_size_that_an_engine_prepares_for_is_warmed_up(
@@ -340,8 +343,8 @@ def test_every_batch_size_that_an_engine_prepares_for_is_warmed_up(
         return []
 
     monkeypatch.setattr(scripted_predictor.ScriptedPredictor, "predict", predict)
-    monkeypatch.setitem(serving.BATCH_SIZES, "scripted", 8)
-    serving.load_version(deployment.active_version)
+    monkeypatch.setitem(loading.BATCH_SIZES, "scripted", 8)
+    loading.load_version(deployment.active_version)
     assert sorted(batches) == [1, 2, 4, 8]
 
 
@@ -352,7 +355,7 @@ def test_every_batch_size_that_an_engine_prepares_for_is_warmed_up(
 def test_only_a_gpu_takes_several_frames_at_once_where_nobody_has_measured(
     engine: str, size: int
 ):
-    assert serving.batch_size_for(ModelVersion(), engine) == size
+    assert loading.batch_size_for(ModelVersion(), engine) == size
 
 
 def test_a_version_answers_as_its_verification_chose(db: None, tmp_path: Path):
@@ -360,9 +363,9 @@ def test_a_version_answers_as_its_verification_chose(db: None, tmp_path: Path):
         name="boxes", family="yolov5", directory=write_yolov5(tmp_path)
     )
     version.engine, version.batch_size = OPENVINO_F32, 2
-    loaded = serving.load_version(version)
+    loaded = loading.load_version(version)
     assert (loaded.predictor.engine, loaded.batch_size) == (OPENVINO_F32, 2)
-    assert serving.batch_size_for(version, TORCH_CPU) == 1
+    assert loading.batch_size_for(version, TORCH_CPU) == 1
 
 
 def test_a_batch_may_be_chosen_by_hand(
@@ -415,7 +418,7 @@ def test_a_forced_engine_takes_the_batch_that_was_measured_for_it(
     )
     verified_with(version, measured(TORCH_CPU, batch_size=4))
     settings.ENGINE = TORCH_CPU
-    loaded = serving.load_version(version)
+    loaded = loading.load_version(version)
     assert (loaded.predictor.engine, loaded.batch_size) == (TORCH_CPU, 4)
 
 
@@ -440,7 +443,7 @@ def test_a_refused_version_is_tried_again_once_it_was_verified_anew(
     """Also where it is the only one, which nobody can activate anew."""
     version = scripted_version(fail_on_load="The head is missing.")
     Deployment.objects.create(name=DEFAULT_DEPLOYMENT, active_version=version)
-    host = ModelHost(unrehearsed)
+    host = ModelHost(unrehearsed, Alone())
     host.follow()
     (version.path / "config.json").write_text(json.dumps({"label": "banana"}))
     ModelVersion.objects.update(verified_at=timezone.now())
@@ -457,7 +460,7 @@ def test_a_version_verified_on_a_richer_machine_takes_what_there_is(
         name="boxes", family="yolov5", directory=write_yolov5(tmp_path)
     )
     version.engine, version.batch_size = TENSORRT, 64
-    loaded = serving.load_version(version)
+    loaded = loading.load_version(version)
     assert (loaded.predictor.engine, loaded.batch_size) == (OPENVINO, 1)
 
 
@@ -467,7 +470,7 @@ def test_a_host_takes_as_many_frames_as_its_version_wants(
     ModelVersion.objects.filter(pk=deployment.active_version_id).update(
         engine="scripted", batch_size=4
     )
-    host = ModelHost(unrehearsed)
+    host = ModelHost(unrehearsed, Alone())
     host.follow()
     assert host.batch_size == 4
 
@@ -501,12 +504,12 @@ def test_only_what_must_be_built_beside_another_is_rehearsed(
     expected: list[str],
 ):
     rehearsed: list[str] = []
-    host = ModelHost(lambda version, _: rehearsed.append(version.model.name))
+    host = ModelHost(lambda version, _: rehearsed.append(version.model.name), Alone())
     host.follow()
     settings.ENGINE = engine
     version = boxes()
     if is_kept:
-        serving.load_version(version)
+        loading.load_version(version)
     activate(deployment, version)
 
     host.follow()
@@ -518,7 +521,7 @@ def test_only_what_must_be_built_beside_another_is_rehearsed(
 def test_nothing_is_rehearsed_while_nobody_waits(boxes: Callable[[], ModelVersion]):
     Deployment.objects.create(name=DEFAULT_DEPLOYMENT, active_version=boxes())
     rehearsed: list[ModelVersion] = []
-    host = ModelHost(lambda version, _: rehearsed.append(version))
+    host = ModelHost(lambda version, _: rehearsed.append(version), Alone())
 
     host.follow()
 
@@ -534,7 +537,7 @@ def test_a_worker_that_stops_while_it_rehearses_loads_nothing(
         worker._stopping.set()
         assert is_over()
 
-    worker = ModelHost(stop)
+    worker = ModelHost(stop, Alone())
     worker.follow()
     activate(deployment, boxes())
 
@@ -552,7 +555,7 @@ def test_whoever_waits_for_a_rehearsal_reads_that_it_goes_on(
         activation = deployment.activations.latest()
         told.append((activation.state, activation.step))
 
-    host = ModelHost(look)
+    host = ModelHost(look, Alone())
     host.follow()
     activate(deployment, boxes())
 
@@ -578,7 +581,7 @@ def test_a_choice_that_is_overtaken_while_it_is_rehearsed_never_answers(
         activate(deployment, before)
         assert is_over()
 
-    host = ModelHost(overtake)
+    host = ModelHost(overtake, Alone())
     host.follow()
     activate(deployment, boxes())
 
@@ -599,14 +602,16 @@ def test_a_choice_that_is_overtaken_while_it_is_loaded_never_answers(
     monkeypatch: pytest.MonkeyPatch,
 ):
     apple, banana = (scripted_version(label=name) for name in ("apple", "banana"))
-    load = serving.load_version
+    load = loading.load_version
 
-    def overtaken(version: ModelVersion) -> serving.LoadedVersion:
+    def overtaken(
+        version: ModelVersion, warming: Callable[[], None]
+    ) -> loading.LoadedVersion:
         if version == apple:
             activate(deployment, banana)
-        return load(version)
+        return load(version, warming)
 
-    monkeypatch.setattr(serving, "load_version", overtaken)
+    monkeypatch.setattr(loading, "load_version", overtaken)
     activate(deployment, apple)
 
     host.follow()
@@ -622,7 +627,7 @@ def test_a_rehearsal_that_fails_is_as_good_as_a_loading_that_fails(
     def refuse(version: ModelVersion, is_over: Callable[[], bool]) -> None:
         raise InferenceError("It kills whoever loads it; perhaps memory is short.")
 
-    host = ModelHost(refuse)
+    host = ModelHost(refuse, Alone())
     host.follow()
     activate(deployment, boxes())
 
@@ -636,7 +641,7 @@ def test_a_rehearsal_that_fails_is_as_good_as_a_loading_that_fails(
 
 
 def test_a_host_without_a_model_takes_one_frame_to_say_so():
-    assert ModelHost(unrehearsed).batch_size == 1
+    assert ModelHost(unrehearsed, Alone()).batch_size == 1
 
 
 class SlowLoading(ModuleType):
@@ -676,7 +681,7 @@ def test_frames_are_answered_while_another_version_is_loaded(
     version = register_version(
         name="slow", family="slow", directory=scripted_model(label="banana")
     )
-    host = ModelHost(unrehearsed)
+    host = ModelHost(unrehearsed, Alone())
     host.start()
     try:
         activate(deployment, version)
@@ -693,3 +698,201 @@ def test_frames_are_answered_while_another_version_is_loaded(
         slow_loading.may_end.set()
         host.stop()
     assert "model-loader" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_worker_loads_what_is_deployed_on_its_queues_and_no_more(
+    deployment: Deployment, scripted_version: Callable[..., ModelVersion]
+):
+    for name, queue in (("fruit", "gpu-large"), ("bread", "gpu-other")):
+        Deployment.objects.create(
+            name=name, queue=queue, active_version=scripted_version(label=name)
+        )
+    host = ModelHost(unrehearsed, Alone(), ["gpu", "gpu-large"])
+    host.follow()
+    assert seen(host) == "hot dog"
+    assert seen(host, "fruit") == "fruit"
+    assert host.describe().keys() == {DEFAULT_DEPLOYMENT, "fruit"}
+
+
+def test_what_has_gone_to_another_queue_is_answered_until_all_know(
+    deployment: Deployment, host: ModelHost, monkeypatch: pytest.MonkeyPatch
+):
+    deployment.queue = "gpu-large"
+    deployment.save()
+    host.follow()
+    assert seen(host) == "hot dog"
+
+    monkeypatch.setattr(serving, "PARTING_S", -1)
+    host.follow()
+
+    assert host.describe() == {}
+
+
+def test_what_comes_back_to_the_queue_in_time_is_not_loaded_again(
+    deployment: Deployment, host: ModelHost, monkeypatch: pytest.MonkeyPatch
+):
+    before = host.version_for(DEFAULT_DEPLOYMENT)
+    Deployment.objects.update(queue="gpu-large")
+    host.follow()
+    Deployment.objects.update(queue="gpu")
+    host.follow()
+    monkeypatch.setattr(serving, "PARTING_S", -1)
+    host.follow()
+    assert host.version_for(DEFAULT_DEPLOYMENT) is before
+
+
+def golden_version(
+    scripted_version: Callable[..., ModelVersion], **config: object
+) -> ModelVersion:
+    """One that was verified to say 0.9."""
+    version = scripted_version(**config)
+    answer = {"scores": [0.9, 0.0], "labels": [0, 1], "boxes": None}
+    version.golden = [answer] * len(golden.golden_frames())
+    version.save()
+    return version
+
+
+def test_what_answers_otherwise_than_when_it_was_verified_stays_out(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
+):
+    activate(deployment, golden_version(scripted_version, score=0.5))
+
+    host.follow()
+
+    assert seen(host) == "hot dog"
+    state, told = outcome(deployment)
+    assert state == State.ROLLED_BACK
+    assert told == (
+        "It doesn't answer the golden pictures as it did when it was verified: scores"
+        " differ by up to 0.400."
+    )
+
+
+def test_what_the_check_has_found_is_kept_with_the_activation(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
+):
+    activate(deployment, golden_version(scripted_version, label="banana"))
+    host.follow()
+    (check,) = deployment.activations.latest().figures["check"].values()
+    assert (check["engine"], check["pictures"]) == ("scripted", 4)
+    assert check["largest_score_difference"] < 0.001
+
+
+def test_what_was_verified_without_golden_answers_must_answer_at_all(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
+):
+    activate(deployment, scripted_version(fail_every=3))
+    host.follow()
+    assert outcome(deployment) == (
+        State.ROLLED_BACK,
+        "Loading it failed; the worker's log says why.",
+    )
+
+
+@pytest.fixture
+def company() -> Alone:
+    return Alone()
+
+
+@pytest.fixture
+def switched(
+    deployment: Deployment,
+    company: Alone,
+    scripted_version: Callable[..., ModelVersion],
+) -> ModelHost:
+    """A host in the first minute of another version."""
+    host = ModelHost(unrehearsed, company)
+    host.follow()
+    activate(deployment, scripted_version(label="banana"))
+    host.follow()
+    assert seen(host) == "banana"
+    return host
+
+
+def test_the_version_before_is_back_at_once_when_the_new_one_fails(
+    deployment: Deployment, company: Alone, switched: ModelHost
+):
+    switched.version_for(DEFAULT_DEPLOYMENT).tally.failed(50)
+    # It needn't be loaded again, nor could it be.
+    remove_weights(deployment.active_version.path)
+
+    switched.follow()
+
+    assert seen(switched) == "hot dog"
+    state, told = outcome(deployment)
+    assert state == State.ROLLED_BACK
+    assert told.startswith("It failed on 50 of 50 frames in its first minute")
+
+
+def test_what_was_counted_before_a_version_answers_is_not_held_against_it(
+    deployment: Deployment, company: Alone, switched: ModelHost
+):
+    """It may have answered before, and have been taken back."""
+    before = deployment.active_version
+    switched.version_for(DEFAULT_DEPLOYMENT).tally.answered(20.0)
+    switched._loaded[DEFAULT_DEPLOYMENT][before.stamp].tally.failed(50)
+    activate(Deployment.objects.get(), before)
+    switched.follow()
+    switched.follow()
+    assert outcome(deployment)[0] == State.SWITCHED
+
+
+def test_the_version_before_is_forgotten_after_the_first_minute(
+    deployment: Deployment, company: Alone, switched: ModelHost
+):
+    switched.follow()
+    assert len(switched._loaded[DEFAULT_DEPLOYMENT]) == 2
+    company.lasted_s = 60
+
+    switched.follow()
+    switched.follow()
+
+    assert seen(switched) == "banana"
+    assert len(switched._loaded[DEFAULT_DEPLOYMENT]) == 1
+    assert not deployment.activations.latest().is_watched
+
+
+class Deserted(Alone):
+    """A company of which one was lost, but not for certain at first."""
+
+    def __init__(self, phase: Phase) -> None:
+        super().__init__()
+        self.looks = 0
+        self.gone = {"gpu1:7:aa": Progress(phase)}
+
+    def look(self, activation_id: int, queue: str) -> Roll:
+        self.looks += 1
+        lost = frozenset(self.gone)
+        if self.looks == 1:
+            return Roll(doubtful=lost, progress=self.gone)
+        return Roll(lost=lost, progress=self.gone)
+
+
+def test_a_worker_that_starts_does_not_load_what_has_just_killed_another(
+    transactional_db: None,
+    deployment: Deployment,
+    switched: ModelHost,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(serving, "BUSY_INTERVAL_S", 0.001)
+    loaded: list[str] = []
+    load = loading.load_version
+
+    def noted(version: ModelVersion, *warming: Callable[[], None]) -> Any:
+        loaded.append(version.version)
+        return load(version, *warming)
+
+    monkeypatch.setattr(loading, "load_version", noted)
+    host = ModelHost(unrehearsed, Deserted(Phase.SERVING))
+    host.start()
+    host.stop()
+
+    assert seen(host) == "hot dog"
+    assert set(loaded) == {deployment.active_version.version}
+    assert outcome(deployment)[0] == State.ROLLED_BACK

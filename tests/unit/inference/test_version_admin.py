@@ -429,57 +429,11 @@ def test_what_is_not_verified_cannot_be_chosen(
     deployment: Deployment,
     scripted_version: Callable[..., ModelVersion],
 ):
-    before, version = deployment.active_version, scripted_version()
+    version = scripted_version()
     url = reverse("admin:inference_deployment_change", args=[deployment.pk])
     assert f'value="{version.pk}"' in content(admin_client.get(url))
     ModelVersion.objects.filter(pk=version.pk).update(state=State.FAILED)
     assert f'value="{version.pk}"' not in content(admin_client.get(url))
-    admin_client.post(
-        url,
-        {
-            "active_version": version.pk,
-            "activations-TOTAL_FORMS": 0,
-            "activations-INITIAL_FORMS": 0,
-        },
-    )
-    assert Deployment.objects.get().active_version == before
-
-
-@pytest.mark.parametrize("state", [State.VERIFYING, State.FAILED])
-def test_what_is_active_stays_so_whatever_verifying_it_anew_brings(
-    admin_client: Client, deployment: Deployment, state: ModelVersion.State
-):
-    version = deployment.active_version
-    ModelVersion.objects.filter(pk=version.pk).update(state=state)
-    url = reverse("admin:inference_deployment_change", args=[deployment.pk])
-    assert f'value="{version.pk}" selected' in content(admin_client.get(url))
-    fields = {
-        "active_version": version.pk,
-        "activations-TOTAL_FORMS": 0,
-        "activations-INITIAL_FORMS": 0,
-    }
-    saved = content(admin_client.post(url, fields, follow=True))
-    assert "is active already" in saved
-    assert Deployment.objects.get().active_version == version
-
-
-def test_what_answers_elsewhere_unverified_is_refused_with_a_sentence(
-    admin_client: Client,
-    deployment: Deployment,
-    scripted_version: Callable[..., ModelVersion],
-):
-    other = Deployment.objects.create(name="other", active_version=scripted_version())
-    before, version = deployment.active_version, other.active_version
-    ModelVersion.objects.filter(pk=version.pk).update(state=State.FAILED)
-    fields = {
-        "active_version": version.pk,
-        "activations-TOTAL_FORMS": 0,
-        "activations-INITIAL_FORMS": 0,
-    }
-    url = reverse("admin:inference_deployment_change", args=[deployment.pk])
-    saved = content(admin_client.post(url, fields, follow=True))
-    assert "has not been verified" in saved
-    assert Deployment.objects.get(pk=deployment.pk).active_version == before
 
 
 def test_a_page_asks_as_often_for_many_engines_as_for_one(

@@ -46,7 +46,7 @@ class ScriptedClient:
         self.calls.append("withdraw")
         self.slot = None
 
-    async def worker_alive(self) -> bool:
+    async def worker_alive(self, deployment: str) -> bool:
         self.asked += 1
         if self.trouble is not None:
             raise self.trouble

@@ -26,12 +26,8 @@ from apps.inference.models import (
     ModelVersion,
     RegisteredModel,
 )
-from apps.inference.services import (
-    activate,
-    confirm_activation,
-    roll_back,
-    tell_loading,
-)
+from apps.inference.services import activate
+from apps.inference.switching import roll_back, switch, tell
 from apps.sessions import services
 from apps.sessions.admin import RunColumns
 from apps.sessions.models import CameraSession, Run
@@ -55,10 +51,8 @@ def grow(deployment: Deployment, scripted_version: Callable[..., ModelVersion]) 
         other = Deployment.objects.create(name=f"d{number}", active_version=version)
         RegisteredModel.objects.create(name=f"m{number}", family="scripted")
         activate(other, deployment.active_version, operator)
-        activate(other, broken, operator)
-        roll_back(other.pk, broken.pk, "The head is missing.")
-        activate(deployment, version, operator)
-        confirm_activation(deployment.pk, version.pk)
+        roll_back(asked(other, broken, operator), "The head is missing.")
+        switch(asked(deployment, version, operator), {"check": {"gpu1:7": {}}})
         session = services.open_session(
             deployment=deployment.name, user=operator, client="Mozilla/5.0"
         )
@@ -69,6 +63,14 @@ def grow(deployment: Deployment, scripted_version: Callable[..., ModelVersion]) 
 
     add()
     return add
+
+
+def asked(
+    deployment: Deployment, version: ModelVersion, user: User | None = None
+) -> int:
+    activation = activate(deployment, version, user, "Because.")
+    assert activation is not None
+    return activation.pk
 
 
 @pytest.fixture
@@ -188,18 +190,6 @@ def test_an_operator_who_may_only_look_changes_nothing(
     assert list(model._default_manager.values()) == before
 
 
-def test_an_operator_who_may_only_look_activates_nothing(
-    operator: Client,
-    deployment: Deployment,
-    scripted_version: Callable[..., ModelVersion],
-):
-    before = deployment.active_version
-    response = operator.post(page_of(deployment), form(scripted_version()))
-    assert response.status_code == 403
-    assert Deployment.objects.get().active_version == before
-    assert not Activation.objects.exists()
-
-
 @pytest.mark.usefixtures("grow")
 @pytest.mark.parametrize("model", READ_ONLY)
 def test_what_the_system_writes_is_not_even_changed_by_a_superuser(
@@ -219,57 +209,13 @@ def test_a_visitor_sees_a_login(client: Client, db: None):
         assert "/admin/login/" in response.headers["Location"]
 
 
-def form(version: ModelVersion) -> dict[str, object]:
-    """The deployment's form with this version chosen."""
-    return {
-        "active_version": version.pk,
-        "activations-TOTAL_FORMS": 0,
-        "activations-INITIAL_FORMS": 0,
-    }
-
-
-def test_choosing_another_version_asks_the_workers_to_switch(
-    admin_client: Client,
-    admin_user: User,
-    deployment: Deployment,
-    scripted_version: Callable[..., ModelVersion],
-):
-    before, version = deployment.active_version, scripted_version()
-
-    response = admin_client.post(page_of(deployment), form(version), follow=True)
-
-    assert Deployment.objects.get().active_version == version
-    activation = Activation.objects.get()
-    assert activation.deployment == deployment
-    assert (activation.from_version, activation.to_version) == (before, version)
-    assert activation.requested_by == admin_user
-    assert activation.state == Activation.State.REQUESTED
-    content = response.content.decode()
-    assert f"The workers are loading {version}" in content
-    assert "successfully" not in content
-
-
-def test_saving_without_a_change_asks_for_nothing(
-    admin_client: Client, deployment: Deployment
-):
-    response = admin_client.post(
-        page_of(deployment), form(deployment.active_version), follow=True
-    )
-    content = response.content.decode()
-    assert not Activation.objects.exists()
-    assert f"Nothing was changed: {deployment.active_version} is active" in content
-    assert "are loading" not in content
-    assert "successfully" not in content
-
-
 def test_what_came_of_it_is_on_the_page(
     admin_client: Client,
     deployment: Deployment,
     scripted_version: Callable[..., ModelVersion],
 ):
     version = scripted_version()
-    activate(deployment, version)
-    roll_back(deployment.pk, version.pk, "The <head> is missing.")
+    roll_back(asked(deployment, version), "The <head> is missing.")
     for page in (page_of(deployment), list_page(Deployment), list_page(Activation)):
         content = admin_client.get(page).content.decode()
         assert "Rolled back" in content
@@ -282,7 +228,7 @@ def test_how_far_an_activation_is_and_for_how_long_is_on_the_page(
     scripted_version: Callable[..., ModelVersion],
 ):
     version = scripted_version()
-    activate(deployment, version)
+    activation_id = asked(deployment, version)
     Activation.objects.update(requested_at=timezone.now() - timedelta(hours=2))
     pages = (page_of(deployment), list_page(Deployment), list_page(Activation))
     for words in ("Waiting for a worker", "Loaded by the worker."):
@@ -290,8 +236,9 @@ def test_how_far_an_activation_is_and_for_how_long_is_on_the_page(
             content = admin_client.get(page).content.decode()
             assert words in content
             assert "2 h 0 min so far." in content
-        tell_loading(deployment.pk, version.pk, "Loaded by the worker.")
-    confirm_activation(deployment.pk, version.pk)
+        activation = Activation.objects.get(pk=activation_id)
+        tell(activation, Activation.State.LOADING, "Loaded by the worker.")
+    switch(activation_id, {})
     for page in pages:
         content = admin_client.get(page).content.decode()
         assert "Switched" in content

@@ -348,6 +348,14 @@ def test_a_session_goes_on_for_its_own_user_only(deployment: Deployment):
     assert services.continue_session(session.pk, user=owner, holder="b")
 
 
+def test_a_session_goes_on_with_its_own_deployment_only(session: CameraSession):
+    for deployment, is_its_own in (("fruit", False), ("default", True)):
+        continued = services.continue_session(
+            session.pk, user=None, holder="b", deployment=deployment
+        )
+        assert (continued is not None) is is_its_own
+
+
 def test_a_failed_session_that_is_left_and_comes_back_stays_failed(
     session: CameraSession,
 ):

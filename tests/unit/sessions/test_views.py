@@ -8,7 +8,10 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
+
+from apps.inference.models import Deployment
 
 
 @dataclass
@@ -48,6 +51,10 @@ class Page(HTMLParser):
         self._script = None
 
 
+# The usual page asks what it is called.
+pytestmark = pytest.mark.django_db
+
+
 def policy(response: Any) -> dict[str, set[str]]:
     directives = response.headers["Content-Security-Policy"].split(";")
     return {name: set(sources) for name, *sources in map(str.split, directives)}
@@ -57,6 +64,67 @@ def test_the_page_needs_neither_a_login_nor_a_deployment(client: Client):
     response = client.get("/")
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+def test_each_deployment_has_a_page_that_is_called_as_it_is(
+    client: Client, deployment: Deployment
+):
+    for name, title in (("fruit", "Fruit & <nuts>"), ("bread", "")):
+        Deployment.objects.create(
+            name=name, title=title, active_version=deployment.active_version
+        )
+    for name, title in (("fruit", "Fruit &amp; &lt;nuts&gt;"), ("bread", "bread")):
+        html = client.get(f"/s/{name}").content.decode()
+        assert f"<title>{title} · Hot Dog Emporium</title>" in html
+        assert f"<h1>{title}</h1>" in html
+        assert Page(html).data == {
+            "page-config": {"websocket_path": f"/ws/session/{name}/"}
+        }
+
+
+@pytest.mark.parametrize("path", ["/", "/s/default"])
+def test_the_usual_page_is_that_of_the_usual_deployment(
+    client: Client, deployment: Deployment, path: str
+):
+    html = client.get(path).content.decode()
+    assert "<title>Hot Dog Emporium</title>" in html
+    assert Page(html).data == {"page-config": {"websocket_path": "/ws/session/"}}
+
+    deployment.title = "Sausages"
+    deployment.save()
+
+    html = client.get(path).content.decode()
+    assert "<title>Sausages · Hot Dog Emporium</title>" in html
+
+
+def test_a_deployment_that_is_none_says_what_there_is(
+    client: Client, deployment: Deployment
+):
+    Deployment.objects.create(
+        name="fruit", title="Fruit", active_version=deployment.active_version
+    )
+    response = client.get("/s/nuts")
+    html = response.content.decode()
+    assert response.status_code == 404
+    assert "Nothing called “nuts” is served here" in html
+    assert '<a href="/s/fruit">Fruit</a>' in html
+    assert '<a href="/">default</a>' in html
+
+
+def test_without_a_database_a_page_tries_again_by_itself(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog
+):
+    def refuse(*_: object) -> None:
+        raise OperationalError("the disk is gone")
+
+    monkeypatch.setattr(Deployment.objects, "values_list", refuse)
+    for path, websocket in (("/", ""), ("/s/fruit", "fruit/")):
+        response = client.get(path)
+        assert response.status_code == 200
+        assert Page(response.content.decode()).data == {
+            "page-config": {"websocket_path": f"/ws/session/{websocket}"}
+        }
+    assert "the disk is gone" in caplog.text
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete"])

@@ -14,11 +14,12 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.inference import adding, asking, removing, terminal, verification, weights
 from apps.inference.exceptions import InferenceError
+from apps.inference.finding import find_version
+from apps.inference.loading import load_version
 from apps.inference.measuring import measure_beside_bare
 from apps.inference.models import ModelVersion
 from apps.inference.predictors.families import engines_of
 from apps.inference.rehearsal import REFUSED, stand_behind_live_frames
-from apps.inference.serving import load_version
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Command(BaseCommand):
         self._say_outcome(version)
 
     def _remove(self, options: dict[str, Any]) -> None:
-        version = _find(options["name"])
+        version = find_version(options["name"])
         name = str(version)
         removing.remove(version)
         self.stdout.write(f"{name} is removed.")
@@ -101,19 +102,19 @@ class Command(BaseCommand):
         self.stdout.write("\n".join(terminal.table(versions)))
 
     def _show(self, options: dict[str, Any]) -> None:
-        version = _find(options["name"])
+        version = find_version(options["name"])
         self.stdout.write("\n".join(terminal.facts(version)))
         if version.verification:
             self._write_figures(version.verification)
 
     def _verify(self, options: dict[str, Any]) -> None:
-        version = _with_files(_find(options["name"]))
+        version = _with_files(find_version(options["name"]))
         with terminal.Progress() as progress:
             adding.verify(version, progress.tell)
         self._say_outcome(version)
 
     def _bench(self, options: dict[str, Any]) -> None:
-        version = _with_files(_find(options["name"]))
+        version = _with_files(find_version(options["name"]))
         weights.verify(version.path, version.sha256)
         family = settings.PREDICTOR_FAMILIES[version.model.family]
         with terminal.Progress() as progress:
@@ -162,20 +163,6 @@ def _do_job(pk: int, act: Callable[[ModelVersion], None]) -> None:
 
 def _of_number(pk: int) -> ModelVersion:
     return ModelVersion.objects.select_related("model").get(pk=pk)
-
-
-def _find(name: str) -> ModelVersion:
-    """The named version, or the newest of the named model that has files, if any."""
-    model, _, version = name.partition(":")
-    found = ModelVersion.objects.select_related("model").filter(model__name=model)
-    if version:
-        found = found.filter(version=version)
-    newest = found.exclude(sha256="").order_by("-created_at").first() or (
-        found.order_by("-created_at").first()
-    )
-    if newest is None:
-        raise InferenceError(f"No model is called {name}; `models list` shows all.")
-    return newest
 
 
 def _with_files(version: ModelVersion) -> ModelVersion:

@@ -66,6 +66,7 @@ def test_the_page_asks_nobody_and_runs_nothing_but_its_own_files(client: Client)
     }
 
 
+@pytest.mark.django_db
 def test_pages_lead_to_it(client: Client):
     assert 'href="/doctor/"' in client.get("/").content.decode()
     assert 'href="/doctor/"' in client.get("/nowhere").content.decode()

@@ -30,17 +30,22 @@ def holding(version_id: int = 0) -> Holdings:
 
 
 def test_workers_are_named_with_their_device():
-    found = judge_worker(holding(), is_present=True)
+    found = judge_worker(holding(), ["gpu"], {"gpu"})
     expect(found, Outcome.OK, "celery@oven on an oven")
 
 
 def test_no_worker_is_told():
-    found = judge_worker({}, is_present=False)
+    found = judge_worker({}, ["gpu"], set())
     expect(found, Outcome.FAILED, "no worker", "celery -A emporium worker -Q gpu")
 
 
+def test_a_queue_without_a_worker_is_told_though_another_has_one():
+    found = judge_worker(holding(), ["gpu", "gpu-large"], {"gpu"})
+    expect(found, Outcome.FAILED, "no worker of the queue gpu-large", "-Q gpu-large")
+
+
 def test_a_worker_that_only_beats_is_told():
-    found = judge_worker({}, is_present=True)
+    found = judge_worker({}, ["gpu"], {"gpu"})
     expect(found, Outcome.WARNING, "answers nothing in 3 s", "log")
 
 
@@ -81,6 +86,11 @@ def test_a_model_that_isn_t_loaded_yet_is_told(version: ModelVersion):
 
 def test_a_model_that_nobody_loads_is_told(version: ModelVersion):
     expect(judge_model(version, "", {}), Outcome.FAILED, "No worker", "-Q gpu")
+
+
+def test_a_model_of_another_queue_is_asked_of_its_workers(version: ModelVersion):
+    found = judge_model(version, "", holding(version.pk), "gpu-large")
+    expect(found, Outcome.FAILED, "No worker", "-Q gpu-large")
 
 
 def test_a_model_that_can_t_be_loaded_is_told_with_the_reason(version: ModelVersion):

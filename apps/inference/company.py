@@ -1,0 +1,184 @@
+"""How far each worker is with an activation, and who of them is still there.
+
+Redis keys: `activation:{id}:workers` has what each worker says of itself, until it says
+that it leaves; `activation:{id}:minute` has what was counted in each second since the
+version answers. Losing both costs nothing: workers say it again and again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, cast
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from apps.inference import presence
+from apps.inference.first_minute import Counts
+
+logger = logging.getLogger(__name__)
+
+# Who has missed a beat may be gone; who says nothing for so long is. A library that
+# compiles may keep a worker's other threads waiting for a while.
+DOUBTFUL_AFTER_MS = 1500
+LOST_AFTER_MS = 5000
+# Longer than any activation may take.
+_LIFETIME_S = 2 * 3600
+_BEGAN = "began"
+
+
+class Phase(StrEnum):
+    LOADING = "loading"
+    WARMING = "warming"
+    CHECKING = "checking"
+    READY = "ready"
+    SERVING = "serving"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a worker says of itself; `check` is what its check has found out."""
+
+    phase: Phase
+    step: str = ""
+    check: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """The workers of a queue, as far as an activation goes.
+
+    `present` are those that are there, `progress` is of all that have begun, present or
+    not. `lost` have begun and gone without a word, `doubtful` may have.
+    """
+
+    present: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
+    progress: dict[str, Progress] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> frozenset[str]:
+        return frozenset(
+            worker
+            for worker in self.present
+            if worker in self.progress
+            and self.progress[worker].phase in (Phase.READY, Phase.SERVING)
+        )
+
+    @property
+    def are_all_ready(self) -> bool:
+        return bool(self.present) and self.ready == self.present
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """What was counted, by the second, and for how long that has been done."""
+
+    lasted_s: float
+    seconds: dict[int, Counts]
+
+
+class Company:
+    """The workers that share a queue, as one of them sees them.
+
+    Args:
+        redis: a connection of its own.
+        worker: who it is; nobody, for whoever only looks.
+    """
+
+    def __init__(self, redis: Redis, worker: str = "") -> None:
+        self._redis = redis
+        self._worker = worker
+        self._told: set[int] = set()
+        self._has_left = False
+
+    def tell(self, activation_id: int, progress: Progress) -> None:
+        """How far this worker is."""
+        if self._has_left:
+            return
+        self._told.add(activation_id)
+        said = {
+            "phase": progress.phase,
+            "step": progress.step,
+            "check": progress.check,
+        }
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(_workers(activation_id), self._worker, json.dumps(said))
+            pipe.expire(_workers(activation_id), _LIFETIME_S)
+            pipe.execute()
+
+    def leave(self) -> None:
+        """Nobody shall wait for this worker any more, or take it for lost."""
+        self._has_left = True
+        try:
+            for activation_id in self._told:
+                self._redis.hdel(_workers(activation_id), self._worker)
+        except RedisError as error:
+            logger.warning("That this worker leaves can't be said: %s", error)
+
+    def look(self, activation_id: int, queue: str) -> Roll:
+        """Who is there. Who asks is, though its heart may not beat yet."""
+        said = cast("dict[bytes, bytes]", self._redis.hgetall(_workers(activation_id)))
+        progress = {
+            worker.decode(): _read(json.loads(words)) for worker, words in said.items()
+        }
+        silences = presence.silences(self._redis, queue)
+
+        def silent_longer_than(ms: int) -> frozenset[str]:
+            return frozenset(
+                worker
+                for worker in progress
+                if worker != self._worker and silences.get(worker, ms + 1) > ms
+            )
+
+        lost = silent_longer_than(LOST_AFTER_MS)
+        return Roll(
+            present=frozenset(
+                worker
+                for worker, silence in silences.items()
+                if silence < presence.PRESENCE_LIFETIME_MS
+            )
+            | ({self._worker} & progress.keys()),
+            lost=lost,
+            doubtful=silent_longer_than(DOUBTFUL_AFTER_MS) - lost,
+            progress=progress,
+        )
+
+    def count(self, activation_id: int, counts: Counts) -> None:
+        """Add to what is known of this second."""
+        seconds, _ = cast("tuple[int, int]", self._redis.time())
+        key = _minute(activation_id)
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hsetnx(key, _BEGAN, str(seconds))
+            for what, number in counts.items():
+                pipe.hincrby(key, f"{seconds}:{what}", number)
+            pipe.expire(key, _LIFETIME_S)
+            pipe.execute()
+
+    def counted(self, activation_id: int) -> Minute:
+        """What all have counted since the version answers."""
+        found = cast("dict[bytes, bytes]", self._redis.hgetall(_minute(activation_id)))
+        now, _ = cast("tuple[int, int]", self._redis.time())
+        began = int(found.pop(_BEGAN.encode(), now))
+        seconds: defaultdict[int, Counts] = defaultdict(Counter)
+        for key, number in found.items():
+            second, _, what = key.decode().partition(":")
+            seconds[int(second)][what] = int(number)
+        return Minute(now - began, dict(seconds))
+
+
+def _read(said: dict[str, Any]) -> Progress:
+    return Progress(Phase(said["phase"]), said["step"], said["check"])
+
+
+def _workers(activation_id: int) -> str:
+    return f"activation:{activation_id}:workers"
+
+
+def _minute(activation_id: int) -> str:
+    return f"activation:{activation_id}:minute"

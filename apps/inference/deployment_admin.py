@@ -1,0 +1,150 @@
+"""What operators see and set of a deployment besides its version: its page, whose
+workers answer, and how.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import ValidationError
+from django.db.models import Count
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from redis.exceptions import RedisError
+
+from apps.inference import deploying, presence
+from apps.inference.columns import NOTHING, Column, badge, told
+from apps.inference.connections import sync_redis
+from apps.inference.exceptions import InUseError
+from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
+
+
+class DeploymentForm(forms.ModelForm):  # type: ignore[type-arg]
+    def clean_active_version(self) -> ModelVersion:
+        version: ModelVersion = self.cleaned_data["active_version"]
+        # What has answered before may go on, whatever verifying it anew has brought.
+        if self.instance.pk is None and version.state != ModelVersion.State.VERIFIED:
+            raise ValidationError(
+                f"{version} has not been verified, so it can’t answer."
+            )
+        return version
+
+
+class DeploymentSettings(admin.ModelAdmin):
+    """Adds, sets and removes; which version answers is another's business."""
+
+    form = DeploymentForm
+    fields: tuple[str, ...] = ("name", "active_version", *deploying.SETTINGS)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Deployment | None = None
+    ) -> tuple[str, ...]:
+        """Pages, records and workers know a deployment by its name: it stays."""
+        return (*super().get_readonly_fields(request, obj), *(("name",) if obj else ()))
+
+    @admin.display(description="page")
+    def page(self, deployment: Deployment) -> SafeString:
+        address = page_of(deployment)
+        return format_html(
+            '<a href="{}">{}</a><div class="aside">{}</div>',
+            address,
+            address,
+            deployment.title or NOTHING,
+        )
+
+    def live_column(self) -> Column:
+        """The column of how many sessions are live."""
+        rows = Deployment.objects.filter(
+            sessions__ended_at=None, sessions__status="live"
+        )
+        counts = dict(rows.values_list("pk").annotate(Count("sessions")))
+
+        @admin.display(description="live sessions")
+        def live(deployment: Any) -> str:
+            return str(counts.get(deployment.pk, 0))
+
+        return live
+
+    def queue_column(self) -> Column:
+        """The column of the queues: whether each has a worker, as it is just now."""
+        queues = sorted(set(Deployment.objects.values_list("queue", flat=True)))
+        alive = _alive(queues)
+
+        @admin.display(description="queue", ordering="queue")
+        def queue_of(deployment: Any) -> SafeString:
+            queue = deployment.queue
+            if alive is None:
+                return told(badge("warning", "Redis doesn’t answer"), queue)
+            if queue in alive:
+                return told(badge("live", "worker there"), queue)
+            start = f"{queue}: celery -A emporium worker -Q {queue}"
+            return told(badge("failed", "no worker"), start)
+
+        return queue_of
+
+    def save_settings(
+        self, request: HttpRequest, deployment: Deployment, form: ModelForm
+    ) -> bool:
+        """Write what was changed of the settings; tells whether something was."""
+        changed = [name for name in deploying.SETTINGS if name in form.changed_data]
+        if not changed:
+            return False
+        deployment.save(update_fields=changed)
+        messages.info(
+            request,
+            f"Changed: {', '.join(changed_words(changed))}. Workers and live sessions"
+            " take it up within a second or two.",
+        )
+        return True
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """Not even asked about where it stays, for there may be a million records."""
+        deployment = self.get_object(request, unquote(object_id))
+        may = deployment and self.has_delete_permission(request, deployment)
+        if may and (reason := deploying.why_it_stays(deployment)):
+            messages.error(request, reason)
+            return redirect("admin:inference_deployment_change", deployment.pk)
+        return super().delete_view(request, object_id, extra_context)
+
+    def delete_model(self, request: HttpRequest, obj: Deployment) -> None:
+        name = str(obj)
+        try:
+            deploying.remove(obj)
+        except InUseError as error:
+            messages.error(request, str(error))
+        else:
+            messages.info(request, f"{name} is removed.")
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """One by one, each with its sentence."""
+        actions: dict[str, Any] = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+
+def page_of(deployment: Deployment) -> str:
+    if deployment.name == DEFAULT_DEPLOYMENT:
+        return reverse("session")
+    return reverse("session-of", args=[deployment.name])
+
+
+def changed_words(names: list[str]) -> list[str]:
+    return [str(Deployment._meta.get_field(name).verbose_name) for name in names]
+
+
+def _alive(queues: list[str]) -> set[str] | None:
+    """Those that have a worker; None where nobody knows."""
+    try:
+        with sync_redis() as redis:
+            return presence.alive_queues(redis, queues)
+    except RedisError:
+        return None

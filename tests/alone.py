@@ -1,0 +1,33 @@
+"""Stands in for the other workers, where a test has one worker and no Redis."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from apps.inference.company import Company, Minute, Progress, Roll
+from apps.inference.first_minute import Counts
+
+
+class Alone(Company):
+    """What one worker says and counts; `lasted_s` is for how long it has counted."""
+
+    def __init__(self) -> None:
+        self.progress: dict[int, Progress] = {}
+        self.seconds: dict[int, Counts] = {}
+        self.lasted_s = 0
+
+    def tell(self, activation_id: int, progress: Progress) -> None:
+        self.progress[activation_id] = progress
+
+    def leave(self) -> None:
+        self.progress.clear()
+
+    def look(self, activation_id: int, queue: str) -> Roll:
+        mine = self.progress.get(activation_id)
+        return Roll(frozenset({"me"}), progress={"me": mine} if mine else {})
+
+    def count(self, activation_id: int, counts: Counts) -> None:
+        self.seconds.setdefault(self.lasted_s, Counter()).update(counts)
+
+    def counted(self, activation_id: int) -> Minute:
+        return Minute(self.lasted_s, self.seconds)

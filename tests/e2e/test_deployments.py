@@ -1,0 +1,89 @@
+"""Two deployments before two people at once, in one browser's two tabs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from bench.product import Product
+from bench.records import deploy_starters
+from tests.e2e.conftest import (
+    Launch,
+    expecting_no_errors,
+    keep_screenshot,
+    wait_for_status,
+)
+
+RESULTS = "Number(document.getElementById('overlay').dataset.results)"
+
+
+@pytest.fixture
+def url(product: Product) -> str:
+    product.inside(deploy_starters)
+    product.manage(
+        *("deployments", "add", "classes", "starter-classifier"),
+        *("--title", "What is it?", "--queue", "gpu-large"),
+    )
+    product.start("web")
+    product.start("worker", "-Q", "gpu,gpu-large")
+    return product.url
+
+
+def test_two_pages_show_two_models_at_the_same_time(
+    url: str, launch: Launch, tour: Path
+) -> None:
+    context = launch(clip=tour).new_context()
+    boxes, classes = context.new_page(), context.new_page()
+    with expecting_no_errors(boxes), expecting_no_errors(classes):
+        boxes.goto(url)
+        classes.goto(f"{url}/s/classes")
+        expect(boxes).to_have_title("Hot Dog Emporium")
+        expect(classes).to_have_title("What is it? · Hot Dog Emporium")
+        for page, model in (
+            (boxes, "starter-detector"),
+            (classes, "starter-classifier"),
+        ):
+            wait_for_status(page, "live")
+            expect(page.locator("#model-name")).to_have_text(model)
+        for page in (boxes, classes):
+            _sees_more(page)
+        expect(classes.locator("#classes li").first).to_be_visible()
+        expect(boxes.locator("#classes")).to_be_hidden()
+        keep_screenshot(classes, "deployment-of-its-own")
+
+
+def test_a_tab_goes_from_one_deployment_to_another_and_back_to_its_session(
+    url: str, launch: Launch, tour: Path
+) -> None:
+    page = launch(clip=tour).new_page()
+    sessions: list[str] = []
+
+    def note(message: str | bytes) -> None:
+        said = json.loads(message)
+        if said["type"] == "welcome":
+            sessions.append(said["session_id"])
+
+    page.on("websocket", lambda socket: socket.on("framereceived", note))
+    for address in (url, f"{url}/s/classes", url):
+        page.goto(address)
+        wait_for_status(page, "live")
+    boxes, classes, again = sessions
+    assert boxes == again != classes
+
+
+def test_a_page_that_is_none_leads_to_those_that_are(url: str, launch: Launch) -> None:
+    page = launch().new_page()
+    page.goto(f"{url}/s/pizza")
+    expect(page.locator("h1")).to_have_text("Nothing on this plate")
+    keep_screenshot(page, "deployment-unknown")
+    page.get_by_role("link", name="What is it?").click()
+    expect(page).to_have_title("What is it? · Hot Dog Emporium")
+
+
+def _sees_more(page: Page) -> None:
+    """Results go on coming on this page, whichever tab is in front."""
+    before = page.evaluate(RESULTS)
+    page.wait_for_function(f"{RESULTS} > {before} + 5")

@@ -1,0 +1,78 @@
+"""What is found out in the first seconds is enough to decide, and chance is not."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from apps.inference.first_minute import Bounds, Counts, Tally, figures, why_not
+
+BOUNDS = Bounds(most_failed_share=0.05, most_p95_ms=None)
+
+
+def second(answered: int = 0, failed: int = 0, age_ms: float = 50.0) -> Counts:
+    tally = Tally()
+    for _ in range(answered):
+        tally.answered(age_ms)
+    tally.failed(failed)
+    return tally.take()
+
+
+def test_what_was_taken_isn_t_counted_again():
+    tally = Tally()
+    tally.answered(20.0)
+    tally.failed(2)
+    assert figures(tally.take())["failed"] == 2
+    assert tally.take() == Counter()
+
+
+def test_the_figures_say_how_old_the_answers_were():
+    tally = Tally()
+    for age_ms in range(1, 101):
+        tally.answered(age_ms)
+    tally.expired(2000.0)
+    found = figures(tally.take())
+    assert (found["answered"], found["failed"], found["expired"]) == (100, 0, 1)
+    assert found["p50_ms"] == pytest.approx(50, rel=0.05)
+    assert found["p95_ms"] == pytest.approx(96, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_over", "is_bad"),
+    [
+        ({}, False, False),
+        ({1: second(95, 5)}, False, False),
+        ({1: second(94, 6)}, False, True),
+        # Of so few nothing can be said yet, but at the end it must be.
+        ({1: second(3, 7)}, False, False),
+        ({1: second(3, 7)}, True, True),
+        # Two frames may fail by chance, however few there are.
+        ({1: second(20, 2)}, True, False),
+        # It begins to fail after half a minute of good answers.
+        ({**{n: second(10) for n in range(30)}, 30: second(5, 5)}, False, True),
+        # It failed at first, and was taken for good: what is past is past.
+        ({0: second(90, 10), **{n: second(100) for n in range(1, 9)}}, False, False),
+        # One frame in two seconds: the last twenty count.
+        ({n: second(0, 1) for n in range(0, 40, 2)}, False, True),
+    ],
+)
+def test_too_many_failures_are_found_by_the_last_of_them(
+    seconds: dict[int, Counts], is_over: bool, is_bad: bool
+):
+    assert bool(why_not(seconds, BOUNDS, is_over=is_over)) is is_bad
+
+
+def test_answers_that_are_too_old_break_the_bound_where_there_is_one():
+    seconds = {1: second(30, age_ms=600.0)}
+    assert why_not(seconds, BOUNDS) == ""
+    bounds = Bounds(0.05, 500)
+    assert why_not(seconds, bounds).startswith("The p95 age of its results was 6")
+    assert why_not({1: second(30, age_ms=400.0)}, bounds) == ""
+
+
+def test_frames_that_expire_are_old_frames():
+    tally = Tally()
+    for _ in range(30):
+        tally.expired(1500.0)
+    assert "and 500 ms are allowed" in why_not({1: tally.take()}, Bounds(0.05, 500))
