@@ -61,9 +61,7 @@ class CaptureAdmin(ReadOnlyAdmin):
         "session__deployment",
         ("model_version__model", CaptureModelFilter),
     )
-    show_facets = admin.ShowFacets.ALWAYS
     search_fields = ("session__id",)
-    date_hierarchy = "taken_at"
     fields = (
         "picture",
         "shown_state",

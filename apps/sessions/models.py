@@ -69,10 +69,10 @@ class CameraSession(models.Model):
     class Meta:
         ordering = ["-opened_at"]
         indexes = [
-            models.Index(fields=["-opened_at"]),
+            models.Index(fields=["-opened_at", "-id"]),
             models.Index(fields=["ended_at", "last_seen_at"]),
-            models.Index(fields=["status", "-opened_at"]),
-            models.Index(fields=["deployment", "-opened_at"]),
+            models.Index(fields=["status", "-opened_at", "-id"]),
+            models.Index(fields=["deployment", "-opened_at", "-id"]),
         ]
 
     def __str__(self) -> str:
@@ -163,7 +163,7 @@ class Run(models.Model):
 
     def save(self, *args: Any, **options: Any) -> None:
         """Its deployment is its session's, which nobody moves to another."""
-        if self.deployment_id is None:
+        if not self.deployment_id:
             self.deployment_id = self.session.deployment_id
         super().save(*args, **options)
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -18,7 +18,7 @@ from apps.inference.models import ModelVersion
 from apps.sessions import exporting, searching
 from apps.sessions.downloads import download
 from apps.sessions.models import CameraSession, Run
-from apps.sessions.run_charts import STAGES, run_charts
+from apps.sessions.run_charts import STAGES
 
 LEDGER = (
     "received",
@@ -181,12 +181,6 @@ class RunAdmin(RunColumns, LongListAdmin):
         self, request: HttpRequest, queryset: QuerySet[Run], search_term: str
     ) -> tuple[QuerySet[Run], bool]:
         return searching.runs(queryset, search_term), False
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], **options: Any
-    ) -> HttpResponse:
-        context["charts"] = run_charts(options["obj"])
-        return super().render_change_form(request, context, **options)
 
     def export_list(self, request: HttpRequest, format: str) -> HttpResponseBase:
         """What the list shows by its filters and its search, and all of it."""

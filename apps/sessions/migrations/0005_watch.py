@@ -48,13 +48,21 @@ class Migration(migrations.Migration):
             name='drops',
             field=models.GeneratedField(db_persist=True, expression=models.Case(models.When(models.Q(('failed__gt', 0), ('lost__gt', 0), _connector='OR'), then=2), models.When(models.Q(('superseded__gt', 0), ('expired__gt', 0), ('throttled__gt', 0), _connector='OR'), then=1), default=0), output_field=models.PositiveSmallIntegerField(choices=[(0, 'none dropped'), (1, 'some dropped'), (2, 'some failed or lost')])),
         ),
-        migrations.AddIndex(
+        migrations.RemoveIndex(
             model_name='camerasession',
-            index=models.Index(fields=['status', '-opened_at'], name='emporium_se_status_a2901c_idx'),
+            name='emporium_se_opened__eb7ad7_idx',
         ),
         migrations.AddIndex(
             model_name='camerasession',
-            index=models.Index(fields=['deployment', '-opened_at'], name='emporium_se_deploym_283448_idx'),
+            index=models.Index(fields=['-opened_at', '-id'], name='emporium_se_opened__901ff9_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='camerasession',
+            index=models.Index(fields=['status', '-opened_at', '-id'], name='emporium_se_status_97210f_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='camerasession',
+            index=models.Index(fields=['deployment', '-opened_at', '-id'], name='emporium_se_deploym_9185ab_idx'),
         ),
         migrations.AddIndex(
             model_name='run',
