@@ -17,7 +17,7 @@ from apps.inference.activation_admin import (
     choices_of_deployment,
     course,
 )
-from apps.inference.columns import NOTHING, Column, ReadOnlyAdmin, badge, when
+from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, when
 from apps.inference.dataset_admin import DatasetAdmin, ExampleAdmin
 from apps.inference.deployment_admin import DeploymentSettings, ListColumn, page_of
 from apps.inference.evaluation_admin import EvaluationAdmin
