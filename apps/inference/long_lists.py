@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
@@ -28,10 +28,14 @@ MOST_CHOICES = 50
 class BoundedPaginator(Paginator):
     """Pages of the first so many rows: to count a million takes longer than to wait."""
 
+    @property
+    def _rows(self) -> QuerySet[Model]:
+        rows: Any = self.object_list
+        return cast("QuerySet[Model]", rows)
+
     @cached_property
     def _counted(self) -> int:
-        rows: QuerySet[Model] = self.object_list
-        return rows.order_by()[: MOST_COUNTED + 1].count()
+        return self._rows.order_by()[: MOST_COUNTED + 1].count()
 
     @cached_property
     def count(self) -> int:
@@ -41,11 +45,9 @@ class BoundedPaginator(Paginator):
         """By their keys first, which an index has: others are joined to all before."""
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
-        keys = self.object_list.values_list("pk", flat=True)
-        shown = self.object_list.filter(
-            pk__in=list(keys[first : first + self.per_page])
-        )
-        return self._get_page(shown, number, self)
+        keys = self._rows.values_list("pk", flat=True)
+        shown = self._rows.filter(pk__in=list(keys[first : first + self.per_page]))
+        return Page(shown, number, self)
 
     @property
     def goes_on(self) -> bool:
@@ -58,7 +60,7 @@ class LongChangeList(ChangeList):
         """Where the list goes on behind its last page; empty where it doesn't."""
         if not self.paginator.goes_on:
             return ""
-        name = self.model_admin.time_field
+        name = cast("LongListAdmin", self.model_admin).time_field
         last = self.queryset.values_list(name, flat=True)[MOST_COUNTED - 1]
         older = {f"{name}__lt": last.isoformat(), PAGE_VAR: None}
         return str(self.get_query_string(older))
@@ -116,7 +118,7 @@ class TextFilter(admin.SimpleListFilter):
     """The values of a text column that an index begins with."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        values = distinct(model_admin.model, self.parameter_name)
+        values = distinct(model_admin.model, str(self.parameter_name))
         return [(value, value) for value in values if value]
 
     def queryset(
@@ -124,7 +126,7 @@ class TextFilter(admin.SimpleListFilter):
     ) -> QuerySet[Model]:
         if not self.value():
             return queryset
-        return queryset.filter(**{self.parameter_name: self.value()})
+        return queryset.filter(**{str(self.parameter_name): self.value()})
 
 
 def distinct(model: type[Model], column: str, most: int = MOST_CHOICES) -> list[str]:
@@ -133,9 +135,10 @@ def distinct(model: type[Model], column: str, most: int = MOST_CHOICES) -> list[
     `SELECT DISTINCT` would go through all rows.
     """
     connection = connections["default"]
+    field: Any = model._meta.get_field(column)
     names = {
         "table": connection.ops.quote_name(model._meta.db_table),
-        "column": connection.ops.quote_name(model._meta.get_field(column).column),
+        "column": connection.ops.quote_name(field.column),
     }
     step = "SELECT MIN({column}) FROM {table}".format(**names)
     walk = (

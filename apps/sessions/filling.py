@@ -95,9 +95,14 @@ def fill(sessions: int, runs: int, tell: Tell) -> None:
         _write(_runs(runs, made, versions, shapes, chance), tell)
 
 
+def _field(name: str) -> Any:
+    """A column of a run; the stubs think that it might be a relation to it."""
+    return Run._meta.get_field(name)
+
+
 def _write(rows: Iterator[tuple[Any, ...]], tell: Tell) -> None:
     """Past the models, which take longer to be made than to be written."""
-    columns = [Run._meta.get_field(name).column for name in (*VARYING, *SHAPED)]
+    columns = [_field(name).column for name in (*VARYING, *SHAPED)]
     quoted = ", ".join(map(connection.ops.quote_name, columns))
     insert = (
         f"INSERT INTO {connection.ops.quote_name(Run._meta.db_table)} ({quoted}) "
@@ -233,7 +238,7 @@ def _shape(chance: random.Random) -> Shape:
         latency_counts=latencies.counts(),
         timeline=timeline,
     )
-    fields = map(Run._meta.get_field, SHAPED)
+    fields = map(_field, SHAPED)
     return Shape(
         timedelta(seconds=5.0 * entries),
         tuple(

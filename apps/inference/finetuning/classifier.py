@@ -28,7 +28,7 @@ from apps.inference.finetuning.pictures import Picture
 from apps.inference.predictors.classifier import EXCLUSIVE, INDEPENDENT
 from apps.inference.predictors.pretrained import build_pretrained, read_pretrained
 from apps.inference.predictors.recipe import Recipe
-from apps.inference.preprocessing import Image, center_crop
+from apps.inference.i420 import Image, center_crop
 from apps.inference.starter.datasets import labelled_scene
 from apps.inference.starter.scenes import NOTHING
 

@@ -26,7 +26,7 @@ from apps.inference.finetuning.pictures import Picture
 from apps.inference.predictors.fields import Fields
 from apps.inference.predictors.yolov5_config import YOLOv5Config
 from apps.inference.predictors.yolov5_network import STRIDES, Detect, YOLOv5
-from apps.inference.preprocessing import Image, letterbox
+from apps.inference.i420 import Image, letterbox
 from apps.inference.starter.datasets import collate_objects
 from apps.inference.starter.detection_loss import detection_loss
 from apps.inference.starter.scenes import render_scene
