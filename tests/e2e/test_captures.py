@@ -55,7 +55,7 @@ def test_a_wrong_verdict_becomes_an_example(emporium: Product, page: Page) -> No
         say_what_it_is(page, "Not a hot dog", "cup", "Allow")
         expect(page.locator(SAID)).to_contain_text("The picture is kept")
         keep_state(page, "wrong-kept")
-        page.get_by_role("button", name="Close").click()
+        page.keyboard.press("Escape")
         expect(page.locator("#withdraw")).to_be_visible()
         keep_state(page, "wrong-allowed")
         page.set_viewport_size({"width": 1280, "height": 800})
