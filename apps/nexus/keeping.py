@@ -134,8 +134,15 @@ class Keeping:
             seq=seq,
             picture=await asyncio.to_thread(preview_of, judged.frame),
             is_hot_dog=judged.message["is_hot_dog"],
-            labels=await records.written(_labels, version_id),
+            labels=await self._labels(version_id),
         )
+
+    async def _labels(self, version_id: int) -> list[str]:
+        """To choose from; whoever gets none can still type."""
+        try:
+            return await records.written(_labels, version_id)
+        except DatabaseError:
+            return []
 
     async def _answer_complaint(self, said: Complain, judged: Judged | None) -> None:
         is_kept, sentence = False, TOO_MANY

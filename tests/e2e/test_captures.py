@@ -55,7 +55,7 @@ def test_a_wrong_verdict_becomes_an_example(emporium: Product, page: Page) -> No
         say_what_it_is(page, "Not a hot dog", "cup", "Allow")
         expect(page.locator(SAID)).to_contain_text("The picture is kept")
         keep_state(page, "wrong-kept")
-        page.get_by_role("button", name="Close").click()
+        page.keyboard.press("Escape")
         expect(page.locator("#withdraw")).to_be_visible()
         keep_state(page, "wrong-allowed")
         page.set_viewport_size({"width": 1280, "height": 800})
@@ -98,6 +98,9 @@ def test_a_wrong_verdict_becomes_an_example(emporium: Product, page: Page) -> No
 
 def test_without_consent_no_file_appears(emporium: Product, page: Page) -> None:
     dispute(page)
+    page.get_by_role("radio", name="Not a hot dog").check()
+    page.locator("#sheet input[name=label]").press("Enter")
+    expect(page.locator("#sheet")).to_have_attribute("data-mode", "complaint")
     say_what_it_is(page, "Not a hot dog", "", "Not now")
     expect(page.locator(SAID)).to_have_text("Thank you. No picture was kept.")
     expect(page.locator("#withdraw")).to_be_hidden()
