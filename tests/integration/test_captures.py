@@ -117,6 +117,7 @@ async def test_the_very_frame_that_was_judged_is_kept(page: Page, captures_dir: 
 def stripe(encoded: bytes) -> int:
     """Where the camera's bright stripe stands."""
     image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert image is not None
     return int(image.mean(axis=0).argmax())
 
 
