@@ -32,11 +32,12 @@ check: setup ## Format, lint, imports, types, migrations, JavaScript syntax
 	done
 
 test: setup ## All tests, with a real Redis, PostgreSQL, Celery, coturn and Chromium
-	@$(WITH_COTURN) && $(WITH_CHROMIUM) && $(IN_VENV) pytest
+	@$(IN_VENV) pytest -n auto tests/unit
+	@$(WITH_COTURN) && $(WITH_CHROMIUM) && $(IN_VENV) pytest --ignore=tests/unit
 	@$(NODE) --test $$(find tests/js -name '*.test.mjs')
 
 unit: setup ## Only the tests that need nothing which runs
-	@$(IN_VENV) pytest tests/unit
+	@$(IN_VENV) pytest -n auto tests/unit
 
 integration: setup ## Only the tests with real neighbours, without a browser
 	@$(WITH_COTURN) && $(IN_VENV) pytest tests/integration
@@ -50,7 +51,7 @@ faults: setup ## Only the tests in which parts of the product die and come back
 gpu: setup ## Only the tests that need an NVIDIA GPU, which `make test` leaves out
 	@$(IN_VENV) pytest tests/gpu
 
-bench: setup ## Measure rate, age and cost, or with AGE=1, RECEIVE=1, NETWORK=1, ACTIVATE=1 that
+bench: setup ## Measure rate, age and cost, or what README names alone: AGE=1, ADMIN=1, …
 	@$(if $(AGE)$(RECEIVE)$(NETWORK),$(WITH_CHROMIUM) &&) $(IN_VENV) python -m bench
 
 soak: setup ## Four sessions for ten minutes (SECONDS=600), then every fault

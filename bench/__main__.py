@@ -5,8 +5,9 @@ there instead; `JSON=-` puts them alone on stdout, and all else on stderr.
 `BENCH_SECONDS=5` makes each measurement shorter than the usual 20. Something else is
 measured with `AGE=1` (how old the picture is when a model starts on it, see `age.py`),
 `RECEIVE=1` (the way in of a picture, `receive.py`), `NETWORK=1` (what a bad network
-leaves of the results, `network.py`) and `ACTIVATE=1` (what live sessions notice of an
-activation, `activate.py`).
+leaves of the results, `network.py`), `ACTIVATE=1` (what live sessions notice of an
+activation, `activate.py`), `SHADOW=1` (what a shadow costs those who are live,
+`shadow.py`) and `ADMIN=1` (the operators' pages on a large database, `admin.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Protocol, TypedDict
 
 from apps.inference.starter.clips import CLIPS, FRAMES_PER_SECOND, render_clip
-from bench import activate, age, network, receive, records, scenario
+from bench import activate, admin, age, network, receive, records, scenario, shadow
 from bench.browser import BrowserError
 from bench.clip import EncodedClip, encode
 from bench.figures import Accuracy, accuracy
@@ -143,11 +144,22 @@ def measure_ages(seconds: float, heading: Heading) -> age.AgeReport:
     return age.AgeReport(**heading, watches=watches)
 
 
+def measure_shadows(seconds: float, heading: Heading) -> shadow.ShadowReport:
+    clip = encode(render_clip(CLIPS[CLIP]))
+    costs = []
+    for load in shadow.LOADS:
+        say(load.name)
+        costs.append(shadow.measure(load, clip, seconds))
+    return shadow.ShadowReport(**heading, costs=costs)
+
+
 MEASUREMENTS: dict[str, Callable[[float, Heading], Readable]] = {
     "AGE": measure_ages,
     "RECEIVE": lambda seconds, heading: receive.measure(seconds, **heading),
+    "SHADOW": measure_shadows,
     "NETWORK": lambda seconds, heading: network.measure(seconds, **heading),
     "ACTIVATE": lambda seconds, heading: activate.measure(seconds, **heading),
+    "ADMIN": lambda seconds, heading: admin.measure(**heading),
 }
 
 

@@ -77,6 +77,74 @@ def deploy(
     services.activate(deployment, version)
 
 
+def try_beside(directory: Path, family: str, kind: str, share: float) -> int:
+    """Have the model in `directory` tried beside what answers; gives the trial's id."""
+    from apps.inference import registry
+    from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
+    from apps.inference.trials import services
+
+    version = registry.register_version(
+        name=directory.name, family=family, directory=directory
+    )
+    deployment = Deployment.objects.get(name=DEFAULT_DEPLOYMENT)
+    return services.start(deployment, version, kind, share).pk
+
+
+def register_second_detector() -> None:
+    """The starter's own files under another name: another version, as large."""
+    from apps.inference.models import ModelVersion, RegisteredModel
+
+    starter = ModelVersion.objects.get(model__name="starter-detector")
+    second = RegisteredModel.objects.create(
+        name="second-detector", family=starter.model.family
+    )
+    starter.pk, starter.model = None, second
+    starter._state.adding = True
+    starter.save()
+
+
+def shadow_all(name: str) -> int:
+    """Shadow all frames with a registered model; back when it is compared."""
+    from apps.inference.finding import find_deployment, find_version
+    from apps.inference.models import DEFAULT_DEPLOYMENT, Trial
+    from apps.inference.trials import services
+
+    deployment = find_deployment(DEFAULT_DEPLOYMENT)
+    trial = services.start(deployment, find_version(name), Trial.Kind.SHADOW, 1.0)
+    deadline = time.monotonic() + 3 * PATIENCE_S
+    while not trial.figures:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"The shadow answers nothing. {trial.reason}")
+        time.sleep(0.5)
+        trial.refresh_from_db()
+    return trial.pk
+
+
+def alternate_share(
+    trial_id: int, shares: Sequence[float], hold_s: float
+) -> list[float]:
+    """Have the shadow shown other shares of the frames, without loading it anew.
+
+    Returns:
+        When each began, of `time.monotonic`.
+    """
+    from apps.inference.models import Trial
+
+    began = []
+    for share in shares:
+        Trial.objects.filter(pk=trial_id).update(share=share)
+        began.append(time.monotonic())
+        time.sleep(hold_s)
+    return began
+
+
+def compared_by_shadow(trial_id: int) -> int:
+    from apps.inference.models import Trial
+
+    figures = Trial.objects.get(pk=trial_id).figures
+    return int(figures.get("agreement", {}).get("compared", 0))
+
+
 def deploy_written(directory: Path, family: str, config: dict[str, Any]) -> None:
     """Deploy a model that is nothing but its config; write it to `directory`."""
     directory.mkdir()

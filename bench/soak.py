@@ -98,6 +98,7 @@ def main() -> None:
             product.start(part)
         say(f"{SESSIONS} sessions for {seconds:.0f} s")
         soaking = asyncio.run(soak(product, clip, seconds))
+        print(soaking_table(soaking))
         recoveries = []
         for fault in faults.faults():
             say(fault.name)
@@ -112,7 +113,7 @@ def main() -> None:
     path = CHECKOUT / "bench" / "results" / f"{now:%Y-%m-%d-%H%M%S}-soak.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(report.as_json() + "\n")
-    print(table(report))
+    print(faults_table(report))
     print(f"\nWritten to {path}")
     if problems := verdict(report):
         sys.exit("\n".join(problems))
@@ -177,14 +178,9 @@ def verdict(report: SoakReport) -> list[str]:
     return problems
 
 
-def table(report: SoakReport) -> str:
-    machine, soaking = report.machine, report.soaking
+def soaking_table(soaking: Soaking) -> str:
     return "\n".join(
         (
-            f"{report.measured_at}  {machine['cpu']}, {machine['cores']} cores, "
-            f"load {machine['load']}, now {os.getloadavg()[0]:.1f}, "
-            f"commit {machine['commit']}",
-            "",
             f"{SESSIONS} sessions, {soaking.seconds:.0f} s, {soaking.results} results",
             f"age, ms: {spread_cell(soaking.age)}; first third "
             f"{spread_cell(soaking.age_first_third)}, last third "
@@ -194,6 +190,14 @@ def table(report: SoakReport) -> str:
                 f"({each.growth:+.1%})"
                 for part, each in soaking.memory.items()
             ),
+        )
+    )
+
+
+def faults_table(report: SoakReport) -> str:
+    machine = report.machine
+    return "\n".join(
+        (
             "",
             *(
                 f"{each.fault:<22} for {each.lasted_s:.0f} s, results again after "
@@ -201,6 +205,10 @@ def table(report: SoakReport) -> str:
                 for each in report.recoveries
             ),
             f"sessions left open: {report.sessions_left_open}",
+            "",
+            f"{report.measured_at}  {machine['cpu']}, {machine['cores']} cores, "
+            f"load {machine['load']}, now {os.getloadavg()[0]:.1f}, "
+            f"commit {machine['commit']}",
         )
     )
 

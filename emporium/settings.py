@@ -255,8 +255,10 @@ if REDIS_URL.startswith("rediss://"):
     CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    # A doorbell left by a killed worker is rung again after this many seconds.
-    "visibility_timeout": 60,
+    # What a worker has taken is gone from Redis: a lost doorbell is rung again within a
+    # second, and who asked for a job finds it in the database. Otherwise a worker whose
+    # acknowledgement Redis was too slow for would take nothing any more.
+    "ack_emulation": False,
     "socket_connect_timeout": 2,
     # Longer than a worker's blocking read, shorter than anyone's patience.
     "socket_timeout": 5,
@@ -276,6 +278,7 @@ CELERY_TASK_ROUTES = {
     "apps.inference.tasks.drain": {"queue": "gpu"},
     "apps.inference.tasks.bring_in": {"queue": "jobs"},
     "apps.inference.tasks.verify": {"queue": "jobs"},
+    "apps.inference.tasks.do_next_job": {"queue": "jobs"},
 }
 CELERY_TASK_SERIALIZER = "json"
 CELERY_BEAT_SCHEDULE = {
@@ -289,9 +292,21 @@ CELERY_BEAT_SCHEDULE = {
         # One is enough, however many lie there.
         "options": {"expires": 2},
     },
+    "expire-captures": {
+        "task": "apps.sessions.tasks.expire_captures",
+        "schedule": 600.0,
+    },
     "fail-abandoned-versions": {
         "task": "apps.inference.tasks.fail_abandoned_versions",
         "schedule": 30.0,
+    },
+    "remove-abandoned-finetunes": {
+        "task": "apps.inference.tasks.remove_abandoned_finetunes",
+        "schedule": 300.0,
+    },
+    "revive-lost-jobs": {
+        "task": "apps.inference.tasks.revive_lost_jobs",
+        "schedule": 15.0,
     },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
@@ -304,6 +319,12 @@ PREDICTOR_FAMILIES = {
     "exported": "apps.inference.predictors.exported",
     "classifier": "apps.inference.predictors.classifier",
     "transformers-detector": "apps.inference.predictors.transformers_detector",
+}
+# What each kind of job calls, as `function(parameters, progress) -> result`.
+JOB_KINDS = {
+    "evaluate": "apps.inference.evaluating.job:run",
+    "import": "apps.inference.datasets.importing:run",
+    "finetune": "apps.inference.finetuning.job:finetune",
 }
 # Where the files of added models lie; nodes that don't share a disk copy it.
 MODELS_DIR = Path(env.str("MODELS_DIR", default="") or VAR_DIR / "models").resolve()

@@ -14,7 +14,7 @@ import numpy as np
 
 from apps.inference import weights
 from apps.inference.hotdog import HOT_DOG
-from apps.inference.preprocessing import i420_to_rgb, upright
+from apps.inference.i420 import i420_to_rgb, upright
 from apps.inference.types import (
     Box,
     Decode,

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from apps.inference.i420 import i420_to_rgb
 from apps.inference.predictors import yolov5
-from apps.inference.preprocessing import i420_to_rgb
 from apps.inference.starter.marker import read_marker
 from apps.inference.types import (
     Box,

@@ -18,13 +18,17 @@ os.environ["DATABASE_URL"] = f"sqlite:///{TEST_DIR / 'emporium.sqlite3'}"
 os.environ.setdefault("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
 
 from emporium.settings import *  # noqa: E402, F403
-from emporium.settings import DATABASES, PREDICTOR_FAMILIES  # noqa: E402
+from emporium.settings import DATABASES, JOB_KINDS, PREDICTOR_FAMILIES  # noqa: E402
 
 VAR_DIR = TEST_DIR
+CAPTURES_DIR = TEST_DIR / "captures"
+DATASETS_DIR = TEST_DIR / "datasets"
 # Records are written by a thread of their own, which an in-memory database hides from.
 DATABASES["default"]["TEST"] = {"NAME": TEST_DIR / "tests.sqlite3"}
 PREDICTOR_FAMILIES["scripted"] = "tests.scripted_predictor"
 PREDICTOR_FAMILIES["marked"] = "tests.marked_predictor"
 PREDICTOR_FAMILIES["clock"] = "tests.clock_predictor"
 PREDICTOR_FAMILIES["bright"] = "tests.bright_predictor"
+for kind in ("waits", "deaf", "refuses", "breaks", "dies", "fills_the_disk"):
+    JOB_KINDS[kind] = f"tests.job_kinds:{kind}"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -27,7 +27,7 @@ from apps.inference import (
     verification,
     weights,
 )
-from apps.inference.exceptions import DuplicateError, InferenceError
+from apps.inference.exceptions import DuplicateError, InferenceError, sentence_of
 from apps.inference.models import ModelVersion, RegisteredModel
 from apps.inference.predictors.families import engines_of, family_of
 from apps.inference.verification import Verification
@@ -74,11 +74,39 @@ def bring_in(version: ModelVersion, told: Told = lambda share, step: None) -> No
                     fetched.path.unlink(missing_ok=True)
         version.card = _card(staging, licence or fetched.licence)
         version.source = fetched.origin
-        family = family_of(staging)
-        _refuse_other_family(version.model, family)
-        _refuse_duplicate(version.model, staging)
-        outcome = _verified(version, staging, family, progress.rest_from(_CONVERTED))
-        _register(version, staging, family, outcome)
+        _take_in(version, staging, progress.rest_from(_CONVERTED))
+
+
+def take_in(
+    version: ModelVersion,
+    write: Callable[[Path], None],
+    told: Told = lambda share, step: None,
+) -> None:
+    """Turn what was made here into a verified version.
+
+    Args:
+        version: a row that is being added; updated in place.
+        write: writes the version's files, its card among them, into a folder.
+        told: how far it is (0..1), and what is being done.
+
+    Raises:
+        InferenceError: it failed, which is written down too.
+    """
+    with (
+        under_way.said(version.pk),
+        _failures_written(version),
+        _staging(version) as staging,
+    ):
+        write(staging)
+        version.card = _card(staging, "")
+        _take_in(version, staging, _Progress(version, told).at)
+
+
+def _take_in(version: ModelVersion, staging: Path, told: Told) -> None:
+    family = family_of(staging)
+    _refuse_other_family(version.model, family)
+    _refuse_duplicate(version.model, staging)
+    _register(version, staging, family, _verified(version, staging, family, told))
 
 
 def verify(version: ModelVersion, told: Told = lambda share, step: None) -> None:
@@ -131,12 +159,9 @@ def _failures_written(version: ModelVersion) -> Iterator[None]:
     except InferenceError as error:
         _fail(version, str(error))
         raise
-    except OSError as error:
-        _fail(version, f"The disk refused: {error.strerror or error}.")
-        raise InferenceError(version.reason) from error
     except Exception as error:
         logger.exception("%s could not be brought in", version)
-        _fail(version, "It failed in a way nobody foresaw; the log says how.")
+        _fail(version, sentence_of(error))
         raise InferenceError(version.reason) from error
     except BaseException:
         _fail(version, "It was stopped before it was done.")

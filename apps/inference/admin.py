@@ -17,22 +17,31 @@ from apps.inference.activation_admin import (
     choices_of_deployment,
     course,
 )
-from apps.inference.columns import NOTHING, Column, ReadOnlyAdmin, badge, when
-from apps.inference.deployment_admin import DeploymentSettings, page_of
+from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, when
+from apps.inference.dataset_admin import DatasetAdmin, ExampleAdmin
+from apps.inference.deployment_admin import DeploymentSettings, ListColumn, page_of
+from apps.inference.evaluation_admin import EvaluationAdmin
 from apps.inference.filters import FamilyFilter
+from apps.inference.job_admin import JobAdmin
 from apps.inference.models import (
     Activation,
     Deployment,
     ModelVersion,
     RegisteredModel,
 )
+from apps.inference.trial_admin import TrialAdmin, trial_of_deployment
 from apps.inference.version_admin import ModelVersionAdmin
 
 __all__ = [
     "ActivationAdmin",
+    "DatasetAdmin",
     "DeploymentAdmin",
+    "EvaluationAdmin",
+    "ExampleAdmin",
+    "JobAdmin",
     "ModelVersionAdmin",
     "RegisteredModelAdmin",
+    "TrialAdmin",
 ]
 
 
@@ -76,7 +85,7 @@ class DeploymentAdmin(DeploymentSettings):
     list_select_related = ("active_version__model",)
     inlines = (ActivationInline,)
 
-    def get_list_display(self, request: HttpRequest) -> tuple[str | Column, ...]:
+    def get_list_display(self, request: HttpRequest) -> tuple[str | ListColumn, ...]:
         return (
             "name",
             "page",
@@ -126,9 +135,12 @@ class DeploymentAdmin(DeploymentSettings):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         deployment = self.get_object(request, object_id)
-        choices = {"activate": choices_of_deployment(request, deployment)}
+        shown = {
+            "activate": choices_of_deployment(request, deployment),
+            **trial_of_deployment(deployment),
+        }
         return super().change_view(
-            request, object_id, form_url, {**(extra_context or {}), **choices}
+            request, object_id, form_url, {**(extra_context or {}), **shown}
         )
 
     @admin.display(description="last activation")

@@ -92,9 +92,27 @@ def _of_deployment(
         logger.warning("%s", error)
         yield _Dropped(letters, "failed", "No model is loaded. The operator sees why.")
         return
-    size = loaded.batch_size
-    for first in range(0, len(letters), size):
-        yield _Predicted(loaded, letters[first : first + size], taken_at, host.tuning)
+    for answering, share in _shared_out(host, deployment, letters, loaded):
+        size = answering.batch_size
+        for first in range(0, len(share), size):
+            batch = share[first : first + size]
+            yield _Predicted(answering, batch, taken_at, host.tuning)
+
+
+def _shared_out(
+    host: ModelHost, deployment: str, letters: Sequence[Letter], active: LoadedVersion
+) -> Iterator[tuple[LoadedVersion, Sequence[Letter]]]:
+    """Who answers which, where a canary answers some of the sessions."""
+    canary = host.canaries.get(deployment)
+    if canary is None:
+        yield active, letters
+        return
+    its: list[Letter] = []
+    others: list[Letter] = []
+    for letter in letters:
+        (its if canary.answers(letter.frame.session_id) else others).append(letter)
+    yield canary.loaded, its
+    yield active, others
 
 
 @dataclass(frozen=True, slots=True)

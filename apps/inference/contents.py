@@ -39,14 +39,23 @@ def _read(version: ModelVersion, name: str) -> dict[str, Any]:
         return {}
 
 
+def labels_of(version: ModelVersion) -> list[str]:
+    """All that a version can name, in its order; none where its files can't be read."""
+    return _names(_read(version, weights.CONFIG_NAME))
+
+
+def _names(config: dict[str, Any]) -> list[str]:
+    named = config.get("labels") or config.get("id2label") or ()
+    return [*map(str, named.values() if isinstance(named, dict) else named)]
+
+
 def _labels(config: dict[str, Any]) -> str:
     """How many there are, and the first few."""
-    named = config.get("labels") or config.get("id2label") or ()
-    names = [*named.values()] if isinstance(named, dict) else [*named]
+    names = _names(config)
     if not names:
         return UNKNOWN
     rest = ", …" if len(names) > _FIRST else ""
-    return f"{len(names)}: {', '.join(map(str, names[:_FIRST]))}{rest}"
+    return f"{len(names)}: {', '.join(names[:_FIRST])}{rest}"
 
 
 def _size(said: Any, recipe: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from apps.inference import answering
 from apps.inference.answering import Batch
 from apps.inference.mailbox import WorkerMailbox
 from apps.inference.serving import ModelHost
+from apps.inference.trials.trying import Trials
 
 # A camera that sends ten pictures a second or more has sent the next one by then.
 LINGER_S = 0.1
@@ -57,10 +58,13 @@ class Drain:
     Only `end` may be called by any thread, or by a signal.
     """
 
-    def __init__(self, redis: Redis, mailbox: WorkerMailbox, host: ModelHost) -> None:
+    def __init__(
+        self, redis: Redis, mailbox: WorkerMailbox, host: ModelHost, trials: Trials
+    ) -> None:
         self._redis = redis
         self._mailbox = mailbox
         self._host = host
+        self._trials = trials
         self._pace = Pace()
         self._is_ending = False
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
@@ -133,4 +137,6 @@ class Drain:
         self._pace.inferred(batch.kind, time.perf_counter() - started)
 
     def _publish(self, batch: Batch) -> None:
-        answering.publish(self._redis, self._mailbox, batch.answers())
+        answers = batch.answers()
+        answering.publish(self._redis, self._mailbox, answers)
+        self._trials.take_note(answers)

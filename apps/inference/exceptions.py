@@ -7,7 +7,10 @@ InferenceError
 ├── DuplicateError             the same weights are registered already
 ├── VerificationError          a version answers, but not as it must
 ├── InUseError               a version is to be removed that something needs
+├── DatasetError               pictures or labels that a dataset can't take, or give
+├── GateError                  a version's figures aren't what its deployment asks for
 ├── NotVerifiedError           a version is asked to answer that nobody has verified
+├── TrialError                 a trial can't be started, stopped or promoted as it is
 ├── SourceError                a model's files can't be had
 │   ├── SourceTextError        the text names no source, or the checksum is none
 │   ├── SourceMissingError     nothing is there by that name
@@ -60,7 +63,19 @@ class InUseError(InferenceError):
     pass
 
 
+class GateError(InferenceError):
+    pass
+
+
+class DatasetError(InferenceError):
+    pass
+
+
 class NotVerifiedError(InferenceError):
+    pass
+
+
+class TrialError(InferenceError):
     pass
 
 
@@ -138,3 +153,12 @@ class ArchitectureError(WeightsError):
 
 class LabelsError(ArchitectureError):
     pass
+
+
+def sentence_of(error: Exception) -> str:
+    """What the operator reads of a failure; what nobody foresaw, the log must tell."""
+    if isinstance(error, InferenceError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"The disk refused: {error.strerror or error}."
+    return "It failed in a way nobody foresaw; the log says how."

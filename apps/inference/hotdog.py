@@ -49,16 +49,16 @@ def is_hot_dog(prediction: Prediction, thresholds: Thresholds = AS_USUAL) -> boo
     own = thresholds.hot_dog_score
     detected = VERDICT_SCORE if own is None else own
     if any(
-        _names_hot_dog(detection.label) and detection.score >= detected
+        names_hot_dog(detection.label) and detection.score >= detected
         for detection in prediction.detections
     ):
         return True
     return any(
-        _names_hot_dog(best.label) and best.score >= (own or 0.0)
+        names_hot_dog(best.label) and best.score >= (own or 0.0)
         for best in prediction.classifications[:1]
     )
 
 
-def _names_hot_dog(label: str) -> bool:
+def names_hot_dog(label: str) -> bool:
     # ImageNet lists the names of a thing in one label: "hotdog, hot dog, red hot".
     return HOT_DOG in label.lower().split(", ")

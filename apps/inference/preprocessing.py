@@ -1,7 +1,7 @@
-"""From a frame's bytes to a network's input, and its boxes back to the frame.
+"""From upright pictures to a network's input, and its boxes back to the frame.
 
-The only place that knows I420, rotation, letterboxes and crops. It must not know any
-network. Images are uint8 RGB [H, W, 3]; a size is (width, height).
+The only place that knows letterboxes and crops. It must not know any network. Images
+are uint8 RGB [H, W, 3]; a size is (width, height).
 """
 
 from __future__ import annotations
@@ -13,49 +13,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from apps.inference.i420 import Image
 from apps.inference.resampling import BICUBIC, scale
 from apps.inference.types import Frame
 
-Image = NDArray[np.uint8]
-
-# A frame is too little work to share: OpenCV's threads cost more than they bring, and
-# where others want the cores, ten times more.
-cv2.setNumThreads(1)
-
 PADDING = 114  # the grey that YOLOv5 networks were trained with
-
-_TURNS = {
-    90: cv2.ROTATE_90_CLOCKWISE,
-    180: cv2.ROTATE_180,
-    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
-}
-
-
-def i420_to_rgb(frame: Frame) -> Image:
-    """The frame as encoded, not yet upright; BT.601 limited range, as WebRTC sends it.
-
-    Raises:
-        ValueError: the pixels aren't those of a frame of that width and height.
-    """
-    width, height = frame.width, frame.height
-    planes = np.frombuffer(frame.pixels, dtype=np.uint8)
-    is_even = width % 2 == 0 and height % 2 == 0
-    if not is_even or not planes.size or planes.size != width * height * 3 // 2:
-        raise ValueError(f"{planes.size} bytes are no I420 frame of {width} x {height}")
-    stacked = planes.reshape(height * 3 // 2, width)
-    return _image(cv2.cvtColor(stacked, cv2.COLOR_YUV2RGB_I420))
-
-
-def upright(image: Image, rotation: int) -> Image:
-    """Turn clockwise by 0, 90, 180 or 270 degrees."""
-    if rotation == 0:
-        return image
-    if rotation not in _TURNS:
-        raise ValueError(f"a frame can't be turned by {rotation} degrees")
-    return _image(cv2.rotate(image, _TURNS[rotation]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +140,3 @@ def grey_frame(width: int, height: int) -> Frame:
 def stack(images: Sequence[Image]) -> Tensor:
     """Images of one size to one batch, uint8 [B, H, W, 3]."""
     return torch.from_numpy(np.stack(images))
-
-
-def _image(pixels: NDArray[np.generic]) -> Image:
-    return np.asarray(pixels, dtype=np.uint8)

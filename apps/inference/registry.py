@@ -16,6 +16,8 @@ from apps.inference.models import (
 )
 
 STARTER_MODELS = Path("apps/inference/starter/models")
+STARTER_DETECTOR, STARTER_CLASSIFIER = "starter-detector", "starter-classifier"
+STARTER_NAMES = (STARTER_DETECTOR, STARTER_CLASSIFIER)
 
 
 @transaction.atomic
@@ -62,14 +64,14 @@ def register_version(
 def register_starters() -> None:
     """Register the models in the tree; the detector answers unless another one does."""
     detector = register_version(
-        name="starter-detector",
+        name=STARTER_DETECTOR,
         family="yolov5",
-        directory=STARTER_MODELS / "starter-detector",
+        directory=STARTER_MODELS / STARTER_DETECTOR,
     )
     register_version(
-        name="starter-classifier",
+        name=STARTER_CLASSIFIER,
         family="classifier",
-        directory=STARTER_MODELS / "starter-classifier",
+        directory=STARTER_MODELS / STARTER_CLASSIFIER,
     )
     deployment, created = Deployment.objects.get_or_create(
         name=DEFAULT_DEPLOYMENT, defaults={"active_version": detector}

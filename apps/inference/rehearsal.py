@@ -65,17 +65,17 @@ def command(version: ModelVersion) -> list[str]:
     return [sys.executable, "manage.py", "models", "rehearse", str(version.pk)]
 
 
-def stand_behind_live_frames() -> None:
+def stand_behind_live_frames(niceness: int = NICENESS) -> None:
     """Leave the processor to who answers, for this process and what it starts.
 
     Linux shares a processor between sessions of processes first, and niceness counts
     only within one: `man 7 sched`, the autogroup feature.
     """
-    os.nice(NICENESS)
+    os.nice(niceness)
     autogroup = Path("/proc/self/autogroup")
     has_its_own = os.getsid(0) == os.getpid()
     if has_its_own and autogroup.exists():
-        autogroup.write_text(str(NICENESS))
+        autogroup.write_text(str(niceness))
 
 
 def stand_beside_live_frames(pid: int) -> None:

@@ -1,8 +1,10 @@
 """The only place that publishes from a worker to the channel layer.
 
 `inference.result`: one frame's prediction. `inference.dropped`: a frame that will have
-none, with a reason of the ledger (`expired`, `failed`) and a sentence. Both carry the
-frame's `seq`; ages and durations are in milliseconds.
+none, with a reason of the ledger (`expired`, `failed`) and a sentence.
+`inference.disagreement`: a shadow has answered a frame in another way than the session
+was told, with its `trial_id` and, as `challenger`, its `inference.result`. All carry
+the frame's `seq`; ages and durations are in milliseconds.
 """
 
 from __future__ import annotations
@@ -73,6 +75,15 @@ def dropped_message(letter: Letter, reason: str, sentence: str) -> dict[str, Any
         "seq": letter.frame.seq,
         "reason": reason,
         "sentence": sentence,
+    }
+
+
+def disagreement_message(trial_id: int, challenger: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "inference.disagreement",
+        "seq": challenger["seq"],
+        "trial_id": trial_id,
+        "challenger": challenger,
     }
 
 

@@ -10,6 +10,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
 
+from apps.inference import gates
 from apps.inference.exceptions import InferenceError, NotVerifiedError
 from apps.inference.models import Activation, Deployment, ModelVersion
 
@@ -33,6 +34,7 @@ def activate(
 
     Raises:
         NotVerifiedError: nobody knows whether it would answer.
+        GateError: its figures aren't what the deployment asks for.
     """
     locked = Deployment.objects.select_for_update().get(pk=deployment.pk)
     version = _verified(version)
@@ -42,6 +44,8 @@ def activate(
     is_active = locked.active_version_id == version.pk
     if is_active and not under_way:
         return None
+    if not is_active:
+        gates.refuse_short(locked, version)
     now = timezone.now()
     if under_way:
         under_way.state, under_way.step = State.SUPERSEDED, ""

@@ -27,6 +27,7 @@ from apps.inference.golden import golden_frames
 from apps.inference.loading import LoadedVersion, Stamp
 from apps.inference.models import Activation, Deployment
 from apps.inference.queues import DEFAULT_QUEUE
+from apps.inference.trials.canary import Canary
 from apps.inference.tuning import Tuning
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ class ModelHost:
         self._company = company
         self._queues = tuple(queues)
         self.tuning = Tuning()
+        # By the deployment; never changed, only replaced.
+        self.canaries: dict[str, Canary] = {}
         self._serving: dict[str, LoadedVersion] = {}
         # By the deployment: what answers, what is about to, and what did just before.
         self._loaded: defaultdict[str, dict[Stamp, LoadedVersion]] = defaultdict(dict)
@@ -101,6 +104,16 @@ class ModelHost:
         if loaded is None:
             raise NoModelError(f"No model is loaded for deployment {deployment!r}.")
         return loaded
+
+    def answer_share(self, deployment: str, canary: Canary) -> None:
+        """Have a canary answer its sessions, from the next batch on."""
+        self.canaries = {**self.canaries, deployment: canary}
+
+    def answer_all(self, deployment: str) -> None:
+        """Answer the canary's sessions again, too."""
+        self.canaries = {
+            name: canary for name, canary in self.canaries.items() if name != deployment
+        }
 
     def follow(self) -> None:
         """Have answer what is active, and do for activations what this worker must."""

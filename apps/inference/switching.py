@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.inference.models import Activation, Deployment
+from apps.inference.trials.ending import end_by_activation
 
 State = Activation.State
 _UNDER_WAY = Q(state__in=Activation.UNDER_WAY)
@@ -77,6 +78,7 @@ def switch(activation_id: int, figures: dict[str, Any]) -> bool:
     activation.save()
     deployment.active_version_id = activation.to_version_id
     deployment.save(update_fields=["active_version"])
+    end_by_activation(deployment)
     return True
 
 
@@ -93,6 +95,7 @@ def roll_back(
     if activation.is_watched and is_active and activation.from_version_id:
         deployment.active_version_id = activation.from_version_id
         deployment.save(update_fields=["active_version"])
+        end_by_activation(deployment)
     activation.state, activation.step = State.ROLLED_BACK, ""
     activation.reason = reason
     activation.changed_at = activation.finished_at = now

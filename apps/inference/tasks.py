@@ -12,12 +12,24 @@ import subprocess
 import sys
 
 from celery import shared_task
+from celery.signals import worker_shutting_down
 from django.conf import settings
 
-from apps.inference import activating, asking, client, switching, under_way, worker
+from apps.inference import (
+    activating,
+    asking,
+    client,
+    jobs,
+    overseeing,
+    switching,
+    under_way,
+    worker,
+)
 from apps.inference.company import Company
 from apps.inference.connections import sync_redis
-from apps.inference.models import Deployment, ModelVersion
+from apps.inference.finetuning import plan
+from apps.inference.models import Deployment, Job, ModelVersion
+from apps.inference.trials import shadowing  # noqa: F401 - listens for the worker's start
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +61,40 @@ def verify(version_id: int) -> None:
     _have_done("verify-again", version_id)
 
 
+@shared_task(name=jobs.TASK)
+def do_next_job() -> None:
+    """Do one, and leave the next to whoever is free; versions take their turn too."""
+    job = jobs.take_next()
+    if job is None:
+        return
+    overseeing.oversee(job)
+    if Job.objects.filter(state=Job.State.WAITING).exists():
+        jobs.ring()
+
+
+@worker_shutting_down.connect
+def give_job_back(**_: object) -> None:
+    overseeing.stopping.set()
+
+
+@shared_task
+def revive_lost_jobs() -> None:
+    """Housekeeping, on the queue of that name."""
+    if lost := jobs.revive_lost():
+        logger.warning("%d jobs had lost their worker", lost)
+
+
 @shared_task
 def fail_abandoned_versions() -> None:
     """Housekeeping, on the queue of that name."""
     if failed := under_way.fail_abandoned():
         logger.warning("Failed %d versions that nobody was at any more", failed)
+
+
+@shared_task
+def remove_abandoned_finetunes() -> None:
+    """Housekeeping, on the queue of that name."""
+    plan.remove_abandoned()
 
 
 @shared_task
@@ -81,10 +122,8 @@ def _have_done(what: str, version_id: int) -> None:
     except subprocess.TimeoutExpired:
         _clear_up(version_id, "It took longer than an hour.")
         return
-    if done.returncode < 0:
-        _clear_up(version_id, "The process was killed; perhaps memory is short.")
-    elif done.returncode:
-        _clear_up(version_id, "The process stopped early; the log says why.")
+    if done.returncode:
+        _clear_up(version_id, overseeing.why_it_ended(done.returncode))
 
 
 def _clear_up(version_id: int, reason: str) -> None:

@@ -46,8 +46,8 @@ def table(versions: Iterable[ModelVersion]) -> list[str]:
     return aligned([COLUMNS, *map(_row, versions)])
 
 
-def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Rows as lines, each column as wide as it must be."""
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Each column as wide as it must be; the first row is the heading."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

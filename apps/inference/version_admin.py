@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -25,9 +26,11 @@ from apps.inference.columns import (
     when,
 )
 from apps.inference.contents import SHIPPED, contents
+from apps.inference.descent import DescentFields
 from apps.inference.exceptions import InferenceError
 from apps.inference.figures import figures_table
 from apps.inference.filters import FamilyFilter, ModelFilter
+from apps.inference.finetune_admin import finetune, may_finetune
 from apps.inference.forms import AddVersionForm
 from apps.inference.models import ModelVersion
 
@@ -43,7 +46,7 @@ State = ModelVersion.State
 
 
 @admin.register(ModelVersion)
-class ModelVersionAdmin(ReadOnlyAdmin):
+class ModelVersionAdmin(DescentFields, ReadOnlyAdmin):
     """Adding one asks for it; the jobs bring it in and verify it."""
 
     form = AddVersionForm
@@ -74,6 +77,10 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         "added_by",
         "registered",
         "verified",
+        "descent",
+        "before_and_after",
+        "children",
+        "learning",
         "figures",
         "directory",
         "sha256",
@@ -82,6 +89,13 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     readonly_fields = fields
     registered = when("created_at", "registered")
     actions = ("verify_anew", "bring_in_again")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(finetune)
+        return [
+            path("finetune/", view, name="inference_finetune"),
+            *super().get_urls(),
+        ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)
@@ -119,7 +133,10 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         version = self.get_object(request, object_id)
-        choices = {"activate": choices_of_version(request, version)}
+        choices = {
+            "activate": choices_of_version(request, version),
+            "may_finetune": may_finetune(request, version),
+        }
         return super().change_view(
             request, object_id, form_url, {**(extra_context or {}), **choices}
         )

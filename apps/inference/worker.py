@@ -30,6 +30,7 @@ from apps.inference.rehearsal import rehearse
 if TYPE_CHECKING:
     from apps.inference.draining import Drain
     from apps.inference.serving import ModelHost
+    from apps.inference.trials.trying import Trials
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Runtime:
     mailbox: WorkerMailbox
     drain: Drain
     host: ModelHost
+    trials: Trials
     heartbeat: Heartbeat
 
 
@@ -81,17 +83,21 @@ def start(**_: Any) -> None:
         return
     from apps.inference.draining import Drain
     from apps.inference.serving import ModelHost
+    from apps.inference.trials.trying import Trials
 
     redis = sync_redis()
     host = ModelHost(rehearse, Company(sync_redis(), THIS_WORKER), queues)
     mailbox = WorkerMailbox(redis, queues)
+    trials = Trials(redis, rehearse, host, queues)
     _runtime = Runtime(
         mailbox=mailbox,
-        drain=Drain(redis, mailbox, host),
+        drain=Drain(redis, mailbox, host, trials),
         host=host,
+        trials=trials,
         heartbeat=Heartbeat(sync_redis(), queues),
     )
     _runtime.host.start()
+    _runtime.trials.start()
     _runtime.heartbeat.start()
 
 
@@ -108,6 +114,7 @@ def stop(**_: Any) -> None:
     if _runtime is not None:
         _runtime.heartbeat.stop()
         _runtime.drain.close()
+        _runtime.trials.stop()
         _runtime.host.stop()
         _runtime = None
         # The interpreter's last collection would walk through all of torch, a second of

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from apps.inference.models import Deployment
 from apps.nexus import moving
-from apps.nexus.admission.place import Place
+from apps.nexus.admission.place import Place, of_this_loop
 from apps.nexus.admission.standing import Waiting
 from apps.nexus.admission.stay import Stay
 from apps.nexus.admission.visitor import Visitor
@@ -77,6 +77,9 @@ class Attendance:
         """Find the session and wait for its place; None if the page was turned away."""
         if moving.of_this_process.has_begun:
             await self._turn_away("The server is being restarted.")
+            return None
+        if of_this_loop().is_crowded:
+            await self._turn_away("Too many are waiting already.")
             return None
         try:
             visit = await Visit.enter(

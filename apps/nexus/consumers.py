@@ -23,6 +23,7 @@ from apps.nexus import ice, media, moving, protocol, turn
 from apps.nexus.attendance import Attendance
 from apps.nexus.chores import Chores, whatever_happens
 from apps.nexus.jpeg import read_picture
+from apps.nexus.keeping import Keeping
 from apps.nexus.negotiation import Negotiation
 from apps.nexus.notifier import PageNotifier
 from apps.nexus.pace import Pace
@@ -64,6 +65,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         )
         self._pace = Pace()
         self._attendance: Attendance | None = None
+        self._keeping: Keeping | None = None
         self._seqs = itertools.count()
         self._rotation = 0
         self._why_closed: str | None = None
@@ -139,6 +141,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def _follow(self, message: protocol.ClientMessage) -> None:
         match message:
             case protocol.Ack(seq, timings):
+                self._kept.judged.draw(seq)
                 if timings is not None:
                     self._negotiation.record_drawn(seq, timings)
                 await self._notifier.acknowledge(seq)
@@ -154,6 +157,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 self._notifier.restart()
             case protocol.Acquiring() | protocol.CameraFailed() | protocol.Stop():
                 await self._follow_camera(message)
+            case protocol.Dispute() | protocol.Complain() | protocol.Consent():
+                self._kept.follow(message)
 
     async def _follow_camera(
         self, message: protocol.Acquiring | protocol.CameraFailed | protocol.Stop
@@ -176,8 +181,16 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     async def inference_result(self, message: dict[str, Any]) -> None:
         """See apps/inference/results.py."""
         self._negotiation.deliver(message)
+        if self._keeping is not None:
+            self._keeping.answer(message)
 
-    inference_dropped = inference_result
+    async def inference_dropped(self, message: dict[str, Any]) -> None:
+        self._negotiation.deliver(message)
+
+    async def inference_disagreement(self, message: dict[str, Any]) -> None:
+        """A challenger answered a frame of this session otherwise, see `Keeping`."""
+        if self._keeping is not None:
+            self._keeping.disagree(message)
 
     async def session_taken(self, message: dict[str, Any]) -> None:
         """The session goes on over another socket."""
@@ -215,6 +228,9 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def _welcome(self, visit: Visit) -> None:
         self._notifier.model = visit.model
+        self._keeping = Keeping(
+            visit.session_id, visit.terms, send=self._send, chores=self._chores
+        )
         self._seqs = itertools.count(visit.next_seq)
         await self._send(
             "welcome",
@@ -226,6 +242,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             model=visit.model,
             worker_alive=await self._worker_alive(visit.deployment),
         )
+        await self._keeping.tell_terms()
         if turn.is_configured():
             self._chores.start(self._renew_ice_servers(visit))
 
@@ -243,7 +260,14 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             numbers=self._seqs,
             max_side=settings.FRAME_MAX_SIDE,
             rotation=lambda: self._rotation,
+            judged=self._kept.judged,
         )
+
+    @property
+    def _kept(self) -> Keeping:
+        if self._keeping is None:
+            raise ProtocolError("out_of_order", "Wait for the welcome.")
+        return self._keeping
 
     async def _change_status(self, status: str, sentence: str) -> None:
         if self._attendance is None:

@@ -16,16 +16,24 @@ MESSAGES_AT_ONCE = 600
 
 
 class Pace:
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        per_second: float = MESSAGES_PER_SECOND,
+        at_once: int = MESSAGES_AT_ONCE,
+    ) -> None:
         self._clock = clock
+        self._per_second = per_second
+        self._at_once = at_once
         self._counted_at = clock()
-        self._left: float = MESSAGES_AT_ONCE
+        self._left: float = at_once
 
     def allows_one_more(self) -> bool:
         """Count a message; False if it comes too early."""
         now = self._clock()
-        earned = (now - self._counted_at) * MESSAGES_PER_SECOND
-        self._left = min(MESSAGES_AT_ONCE, self._left + earned)
+        earned = (now - self._counted_at) * self._per_second
+        self._left = min(self._at_once, self._left + earned)
         self._counted_at = now
         if self._left < 1:
             return False

@@ -25,6 +25,7 @@ from apps.inference.client import InferenceClient
 from apps.inference.mailbox import Offered
 from apps.inference.types import Frame
 from apps.nexus.frames import LatestFrame, Turns
+from apps.nexus.judged import JudgedFrames
 from apps.nexus.ledger import DropReason
 from apps.nexus.receiver import arrived_at, rtp_timestamp
 from apps.nexus.runs import RunRecorder
@@ -102,6 +103,7 @@ class SessionPipeline:
         numbers: the session's frame numbers, which go on from one track to the next.
         max_side: larger frames are scaled down to it, in pixels.
         rotation: asked for each frame: clockwise by how many degrees it is upright.
+        judged: holds the frames that the page may point at.
     """
 
     def __init__(  # noqa: PLR0913 - it joins these and makes none of them
@@ -116,6 +118,7 @@ class SessionPipeline:
         numbers: Iterator[int],
         max_side: int,
         rotation: Callable[[], int] = lambda: 0,
+        judged: JudgedFrames | None = None,
     ) -> None:
         self._session_id = session_id
         self._deployment = deployment
@@ -126,6 +129,7 @@ class SessionPipeline:
         self._numbers = numbers
         self._max_side = max_side
         self._rotation = rotation
+        self._judged = judged or JudgedFrames()
         self._is_live = False
         self._latest: LatestFrame[ReceivedFrame] = LatestFrame()
         self._turns = Turns()
@@ -246,6 +250,7 @@ class SessionPipeline:
         if self._unanswered_since is None:
             self._unanswered_since = time.monotonic()
         self._turns.offer(frame.seq)
+        self._judged.offer(frame)
         self._offering = asyncio.create_task(
             self._client.offer(
                 frame,
@@ -283,6 +288,7 @@ class SessionPipeline:
 
     def _drop(self, seq: int, reason: DropReason) -> None:
         self._recorder.drop(seq, reason)
+        self._judged.drop(seq)
         self._unanswered.pop(seq, None)
 
     async def _ask_for_worker(self, silence_s: float) -> None:

@@ -27,6 +27,8 @@ LARGEST_NUMBER = 2**53
 DRAWN_TIMINGS = ("capture_ms", "draw_ms", "picture_ms")
 # As long as a frame is remembered; nothing that takes longer is a delay.
 LONGEST_DELAY_MS = 60_000
+# What somebody says that a thing is.
+LONGEST_LABEL = 80
 
 # Why the server closes a socket. Of our own range: it may not send 1012 and 1013.
 NOTHING_SAID = 4008
@@ -143,6 +145,31 @@ class Rotate:
 
 
 @dataclass(frozen=True, slots=True)
+class Dispute:
+    """The answer to this frame is said to be wrong: hold its picture until it is said
+    what it is. None lets go of it.
+    """
+
+    seq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Complain:
+    """What the disputed frame is; its label may be empty."""
+
+    seq: int
+    is_hot_dog: bool
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Whether pictures of this session may be kept, from now on."""
+
+    is_allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The person stopped the camera."""
 
@@ -157,6 +184,9 @@ ClientMessage = (
     | Ack
     | Ping
     | Rotate
+    | Dispute
+    | Complain
+    | Consent
     | Stop
 )
 
@@ -170,6 +200,9 @@ CLIENT_MESSAGES: dict[str, tuple[str, ...]] = {
     "ack": ("seq", "timings"),
     "ping": ("sent_at_ms",),
     "rotate": ("rotation",),
+    "dispute": ("seq",),
+    "complain": ("seq", "is_hot_dog", "label"),
+    "consent": ("is_allowed",),
     "stop": (),
 }
 
@@ -207,6 +240,12 @@ SERVER_MESSAGES: dict[str, tuple[str, ...]] = {
     ),
     # The most that is worth sending.
     "quality": ("max_side", "max_framerate"),
+    # On what terms pictures of this session are kept: after the welcome, and when they
+    # change. `samples` is whether more are wanted than those that are disputed.
+    "keeping": ("is_allowed", "samples", "retention_days", "sentence"),
+    # `picture` is a small one as a data URL; None, and the verdict too, if it is gone.
+    "disputed": ("seq", "picture", "is_hot_dog", "labels"),
+    "thanks": ("seq", "is_kept", "sentence"),
     "error": ("code", "sentence"),
     "pong": ("sent_at_ms",),
 }
@@ -302,6 +341,26 @@ def _camera_failed(content: dict[str, Any]) -> CameraFailed:
     return CameraFailed(reason)
 
 
+def _boolean(content: dict[str, Any], field: str) -> bool:
+    value = content.get(field)
+    if not isinstance(value, bool):
+        raise _invalid(field, "true or false")
+    return value
+
+
+def _dispute(content: dict[str, Any]) -> Dispute:
+    is_over = content.get("seq") is None
+    return Dispute(None if is_over else _whole_number(content, "seq"))
+
+
+def _complain(content: dict[str, Any]) -> Complain:
+    label = " ".join(_string(content, "label").split())
+    if len(label) > LONGEST_LABEL or not label.isprintable():
+        raise _invalid("label", f"at most {LONGEST_LABEL} printable characters")
+    seq, is_hot_dog = _whole_number(content, "seq"), _boolean(content, "is_hot_dog")
+    return Complain(seq, is_hot_dog, label)
+
+
 def _rotate(content: dict[str, Any]) -> Rotate:
     rotation = _whole_number(content, "rotation")
     if rotation not in ROTATIONS:
@@ -342,5 +401,8 @@ _BUILDERS: dict[str, Callable[[dict[str, Any]], ClientMessage]] = {
     "ack": _ack,
     "ping": lambda content: Ping(_number(content, "sent_at_ms")),
     "rotate": _rotate,
+    "dispute": _dispute,
+    "complain": _complain,
+    "consent": lambda content: Consent(_boolean(content, "is_allowed")),
     "stop": lambda content: Stop(),
 }

@@ -17,6 +17,7 @@ from django.utils import timezone
 from apps.inference.models import DEFAULT_DEPLOYMENT
 from apps.nexus import records, resume
 from apps.sessions import services
+from apps.sessions.captures import Terms
 from apps.sessions.models import CameraSession
 from apps.sessions.services import Continued
 
@@ -38,6 +39,7 @@ class Visit:
         self.deployment = session.deployment.name
         self.version_id = session.deployment.active_version_id
         self.model = _describe(session)
+        self.terms = Terms.of(session)
         self.former_holder = continued.former_holder
         self.resume_token = resume.token_of(session.pk)
         self.next_seq = 0 if continued.is_new else _next_seq(session)

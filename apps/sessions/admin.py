@@ -2,66 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, duration, moment, when
-from apps.inference.filters import ModelFilter
+from apps.inference.columns import NOTHING, badge, moment, when
+from apps.inference.long_lists import LongListAdmin, TimeFilter
 from apps.inference.models import ModelVersion
-from apps.sessions.models import CameraSession, Run
-
-LEDGER = (
-    "received",
-    "inferred",
-    "superseded",
-    "expired",
-    "throttled",
-    "failed",
-    "lost",
+from apps.sessions import right_now, searching
+from apps.sessions.capture_admin import (
+    CaptureAccessAdmin,
+    CaptureAdmin,
+    SessionPurging,
 )
-# A picture's way in its order, and the two sums of it.
-STAGES = {
-    "capture": "camera to server",
-    "receive": "decode the picture",
-    "wait": "wait for the model",
-    "featurize": "prepare",
-    "forward": "model",
-    "decode": "read the boxes",
-    "publish": "publish",
-    "draw": "server to page",
-    "age": "age at the server",
-    "picture": "age when drawn",
-}
+from apps.sessions.models import CameraSession, Run
+from apps.sessions.run_admin import RunAdmin, RunColumns
 
-
-class RunColumns:
-    started = when("started_at", "started")
-    ended = when("ended_at", "ended")
-
-    @admin.display(description="results/s")
-    def rate(self, run: Run) -> str:
-        rate = run.results_per_second
-        return NOTHING if rate is None else f"{rate:.1f}"
-
-    @admin.display(description="age p50 / p95")
-    def age(self, run: Run) -> str:
-        """When drawn; at least that of the server, where the page can't tell."""
-        drawn, served = run.latency.get("picture"), run.latency.get("age")
-        age = drawn or served
-        if not age:
-            return NOTHING
-        sign = "" if drawn else "≥ "
-        return f"{sign}{age['p50']:.0f} / {age['p95']:.0f} ms"
-
-    def lasted(self, run: Run) -> str:
-        return duration(run.ended_at - run.started_at) if run.ended_at else "running"
-
-    @admin.display(description="hot dog", ordering="hot_dog_seconds")
-    def hot_dog(self, run: Run) -> str:
-        return f"{run.hot_dog_seconds:.1f} s"
+__all__ = [
+    "CameraSessionAdmin",
+    "CaptureAccessAdmin",
+    "CaptureAdmin",
+    "RunAdmin",
+    "RunColumns",
+    "right_now",
+]
 
 
 class RunInline(RunColumns, admin.TabularInline):
@@ -84,14 +51,37 @@ class RunInline(RunColumns, admin.TabularInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         queryset: QuerySet[Run] = super().get_queryset(request)
-        return queryset.select_related("session", "model_version__model")
+        related = queryset.select_related("session", "model_version__model")
+        return related.defer("timeline", "latency_counts", "labels")
 
     def has_add_permission(self, request: object, obj: object = None) -> bool:
         return False
 
 
+class AnsweredFilter(admin.SimpleListFilter):
+    """The sessions that a version has answered."""
+
+    title = "model version"
+    parameter_name = "version"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        runs = Run.objects.filter(model_version=OuterRef("pk"))
+        versions = ModelVersion.objects.filter(Exists(runs)).select_related("model")
+        return [(str(version.pk), str(version)) for version in versions]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[CameraSession]
+    ) -> QuerySet[CameraSession]:
+        value = self.value() or ""
+        if not value.isdecimal():
+            return queryset
+        runs = Run.objects.filter(session=OuterRef("pk"), model_version=int(value))
+        return queryset.filter(Exists(runs))
+
+
 @admin.register(CameraSession)
-class CameraSessionAdmin(ReadOnlyAdmin):
+class CameraSessionAdmin(SessionPurging, LongListAdmin):
+    time_field = "opened_at"
     list_display = (
         "short_id",
         "state",
@@ -102,9 +92,11 @@ class CameraSessionAdmin(ReadOnlyAdmin):
         "deployment",
     )
     list_select_related = ("deployment", "user")
-    list_filter = ("status", "deployment")
+    list_filter = (TimeFilter, "status", "deployment", AnsweredFilter)
     search_fields = ("id", "client")
-    date_hierarchy = "opened_at"
+    search_help_text = (
+        "The first 8 digits of its number, or a part of its browser's name."
+    )
     inlines = (RunInline,)
     fields = (
         "state",
@@ -116,11 +108,25 @@ class CameraSessionAdmin(ReadOnlyAdmin):
         "first_live",
         "last_seen",
         "ended",
+        "pictures",
     )
-    readonly_fields = ("state", "why", "opened", "first_live", "last_seen", "ended")
+    readonly_fields = (
+        "state",
+        "why",
+        "opened",
+        "first_live",
+        "last_seen",
+        "ended",
+        "pictures",
+    )
     opened = when("opened_at", "opened")
     first_live = when("live_at", "first live")
     ended = when("ended_at", "ended")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[CameraSession], search_term: str
+    ) -> tuple[QuerySet[CameraSession], bool]:
+        return searching.sessions(queryset, search_term), False
 
     @admin.display(description="last seen")
     def last_seen(self, session: CameraSession) -> SafeString | str:
@@ -141,78 +147,3 @@ class CameraSessionAdmin(ReadOnlyAdmin):
         said = session.sentence.rstrip(".").casefold()
         is_told = said == session.get_status_display().casefold()
         return NOTHING if is_told else session.sentence or NOTHING
-
-
-class RunModelFilter(ModelFilter):
-    """The models that have answered, found without going through all runs."""
-
-    def versions(self) -> QuerySet[ModelVersion]:
-        runs = Run.objects.filter(model_version=OuterRef("pk"))
-        return ModelVersion.objects.filter(Exists(runs))
-
-
-@admin.register(Run)
-class RunAdmin(RunColumns, ReadOnlyAdmin):
-    list_display = (
-        "started",
-        "rate",
-        "age",
-        "model_version",
-        "received",
-        "inferred",
-        "dropped",
-        "lasted",
-        "hot_dog",
-        "session",
-    )
-    list_select_related = ("session", "model_version__model")
-    list_filter = (
-        ("model_version__model", RunModelFilter),
-        "engine",
-    )
-    search_fields = ("session__id", "worker")
-    date_hierarchy = "started_at"
-    fieldsets = (
-        (None, {"fields": ("session", "model_version", "engine", "worker")}),
-        ("When", {"fields": ("started", "ended", "lasted", "rate")}),
-        ("Where every frame went", {"fields": (*LEDGER, "pending")}),
-        ("What was seen", {"fields": ("hot_dog", "label_counts")}),
-        ("How long it took", {"fields": ("latency_table",)}),
-    )
-    readonly_fields = (
-        "started",
-        "ended",
-        "lasted",
-        "rate",
-        "hot_dog",
-        "label_counts",
-        "latency_table",
-    )
-
-    @admin.display(description="results by label")
-    def label_counts(self, run: Run) -> SafeString | str:
-        counts = sorted(run.labels.items(), key=lambda entry: -entry[1])
-        return format_html_join("", "<div>{}: {}</div>", counts) or NOTHING
-
-    @admin.display(description="milliseconds by stage")
-    def latency_table(self, run: Run) -> SafeString | str:
-        if not run.latency:
-            return NOTHING
-        rows = format_html_join(
-            "",
-            "<tr><th scope='row'>{}</th><td>{}</td><td>{}</td></tr>",
-            (
-                (
-                    name,
-                    f"{run.latency[stage]['p50']:.1f}",
-                    f"{run.latency[stage]['p95']:.1f}",
-                )
-                for stage, name in STAGES.items()
-                if stage in run.latency
-            ),
-        )
-        return format_html(
-            "<table><thead><tr><th scope='col'>stage</th><th scope='col'>p50</th>"
-            "<th scope='col'>p95</th></tr></thead><tbody>{}</tbody></table>",
-            rows,
-        )

@@ -13,19 +13,11 @@ from datetime import datetime
 from django.utils import timezone
 
 from apps.inference.latency import Counts, StageLatencies
+from apps.sessions import timeline
 from apps.sessions.models import Run
 
-SUMS = (
-    "received",
-    "inferred",
-    "superseded",
-    "expired",
-    "throttled",
-    "failed",
-    "lost",
-    "pending",
-    "hot_dog_seconds",
-)
+DROPS = ("superseded", "expired", "throttled", "failed", "lost")
+SUMS = ("received", "inferred", *DROPS, "pending", "hot_dog_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +38,8 @@ class RunFigures:
     engine: str = ""
     worker: str = ""
     measured_at: datetime = field(default_factory=timezone.now)
+    # Since when they were counted, where they are a part of all.
+    began_at: datetime | None = None
 
     def since(self, earlier: RunFigures) -> RunFigures:
         """What has come to them since the same counting gave `earlier`."""
@@ -57,6 +51,7 @@ class RunFigures:
                 stage: Counter(counts) - Counter(earlier.latency.get(stage, {}))
                 for stage, counts in self.latency.items()
             },
+            began_at=earlier.measured_at,
         )
 
     def add_to(self, run: Run) -> None:
@@ -72,3 +67,15 @@ class RunFigures:
         run.engine = self.engine or run.engine
         run.worker = self.worker or run.worker
         run.measured_at = self.measured_at
+        if self.began_at is not None:
+            run.timeline = timeline.extended(run.timeline, self._entry(run.started_at))
+
+    def _entry(self, started_at: datetime) -> timeline.Entry:
+        began_at = self.began_at or self.measured_at
+        return timeline.entry(
+            max(0.0, (began_at - started_at).total_seconds()),
+            max(0.0, (self.measured_at - began_at).total_seconds()),
+            frames=(self.inferred, sum(getattr(self, reason) for reason in DROPS)),
+            ages=self.latency.get("age", {}),
+            labels=self.labels,
+        )

@@ -7,6 +7,7 @@ A capture is the one picture that is kept, and only where its person has said so
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -29,8 +30,9 @@ class CameraSession(models.Model):
         FAILED = "failed"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    # Its index, and those of runs, begin with it: see `Meta`.
     deployment = models.ForeignKey(
-        Deployment, on_delete=models.PROTECT, related_name="sessions"
+        Deployment, on_delete=models.PROTECT, related_name="sessions", db_index=False
     )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -67,8 +69,10 @@ class CameraSession(models.Model):
     class Meta:
         ordering = ["-opened_at"]
         indexes = [
-            models.Index(fields=["-opened_at"]),
+            models.Index(fields=["-opened_at", "-id"]),
             models.Index(fields=["ended_at", "last_seen_at"]),
+            models.Index(fields=["status", "-opened_at", "-id"]),
+            models.Index(fields=["deployment", "-opened_at", "-id"]),
         ]
 
     def __str__(self) -> str:
@@ -80,16 +84,28 @@ class Run(models.Model):
 
     The ledger adds up: received = inferred + dropped (by reason) + pending. `latency`
     holds `{stage: {"p50": ms, "p95": ms}}`, what it was made of is `latency_counts`;
-    `labels` holds how many results named each label. `timeline` is how it went:
-    `{"at": s, "inferred": n, "dropped": n, "age_p50": ms, "age_p95": ms, "labels": {}}`
-    for each few seconds since the start, so many at most.
+    `labels` holds how many results named each label. `timeline` is how it went, few
+    seconds by few seconds; its entries are told in `timeline.py`.
+
+    Lists of them are very long, and filtered by one thing, the newest first: so there
+    is an index for each.
     """
 
+    class Drops(models.IntegerChoices):
+        """The worst that became of any frame."""
+
+        NONE = 0, "none dropped"
+        SOME = 1, "some dropped"
+        FAILED = 2, "some failed or lost"
+
     session = models.ForeignKey(
-        CameraSession, on_delete=models.CASCADE, related_name="runs"
+        CameraSession, on_delete=models.CASCADE, related_name="runs", db_index=False
+    )
+    deployment = models.ForeignKey(
+        Deployment, on_delete=models.PROTECT, related_name="runs", db_index=False
     )
     model_version = models.ForeignKey(
-        ModelVersion, on_delete=models.PROTECT, related_name="runs"
+        ModelVersion, on_delete=models.PROTECT, related_name="runs", db_index=False
     )
     started_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -102,6 +118,22 @@ class Run(models.Model):
     failed = models.PositiveBigIntegerField(default=0)
     lost = models.PositiveBigIntegerField(default=0)
     pending = models.PositiveIntegerField(default=0)
+    drops = models.GeneratedField(
+        expression=models.Case(
+            models.When(
+                models.Q(failed__gt=0) | models.Q(lost__gt=0), then=Drops.FAILED.value
+            ),
+            models.When(
+                models.Q(superseded__gt=0)
+                | models.Q(expired__gt=0)
+                | models.Q(throttled__gt=0),
+                then=Drops.SOME.value,
+            ),
+            default=Drops.NONE.value,
+        ),
+        output_field=models.PositiveSmallIntegerField(choices=Drops.choices),
+        db_persist=True,
+    )
     hot_dog_seconds = models.FloatField("seconds with a hot dog", default=0)
     labels = models.JSONField(default=dict, blank=True)
     latency = models.JSONField(default=dict, blank=True)
@@ -115,10 +147,25 @@ class Run(models.Model):
 
     class Meta:
         ordering = ["-started_at"]
-        indexes = [models.Index(fields=["-started_at"])]
+        indexes = [
+            models.Index(fields=["-started_at"]),
+            models.Index(fields=["session", "model_version"]),
+            models.Index(fields=["deployment", "-started_at"]),
+            models.Index(fields=["model_version", "-started_at"]),
+            models.Index(fields=["engine", "-started_at"]),
+            models.Index(fields=["worker", "-started_at"]),
+            models.Index(fields=["drops", "-started_at"]),
+            models.Index(fields=["ended_at"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.session} × {self.model_version}"
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Its deployment is its session's, which nobody moves to another."""
+        if not self.deployment_id:
+            self.deployment_id = self.session.deployment_id
+        super().save(*args, **options)
 
     @property
     def dropped(self) -> int:

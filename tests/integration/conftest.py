@@ -23,6 +23,7 @@ from apps.inference.presence import Heartbeat
 from apps.inference.queues import DEFAULT_QUEUE
 from apps.inference.serving import ModelHost
 from apps.inference.tasks import drain
+from apps.inference.trials.trying import Trials
 from apps.nexus import records
 from apps.nexus.admission import place
 from apps.nexus.consumers import SessionConsumer
@@ -87,10 +88,12 @@ class ThreadedWorker:
         company = Company(sync_redis(), presence.THIS_WORKER)
         self.host = ModelHost(unrehearsed, company, queues)
         mailbox = WorkerMailbox(redis, queues)
+        trials = Trials(redis, unrehearsed, self.host, queues)
         self.runtime = worker.Runtime(
             mailbox=mailbox,
-            drain=Drain(redis, mailbox, self.host),
+            drain=Drain(redis, mailbox, self.host, trials),
             host=self.host,
+            trials=trials,
             heartbeat=Heartbeat(sync_redis(), queues),
         )
         self._stopping = threading.Event()
@@ -98,6 +101,7 @@ class ThreadedWorker:
 
     def start(self) -> None:
         self.host.start()
+        self.runtime.trials.start()
         self.runtime.heartbeat.start()
         self._thread.start()
 
@@ -106,6 +110,7 @@ class ThreadedWorker:
         self._thread.join()
         self.runtime.heartbeat.stop()
         self.runtime.drain.close()
+        self.runtime.trials.stop()
         self.host.stop()
         self.redis.delete(*(f"worker:alive:{queue}" for queue in self.queues))
 

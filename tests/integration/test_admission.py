@@ -149,6 +149,26 @@ async def test_an_address_that_has_its_share_waits_outside_the_line(
     await greedy.leave()
 
 
+async def test_where_too_many_wait_the_next_is_turned_away_and_not_written_down(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(place_module, "MOST_WAITING", 1)
+    second, third, fourth = Page(), Page(), Page()
+    async with Page():
+        await second.speak_up()
+        await second.message("place", position=1)
+        await third.speak_up()
+        await third.message("error", code="unavailable")
+        await third.until(lambda: third.close_code is not None, "the end")
+        assert third.close_code == protocol.TRY_AGAIN_LATER
+        await have_statuses("pending", "waiting")
+        await second.leave()
+        await have_statuses("pending", "ended")
+        await fourth.speak_up()
+        await fourth.message("place", position=1)
+    await fourth.leave()
+
+
 async def test_who_sends_no_picture_makes_room_for_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ):

@@ -128,6 +128,7 @@ def test_one_command_opens_the_emporium_and_ctrl_c_closes_all_of_it(
     assert set(run.groups) == {
         "web",
         "worker",
+        "shadow",
         "jobs",
         "housekeeping",
         "redis",

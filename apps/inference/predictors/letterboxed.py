@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from apps.inference.boxes import Kept
-from apps.inference.preprocessing import (
-    Image,
-    Letterbox,
-    i420_to_rgb,
-    letterbox,
-    upright,
-)
+from apps.inference.i420 import Image, i420_to_rgb, upright
+from apps.inference.preprocessing import Letterbox, letterbox
 from apps.inference.types import Box, Detection, Frame
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from apps.inference import weights
 from apps.inference.exceptions import ConfigError
+from apps.inference.i420 import Image, i420_to_rgb, upright
 from apps.inference.predictors.fields import Fields, is_number, is_positive, is_whole
 from apps.inference.predictors.processors import (
     PROCESSORS,
@@ -29,13 +30,7 @@ from apps.inference.predictors.scaling import (
     is_side,
     read_scaling,
 )
-from apps.inference.preprocessing import (
-    Image,
-    center_crop,
-    i420_to_rgb,
-    stack,
-    upright,
-)
+from apps.inference.preprocessing import center_crop, stack
 from apps.inference.resampling import HAMMING, NEAREST, scale
 from apps.inference.types import Frame
 
@@ -107,7 +102,10 @@ class Recipe:
         )
 
     def prepare(self, frame: Frame) -> Image:
-        image = upright(i420_to_rgb(frame), frame.rotation)
+        return self.fit(upright(i420_to_rgb(frame), frame.rotation))
+
+    def fit(self, image: Image) -> Image:
+        """An upright picture, uint8 RGB, as the network is to see it."""
         height, width = image.shape[:2]
         image = scale(image, self.scaling.target((width, height)), self.resample)
         if self.crop is not None:

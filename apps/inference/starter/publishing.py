@@ -17,7 +17,7 @@ from django.conf import settings
 
 from apps.inference import golden, weights
 from apps.inference.predictors.families import engines_of, family_of
-from apps.inference.starter.training import Trainer
+from apps.inference.starter.training import Task, Trainer
 
 LICENCE = "Apache-2.0"
 DATA = (
@@ -35,9 +35,10 @@ LIMITS = (
 HELD_OUT_SCENES = 500
 
 
-def publish(trainer: Trainer, directory: Path, command: str) -> dict[str, Any]:
+def publish(
+    task: Task, trainer: Trainer, directory: Path, command: str
+) -> dict[str, Any]:
     """Write a version's weights, measure them as they lie there, write both cards."""
-    task = trainer.task
     directory.mkdir(parents=True, exist_ok=True)
     task.save(trainer.average, directory)
     path = directory / weights.WEIGHTS_NAME

@@ -1,6 +1,6 @@
-"""The training loop of the starter models: schedule, averaged weights, checkpoints.
+"""The training loop: schedule, averaged weights, checkpoints.
 
-It knows neither pictures nor labels: a `Task` brings network, examples and loss. The
+It knows neither pictures nor labels: a `Lesson` brings network, examples and loss. The
 examples come in a fixed order, so a resumed run goes on as if nothing had happened.
 """
 
@@ -25,15 +25,10 @@ _GRADIENT_NORM = 10.0
 _AVERAGE_DECAY = 0.998
 
 
-class Task(Protocol):
-    """What is trained; `seed` decides the network's first weights and its examples."""
+class Lesson(Protocol):
+    """What is learned, and from what; `seed` decides its examples."""
 
-    name: str
-    description: str
-    evaluation: str
-    labels: tuple[str, ...]
     seed: int
-    steps: int
     batch_size: int
     learning_rate: float
 
@@ -49,30 +44,40 @@ class Task(Protocol):
 
     def save(self, network: nn.Module, directory: Path) -> None: ...
 
+
+class Task(Lesson, Protocol):
+    """A lesson from nothing: `seed` decides the network's first weights too."""
+
+    name: str
+    description: str
+    evaluation: str
+    labels: tuple[str, ...]
+    steps: int
+
     def evaluate(self, directory: Path, scenes: int) -> dict[str, Any]:
         """The figures of the version in a directory, on held-out scenes."""
 
 
 class Trainer:
-    """Trains a task step by step; `average` is the network to keep."""
+    """Trains step by step; `average` is the network to keep."""
 
-    def __init__(self, task: Task, *, steps: int | None = None) -> None:
-        self.task = task
-        self.steps = steps or task.steps
+    def __init__(self, lesson: Lesson, *, steps: int) -> None:
+        self.lesson = lesson
+        self.steps = steps
         self.step = 0
-        self.network = task.network.train()
+        self.network = lesson.network.train()
         # torch documents this call and leaves it out of its annotations.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self._optimizer = torch.optim.AdamW(
-            _decay_matrices_only(self.network), lr=task.learning_rate
+            _decay_matrices_only(self.network), lr=lesson.learning_rate
         )
 
     def advance(self, images: Tensor, targets: Tensor) -> float:
         """One step on one batch; gives its loss."""
         for group in self._optimizer.param_groups:
-            group["lr"] = self.task.learning_rate * schedule(self.step / self.steps)
-        loss = self.task.loss(images, targets)
+            group["lr"] = self.lesson.learning_rate * schedule(self.step / self.steps)
+        loss = self.lesson.loss(images, targets)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_NORM)
@@ -85,22 +90,18 @@ class Trainer:
         """Train to the end from wherever the trainer stands; gives each step's loss."""
         if self.step >= self.steps:
             return
-        for images, targets in _loader(self.task, self.step, self.steps, workers):
+        for images, targets in _loader(self.lesson, self.step, self.steps, workers):
             yield self.advance(images, targets)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint that is either whole or not there."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".part")
-        torch.save(self.state(), unfinished)
-        unfinished.replace(path)
+        store(self.state(), path)
 
     def load(self, path: Path) -> None:
         self.restore(torch.load(path, weights_only=True))
 
     def state(self) -> dict[str, Any]:
         return {
-            "seed": self.task.seed,
+            "seed": self.lesson.seed,
             "step": self.step,
             "steps": self.steps,
             "network": self.network.state_dict(),
@@ -109,7 +110,7 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.task.seed = state["seed"]
+        self.lesson.seed = state["seed"]
         self.step, self.steps = state["step"], state["steps"]
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
@@ -125,6 +126,14 @@ class Trainer:
                 kept.lerp_(current[name], 1 - decay)
             else:
                 kept.copy_(current[name])
+
+
+def store(state: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint that is either whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    torch.save(state, unfinished)
+    unfinished.replace(path)
 
 
 def schedule(share: float) -> float:
@@ -147,15 +156,15 @@ def _decay_matrices_only(network: nn.Module) -> list[dict[str, Any]]:
 
 
 def _loader(
-    task: Task, step: int, steps: int, workers: int
+    lesson: Lesson, step: int, steps: int, workers: int
 ) -> DataLoader[tuple[Tensor, Tensor]]:
-    order = range(step * task.batch_size, steps * task.batch_size)
+    order = range(step * lesson.batch_size, steps * lesson.batch_size)
     return DataLoader(
-        task.examples(),
-        batch_size=task.batch_size,
+        lesson.examples(),
+        batch_size=lesson.batch_size,
         sampler=order,
         num_workers=workers,
-        collate_fn=task.collate,
+        collate_fn=lesson.collate,
         worker_init_fn=_quiet_worker if workers else None,
         prefetch_factor=4 if workers else None,
     )

@@ -30,6 +30,8 @@ RENEW_S = 2.0
 ASK_S = 1.0
 ASK_FAR_S = 4.0
 FAR = 50
+# Each has a socket and a row and keeps asking, so a process bears only so many.
+MOST_WAITING = 500
 
 NODE = socket.gethostname()
 
@@ -44,7 +46,13 @@ class Entrance:
             process=f"{NODE}:{os.getpid()}:{secrets.token_hex(4)}",
         )
         self.held: set[str] = set()
+        self.waiting = 0
         self._redis_is_away = False
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether nobody else can wait here, neither in the line nor outside."""
+        return self.waiting >= MOST_WAITING
 
     async def ask(self, visitor: Visitor, held_s: float | None = None) -> In | Waiting:
         """Ask Redis, or decide alone where there is none."""
@@ -101,15 +109,28 @@ class Place:
 
         Returns: for how many seconds the session has held it, over all connections.
         """
+        answer = await self._ask()
+        if isinstance(answer, Waiting):
+            self._entrance.waiting += 1
+            try:
+                answer = await self._wait(answer, tell)
+            finally:
+                self._entrance.waiting -= 1
+        self._since = _now() - answer.held_s
+        return answer.held_s
+
+    async def _wait(
+        self, answer: In | Waiting, tell: Callable[[Waiting], Awaitable[None]]
+    ) -> In:
         told: Waiting | None = None
-        while isinstance(answer := await self._ask(), Waiting):
+        while isinstance(answer, Waiting):
             if answer != told:
                 await tell(answer)
                 told = answer
             is_far = answer.position is None or answer.position > FAR
             await asyncio.sleep(ASK_FAR_S if is_far else ASK_S)
-        self._since = _now() - answer.held_s
-        return answer.held_s
+            answer = await self._ask()
+        return answer
 
     async def keep(self) -> None:
         """Renew the slot for as long as this goes on."""

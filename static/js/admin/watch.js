@@ -12,8 +12,11 @@ const UNDER_WAY = [
   ".state-watched",
   ".state-adding",
   ".state-verifying",
+  ".state-running",
+  ".state-queued",
+  ".state-working",
 ].join();
-const CELLS = ".field-outcome, .field-took, .field-last_activation, .field-shown_state";
+const CELLS = ".field-outcome, .field-took, .field-last_activation, .field-shown_state, .field-sides, .field-agreement";
 
 /**
  * Whether anything on a page is still being done.

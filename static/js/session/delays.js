@@ -6,6 +6,7 @@
  * @typedef {import("./latency.js").Spread} Spread
  */
 import { ofBrowser } from "./shelf.js";
+import { Side } from "./side.js";
 import { element } from "./view.js";
 
 const MEASURED = "Measured by this page. The way back counts as half a round trip.";
@@ -21,20 +22,11 @@ const rows = [...document.querySelectorAll("#delays [data-stage]")];
 /** The stages that have a row. */
 export const STAGES = rows.map((row) => row.dataset.stage ?? "");
 
-/** Let the button open and close the panel, and Escape close it. */
+/** Let the button open and close the panel. */
 export function offerDelays() {
   const button = element("delays-button");
-  const toggle = (/** @type {boolean} */ open) => {
-    button.setAttribute("aria-expanded", String(open));
-    element("delays").hidden = !open;
-    document.body.dataset.delays = open ? "open" : "closed";
-  };
-  button.addEventListener("click", () => toggle(element("delays").hidden));
-  document.addEventListener("keydown", ({ key }) => {
-    if (key !== "Escape" || element("delays").hidden) return;
-    if (element("delays").contains(document.activeElement)) button.focus();
-    toggle(false);
-  });
+  const side = new Side(element("delays"), button);
+  button.addEventListener("click", () => (side.isOpen ? side.close() : side.open()));
 }
 
 /**

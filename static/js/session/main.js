@@ -16,8 +16,10 @@ import { FrameRing, watchFrames } from "./frames.js";
 import { Latency } from "./latency.js";
 import { Overlay } from "./overlay.js";
 import { LONGEST_DELAY_MS } from "./protocol.js";
+import { Keeping } from "./keeping.js";
 import { keepRotation, rotationOf, turnFurther } from "./rotation.js";
 import { Session } from "./session.js";
+import { PageSheet, wasAsked } from "./sheet.js";
 import { Stage } from "./stage.js";
 import { WAITING_FOR_WORKER } from "./status.js";
 import { Verdict } from "./verdict.js";
@@ -52,6 +54,10 @@ let shown = null;
 let wantsExact = false;
 let exactAt = -Infinity;
 
+const sheet = new PageSheet();
+const keeping = new Keeping((message) => session.send(message), sheet, !wasAsked());
+sheet.follow(keeping);
+
 const session = new Session(url.href, {
   onSituation(name, sentence) {
     const { situation: before, status: statusBefore } = body.dataset;
@@ -62,6 +68,7 @@ const session = new Session(url.href, {
     // Each way to be live has timestamps of its own.
     if (!isLive || (wasLive && name !== before)) captures.restart();
     keepAwake(isLive);
+    keeping.live(isLive);
   },
   onCamera(camera) {
     body.dataset.picture = camera ? "on" : "off";
@@ -79,7 +86,9 @@ const session = new Session(url.href, {
 /** @param {ServerMessage} message */
 function receive(message) {
   const now = performance.now();
+  keeping.receive(message);
   if (message.type === "welcome") {
+    keeping.welcome();
     view.showModel(message.model);
     view.showWorker(message.worker_alive ? "" : WAITING_FOR_WORKER);
     const { rotation } = stage.orientation;
@@ -106,6 +115,7 @@ function draw(result, now) {
     session.send({ type: "ack", seq: result.seq, timings });
   if (body.dataset.status !== "live") return acknowledge(null);
   latency.recordResult(now);
+  judge(result.seq);
   verdict.record(result.is_hot_dog, now);
   view.showWorker("");
   view.showVerdict(verdict.read(now));
@@ -155,11 +165,20 @@ function forget() {
   const now = performance.now();
   latency.restart(now);
   view.showFigures(latency.read(now));
+  judge(null);
   verdict.clear();
   overlay.clear();
   ring.clear();
   view.showVerdict("none");
   view.showClassifications([]);
+}
+
+/** @param {number | null} seq of the frame whose answer is shown, which may be wrong */
+function judge(seq) {
+  keeping.judge(seq);
+  /** @type {HTMLButtonElement} */
+  const wrong = view.element("wrong");
+  wrong.disabled = !keeping.canDispute;
 }
 
 /** @param {Camera} camera */

@@ -15,6 +15,9 @@ export const CLIENT_MESSAGES = {
   "ack": ["seq", "timings"],
   "ping": ["sent_at_ms"],
   "rotate": ["rotation"],
+  "dispute": ["seq"],
+  "complain": ["seq", "is_hot_dog", "label"],
+  "consent": ["is_allowed"],
   "stop": []
 };
 
@@ -36,6 +39,9 @@ export const SERVER_MESSAGES = {
     "detections", "classifications", "timings"
   ],
   "quality": ["max_side", "max_framerate"],
+  "keeping": ["is_allowed", "samples", "retention_days", "sentence"],
+  "disputed": ["seq", "picture", "is_hot_dog", "labels"],
+  "thanks": ["seq", "is_kept", "sentence"],
   "error": ["code", "sentence"],
   "pong": ["sent_at_ms"]
 };
@@ -57,6 +63,9 @@ export const ERROR_CODES = [
 
 /** Of an `ack`: nothing that takes longer is a delay, and it would be refused. */
 export const LONGEST_DELAY_MS = 60000;
+
+/** Of a label that a person gives. */
+export const LONGEST_LABEL = 80;
 
 /**
  * @typedef {"pending" | "waiting" | "acquiring" | "connecting"
@@ -83,7 +92,10 @@ export const LONGEST_DELAY_MS = 60000;
  *   | {type: "candidate", candidate: RTCIceCandidateInit | null}
  *   | {type: "ack", seq: number, timings: DrawnTimings | null}
  *   | {type: "ping", sent_at_ms: number}
- *   | {type: "rotate", rotation: Rotation}} ClientMessage
+ *   | {type: "rotate", rotation: Rotation}
+ *   | {type: "dispute", seq: number | null}
+ *   | {type: "complain", seq: number, is_hot_dog: boolean, label: string}
+ *   | {type: "consent", is_allowed: boolean}} ClientMessage
  *
  * @typedef {{type: "welcome", session_id: string, resume_token: string,
  *   next_seq: number, deployment: string, ice_servers: RTCIceServer[],
@@ -99,10 +111,18 @@ export const LONGEST_DELAY_MS = 60000;
  *   `rtp_timestamp` is what the browser itself gave the frame: 32 bits, 90 kHz
  * @typedef {{type: "quality", max_side: number, max_framerate: number}} Quality the
  *   most that is worth sending: pixels of the longer side, frames a second
+ * @typedef {{type: "keeping", is_allowed: boolean, samples: boolean,
+ *   retention_days: number, sentence: string}} Terms on which pictures are kept;
+ *   `samples` is whether more are wanted than those that are disputed
+ * @typedef {{type: "disputed", seq: number, picture: string | null,
+ *   is_hot_dog: boolean | null, labels: string[]}} Disputed a small picture as a data
+ *   URL; null if it is gone
+ * @typedef {{type: "thanks", seq: number, is_kept: boolean, sentence: string}} Thanks
  * @typedef {{type: "error", code: string, sentence: string}} ErrorMessage
  *
  * @typedef {Welcome | StatusMessage | PlaceMessage | WorkerMessage | Result | Quality
- *   | ErrorMessage | {type: "ice_servers", ice_servers: RTCIceServer[]}
+ *   | Terms | Disputed | Thanks | ErrorMessage
+ *   | {type: "ice_servers", ice_servers: RTCIceServer[]}
  *   | {type: "move", within_ms: number}
  *   | {type: "answer", sdp: string}
  *   | {type: "taken", rtp_timestamp: number}

@@ -144,3 +144,28 @@ export const VERDICTS = {
   "not-hot-dog": { symbol: "❌", words: "Not hot dog" },
   "none": { symbol: "", words: "Looking…" },
 };
+
+/** @param {boolean} isHotDog what the model answered */
+export const saidWords = (isHotDog) =>
+  `The model said: ${VERDICTS[isHotDog ? "hot-dog" : "not-hot-dog"].words}.`;
+
+export const GONE_WORDS =
+  "That picture is gone already, so it can’t be kept: close this and try again.";
+
+/**
+ * What is asked before any picture is kept.
+ *
+ * @param {boolean} ofMany whether the page asks by itself, of no picture in particular
+ * @param {number} days
+ */
+export function consentWords(ofMany, days) {
+  const [question, seen] = ofMany
+    ? ["This page would like to keep some pictures, so that the model can learn from " +
+       "them. May it?", "see them"]
+    : ["May this picture be kept, so that the model can learn from it?", "see it"];
+  const forDays = days === 1 ? "for a day" : `for ${days} days`;
+  return (
+    `${question} Who reviews the pictures of this page can ${seen}, ${forDays}; ` +
+    "what is chosen for learning stays."
+  );
+}

@@ -4,7 +4,15 @@ import json
 
 from bench.faults import Recovery
 from bench.figures import Spread
-from bench.soak import Memory, Sample, Soaking, SoakReport, memory, table, verdict
+from bench.soak import (
+    Memory,
+    Sample,
+    Soaking,
+    SoakReport,
+    faults_table,
+    memory,
+    verdict,
+)
 
 UNKNOWN = Spread(None, None)
 
@@ -45,7 +53,7 @@ def test_what_is_well_has_no_verdict():
     well = Recovery("worker killed", 10, 4.9, is_same_session=True, left_over={})
 
     assert verdict(report(recoveries=(well,))) == []
-    assert "worker killed" in table(report(recoveries=(well,)))
+    assert "worker killed" in faults_table(report(recoveries=(well,)))
     assert json.loads(report().as_json())["soaking"]["results"] == 5
 
 

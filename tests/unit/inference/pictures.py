@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from apps.inference.preprocessing import Image
+from apps.inference.i420 import Image
 from apps.inference.types import Box, Frame
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)

@@ -18,11 +18,11 @@ from apps.inference.exceptions import (
     LabelsError,
     MissingFileError,
 )
+from apps.inference.i420 import i420_to_rgb, upright
 from apps.inference.predictors import classifier
 from apps.inference.predictors.classifier import ClassifierPredictor
 from apps.inference.predictors.processors import PROCESSOR_OF_MODEL_TYPE
 from apps.inference.predictors.recipe import Recipe
-from apps.inference.preprocessing import i420_to_rgb, upright
 from apps.inference.types import Box, Frame
 
 from .networks import engine_of

@@ -17,6 +17,7 @@ from apps.inference.answering import Answers
 from apps.inference.draining import Drain, Pace
 from apps.inference.mailbox import WorkerMailbox
 from apps.inference.serving import ModelHost
+from apps.inference.trials.trying import Trials
 
 PATIENCE_S = 30
 
@@ -33,6 +34,7 @@ class Stage:
         self.late: list[str] = []  # who come while they are waited for
         self.lives_on = lives_on  # a session that sends again once it is answered
         self.acts: list[str] = []
+        self.noted: list[str] = []  # what those hear of who try another version
         self.threads: dict[str, set[str]] = {}
         self.held: dict[str, threading.Event] = {}
         self.came: dict[str, threading.Event] = {}
@@ -77,6 +79,9 @@ class Stage:
             self.lives_on = False
             self.waiting.append(f"{letter} again")
 
+    def take_note(self, answers: Answers) -> None:
+        self.noted += cast("list[str]", answers)
+
 
 @dataclass
 class StagedBatch:
@@ -97,7 +102,10 @@ def draining(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Drain]:
     monkeypatch.setattr(answering, "batches_of", stage.batches_of)
     monkeypatch.setattr(answering, "publish", stage.publish)
     drain = Drain(
-        cast(Redis, stage), cast(WorkerMailbox, stage), cast(ModelHost, stage)
+        cast(Redis, stage),
+        cast(WorkerMailbox, stage),
+        cast(ModelHost, stage),
+        cast(Trials, stage),
     )
     try:
         yield drain
@@ -114,6 +122,7 @@ def test_all_that_wait_are_answered_in_their_order(monkeypatch: pytest.MonkeyPat
     for what in ("take", "prepare", "infer", "decode", "publish"):
         names = [act.split()[1] for act in stage.acts if act.startswith(what)]
         assert [name for name in names if name != "nothing"] == ["a", "b", "c"]
+    assert stage.noted == ["a", "b", "c"]
     assert stage.threads["infer"] == {threading.current_thread().name}
 
 

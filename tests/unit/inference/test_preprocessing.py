@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from apps.inference.i420 import i420_to_rgb, upright
 from apps.inference.preprocessing import (
     PADDING,
     Featurize,
     featurize,
-    i420_to_rgb,
     letterbox,
     resize_center_crop,
     stack,
-    upright,
 )
 from apps.inference.types import Box, Frame
 

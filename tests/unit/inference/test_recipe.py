@@ -12,12 +12,13 @@ from transformers import AutoImageProcessor
 from transformers.models.auto import image_processing_auto
 
 from apps.inference.exceptions import ConfigError
+from apps.inference.i420 import i420_to_rgb, upright
 from apps.inference.predictors.processors import (
     PROCESSOR_OF_MODEL_TYPE,
     PROCESSORS,
 )
 from apps.inference.predictors.recipe import Recipe
-from apps.inference.preprocessing import Featurize, i420_to_rgb, upright
+from apps.inference.preprocessing import Featurize
 from apps.inference.types import Frame
 
 from .pictures import frame_of, noise

@@ -19,6 +19,7 @@ from apps.inference import weights
 from apps.inference.engines import OPENVINO_F32, TORCH_CPU
 from apps.inference.engines.torch import TorchEngine
 from apps.inference.exceptions import ConfigError, LabelsError
+from apps.inference.i420 import i420_to_rgb, upright
 from apps.inference.predictors import transformers_detector
 from apps.inference.predictors.families import DETECTOR_TYPES
 from apps.inference.predictors.pretrained import Pretrained
@@ -29,7 +30,6 @@ from apps.inference.predictors.transformers_detector import (
     DECODINGS,
     DetectorPredictor,
 )
-from apps.inference.preprocessing import i420_to_rgb, upright
 from apps.inference.types import Detection, Frame
 
 from .networks import engine_of

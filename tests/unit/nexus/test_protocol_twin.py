@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
+import pytest
+
 from apps.nexus import protocol
 from apps.sessions.models import CameraSession
 
@@ -37,8 +39,9 @@ def test_words_are_the_same():
     assert constant("ERROR_CODES") == list(get_args(protocol.ErrorCode))
 
 
-def test_the_longest_delay_is_the_same():
-    assert constant("LONGEST_DELAY_MS") == protocol.LONGEST_DELAY_MS
+@pytest.mark.parametrize("name", ["LONGEST_DELAY_MS", "LONGEST_LABEL"])
+def test_limits_are_the_same(name: str):
+    assert constant(name) == getattr(protocol, name)
 
 
 def test_the_server_reads_every_message_it_lists_and_no_other():

@@ -272,6 +272,47 @@ def test_the_first_answer_corrects_the_version_that_was_expected(
     assert [run.model_version_id for run in Run.objects.all()] == [version_id]
 
 
+def test_the_timeline_of_a_run_adds_up_over_tracks_and_processes(
+    recorder: RunRecorder, session: CameraSession
+):
+    for seq in range(3):
+        infer(recorder, seq)
+        recorder.save()
+    recorder.receive(3)
+    recorder.drop(3, "superseded")
+    following = another(session)
+    infer(following, 4, label="cup")
+    recorder.close()
+    run = saved(following)
+
+    assert sum(each["inferred"] for each in run.timeline) == run.inferred == 4
+    assert sum(each["dropped"] for each in run.timeline) == run.dropped == 1
+    ages = sum(sum(each["ages"].values()) for each in run.timeline)
+    assert ages == sum(run.latency_counts["age"].values()) == 4
+    labels = [sum(each["labels"].values()) for each in run.timeline]
+    assert sum(labels) == sum(run.labels.values())
+
+
+def test_a_timeline_is_counted_from_the_start_of_the_run(
+    recorder: RunRecorder, session: CameraSession
+):
+    infer(recorder, 0)
+    recorder.close()
+    records.write(lambda: None).result()
+    hour = timedelta(hours=1)
+    Run.objects.update(
+        started_at=F("started_at") - hour, measured_at=F("measured_at") - hour
+    )
+    following = another(session)
+    infer(following, 1)
+    run = saved(following)
+    assert [each["at"] for each in run.timeline] == [
+        pytest.approx(0, abs=60),
+        pytest.approx(3600, abs=60),
+    ]
+    assert sum(each["seconds"] for each in run.timeline) < 60
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_all_runs_add_up_after_any_history(
     recorder: RunRecorder, scripted_version: Callable[..., ModelVersion], seed: int
@@ -304,6 +345,9 @@ def test_all_runs_add_up_after_any_history(
     assert sum(run.received for run in written) == received
     assert sum(run.inferred for run in written) == inferred
     assert sum(sum(run.labels.values()) for run in written) == inferred
+    for run in written:
+        assert sum(each["inferred"] for each in run.timeline) == run.inferred
+        assert sum(each["dropped"] for each in run.timeline) == run.dropped
 
 
 def test_a_run_that_another_replaced_ended_with_its_last_answer(

@@ -64,7 +64,7 @@ class Command(BaseCommand):
         # A core is left to draw scenes: threads that share it wait for each other.
         torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
         task = _TASKS[options["model"]](options["seed"])
-        trainer = Trainer(task, steps=options["steps"])
+        trainer = Trainer(task, steps=options["steps"] or task.steps)
         checkpoint = settings.BASE_DIR / "var" / "starter" / f"{options['model']}.pt"
         if options["resume"]:
             if not checkpoint.exists():
@@ -81,8 +81,8 @@ class Command(BaseCommand):
             )
         directory = options["output"] or settings.BASE_DIR / _MODELS / task.name
         self.stdout.write("Measuring on held-out scenes...")
-        command = f"{again} --steps {trainer.steps} --seed {trainer.task.seed}"
-        card = publish(trainer, directory, command)
+        command = f"{again} --steps {trainer.steps} --seed {task.seed}"
+        card = publish(task, trainer, directory, command)
         for name, figure in card["figures"].items():
             self.stdout.write(f"  {name}: {figure}")
         self.stdout.write(f"Wrote {directory}")

@@ -1,0 +1,162 @@
+"""Where operators see datasets and their pictures, fill them and take them along."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from apps.inference import jobs
+from apps.inference.columns import NOTHING, when
+from apps.inference.dataset_forms import ImportForm
+from apps.inference.datasets import exporting, keeping
+from apps.inference.example_admin import ExampleAdmin, may_see_pictures
+from apps.inference.exceptions import InferenceError
+from apps.inference.models import Dataset, Example
+
+__all__ = ["DatasetAdmin", "ExampleAdmin"]
+
+
+@admin.register(Dataset)
+class DatasetAdmin(admin.ModelAdmin):
+    change_form_template = "admin/dataset_form.html"
+    list_display = ("name", "pictures", "held_out", "description", "made")
+    search_fields = ("name", "description")
+    made = when("created_at", "made")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
+        queryset: QuerySet[Dataset] = super().get_queryset(request)
+        held_out = Count("examples", Q(examples__split=Example.Split.HELD_OUT))
+        return queryset.annotate(all_count=Count("examples"), held_out_count=held_out)
+
+    def get_fields(
+        self, request: HttpRequest, obj: Dataset | None = None
+    ) -> tuple[str, ...]:
+        said = ("name", "description")
+        return (*said, "pictures", "held_out", "labels", "made") if obj else said
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Dataset | None = None
+    ) -> tuple[str, ...]:
+        """Its files lie in a folder of its name."""
+        return ("name", "pictures", "held_out", "labels", "made") if obj else ()
+
+    @admin.display(ordering="all_count")
+    def pictures(self, dataset: Any) -> SafeString | str:
+        if not dataset.all_count:
+            return NOTHING
+        address = reverse("admin:inference_example_changelist")
+        return format_html(
+            '<a href="{}?dataset__id__exact={}">{}</a>',
+            address,
+            dataset.pk,
+            dataset.all_count,
+        )
+
+    @admin.display(description="held out", ordering="held_out_count")
+    def held_out(self, dataset: Any) -> str:
+        return str(dataset.held_out_count or NOTHING)
+
+    @admin.display(description="pictures by label")
+    def labels(self, dataset: Dataset) -> SafeString | str:
+        counts = keeping.label_counts(dataset)
+        if not counts:
+            return NOTHING
+        return format_html(
+            '<div class="figures"><table><thead><tr><th>Label</th>'
+            "<th>To train with</th><th>Held out</th></tr></thead>"
+            "<tbody>{}</tbody></table></div>",
+            format_html_join(
+                "",
+                "<tr><td>{}</td>" + '<td class="figure">{}</td>' * 2 + "</tr>",
+                counts,
+            ),
+        )
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Dataset | None = None
+    ) -> bool:
+        """One by one, and where nothing names it."""
+        if obj is None or keeping.why_it_stays(obj):
+            return False
+        return bool(super().has_delete_permission(request, obj))
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """Its pictures by their number: nobody reads a hundred thousand names."""
+        count = Example.objects.filter(dataset__in=objs).count()
+        return [str(each) for each in objs], {"pictures": count}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: Dataset) -> None:
+        keeping.remove(obj)
+
+    def get_urls(self) -> list[URLPattern]:
+        urls: list[URLPattern] = super().get_urls()
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/import/", view(self.import_view), name="inference_import"),
+            path(
+                "<int:pk>/export/<str:form>/",
+                view(self.export_view),
+                name="inference_export",
+            ),
+            *urls,
+        ]
+
+    def import_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """What is wrong with it, the job says, and changes nothing then."""
+        dataset = get_object_or_404(Dataset, pk=pk)
+        if not self.has_change_permission(request, dataset):
+            raise PermissionDenied
+        form = ImportForm(
+            request.POST or None,
+            request.FILES or None,
+            may_name_paths=bool(getattr(request.user, "is_superuser", False)),
+        )
+        if request.method == "POST" and form.is_valid() and (source := form.source()):
+            said = {"dataset": dataset.name, "source": source}
+            job = jobs.request("import", said, request.user)
+            return redirect("admin:inference_job_change", job.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Import into {dataset}",
+            "opts": self.opts,
+            "original": dataset,
+            "form": form,
+            "button": "Import",
+            "words": "All of it is taken over, or nothing: the job lists everything"
+            " that can't be right. A picture that is there already is labelled anew.",
+        }
+        return render(request, "admin/ask.html", context)
+
+    def export_view(self, request: HttpRequest, pk: int, form: str) -> Any:
+        dataset = get_object_or_404(Dataset, pk=pk)
+        if form not in exporting.FORMATS or not may_see_pictures(request):
+            raise PermissionDenied
+        try:
+            pieces = exporting.stream(dataset, form)
+        except InferenceError as error:
+            messages.error(request, str(error))
+            return redirect("admin:inference_dataset_change", pk)
+        name = f"{dataset}-{form}.zip"
+        return StreamingHttpResponse(
+            _in_threads(pieces),
+            content_type="application/zip",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+
+async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """So that neither the event loop waits for the disk, nor memory holds it all."""
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece

@@ -1,0 +1,83 @@
+"""Evaluates one version, and writes down what came of it: the job `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from apps.inference import evaluations
+from apps.inference.contents import labels_of
+from apps.inference.doing import RowProgress
+from apps.inference.evaluating.scoring import Answered, figures_of
+from apps.inference.evaluating.shown import Data, data_of
+from apps.inference.exceptions import InferenceError
+from apps.inference.jobs import Progress
+from apps.inference.loading import LoadedVersion, load_version
+from apps.inference.models import Dataset, Evaluation, ModelVersion
+
+_LOADED, _ANSWERED = 0.05, 0.98
+
+
+def run(parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """The job `evaluate`: of `version`, on `dataset`; both by their numbers."""
+    version = evaluations.version_of(parameters["version"])
+    evaluation = evaluate(version, _dataset(parameters.get("dataset")), progress)
+    if isinstance(progress, RowProgress):
+        evaluation.job = progress.job
+        evaluation.save(update_fields=["job"])
+    return {"evaluation": evaluation.pk} | evaluations.headline(evaluation)
+
+
+def evaluate(
+    version: ModelVersion, dataset: Dataset | None, progress: Progress
+) -> Evaluation:
+    """Answer all held-out pictures as a worker would, and count.
+
+    Args:
+        version: verified, on whose engine it is loaded.
+        dataset: the built-in scenes, if None.
+        progress: told how far it is.
+
+    Raises:
+        InferenceError: it can't be loaded, or there is nothing to be shown.
+    """
+    evaluations.refuse_unverified(version)
+    data = data_of(dataset)
+    progress.tell(0, f"Loading {version}.")
+    loaded = load_version(version)
+    answered = []
+    for each in _answers(loaded, data):
+        answered.append(each)
+        share = len(answered) / data.count
+        progress.tell(_LOADED + (_ANSWERED - _LOADED) * share, "Answering pictures.")
+    progress.tell(_ANSWERED, "Counting.")
+    figures = figures_of(answered, labels_of(version))
+    return Evaluation.objects.create(
+        version=version,
+        dataset=dataset,
+        pictures=len(answered),
+        data_sha256=data.sha256,
+        figures=figures | {"engine": loaded.predictor.engine},
+    )
+
+
+def _answers(loaded: LoadedVersion, data: Data) -> Iterator[Answered]:
+    """In batches of the version's size, with nothing more than one in memory."""
+    number = 0
+    while batch := list(islice(data.pictures, loaded.batch_size)):
+        frames = [each.frame(number + place) for place, each in enumerate(batch)]
+        number += len(batch)
+        for shown, prediction in zip(
+            batch, loaded.predictor.predict(frames), strict=True
+        ):
+            yield Answered(shown.annotations, prediction)
+
+
+def _dataset(pk: int | None) -> Dataset | None:
+    if pk is None:
+        return None
+    dataset = Dataset.objects.filter(pk=pk).first()
+    if dataset is None:
+        raise InferenceError("The dataset has been removed meanwhile.")
+    return dataset

@@ -1,0 +1,147 @@
+"""Where operators look at a dataset's pictures, and take wrong ones out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from apps.inference.columns import ReadOnlyAdmin, when
+from apps.inference.datasets import keeping, pictures
+from apps.inference.datasets.annotations import labels_of
+from apps.inference.models import Example
+
+# Datasets are filled from kept pictures, so who sees those sees these.
+MAY_SEE_PICTURES = "emporium_sessions.review_capture"
+THUMBNAIL_SIDE = 160
+
+
+def may_see_pictures(request: HttpRequest) -> bool:
+    return request.user.has_perm(MAY_SEE_PICTURES)
+
+
+@admin.register(Example)
+class ExampleAdmin(ReadOnlyAdmin):
+    list_select_related = ("dataset",)
+    list_filter = ("dataset", "split")
+    list_per_page = 40
+    search_fields = ("source", "sha256")
+    added = when("added_at", "added")
+    actions = ("take_out",)
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        words = ("labels", "split", "source", "dataset", "added")
+        return ("thumbnail", *words) if may_see_pictures(request) else words
+
+    def get_fields(
+        self, request: HttpRequest, obj: Example | None = None
+    ) -> tuple[str, ...]:
+        words = ("labels", "split", "source", "dataset", "size", "sha256", "added")
+        return ("drawn", *words) if may_see_pictures(request) else words
+
+    @admin.display(description="picture")
+    def thumbnail(self, example: Example) -> SafeString:
+        return format_html(
+            '<img src="{}" alt="{}" loading="lazy" height="80">',
+            reverse("admin:inference_thumbnail", args=[example.pk]),
+            self.labels(example),
+        )
+
+    @admin.display(description="picture")
+    def drawn(self, example: Example) -> SafeString:
+        """With its boxes."""
+        boxes = format_html_join(
+            "",
+            '<rect x="{}" y="{}" width="{}" height="{}" fill="none"'
+            ' stroke="currentColor" vector-effect="non-scaling-stroke"'
+            ' stroke-width="3"><title>{}</title></rect>',
+            (
+                (left, top, right - left, bottom - top, each["label"])
+                for each in example.annotations
+                if "box" in each
+                for left, top, right, bottom in [each["box"]]
+            ),
+        )
+        return format_html(
+            '<svg class="example" viewBox="0 0 {} {}" role="img" aria-label="{}">'
+            '<image href="{}" width="{}" height="{}"/>{}</svg>',
+            example.width,
+            example.height,
+            self.labels(example),
+            reverse("admin:inference_picture", args=[example.pk]),
+            example.width,
+            example.height,
+            boxes,
+        )
+
+    @admin.display
+    def labels(self, example: Example) -> str:
+        return ", ".join(labels_of(example.annotations)) or keeping.UNLABELLED
+
+    @admin.display
+    def size(self, example: Example) -> str:
+        return f"{example.width} x {example.height} pixels"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(admin.ModelAdmin.has_delete_permission(self, request, obj))
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Django's own would leave the files."""
+        actions: dict[str, Any] = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    @admin.action(description="Take out of the dataset", permissions=["delete"])
+    def take_out(self, request: HttpRequest, queryset: QuerySet[Example]) -> None:
+        count = 0
+        for example in queryset.select_related("dataset"):
+            keeping.remove_example(example)
+            count += 1
+        self.message_user(request, f"{count} pictures are taken out.")
+
+    def delete_model(self, request: HttpRequest, obj: Example) -> None:
+        keeping.remove_example(obj)
+
+    def get_urls(self) -> list[URLPattern]:
+        urls: list[URLPattern] = super().get_urls()
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/picture/", view(self.picture), name="inference_picture"),
+            path("<int:pk>/thumbnail/", view(self.small), name="inference_thumbnail"),
+            *urls,
+        ]
+
+    def picture(self, request: HttpRequest, pk: int) -> HttpResponse:
+        example = _shown(request, pk)
+        kind = f"image/{example.path.suffix.removeprefix('.').replace('jpg', 'jpeg')}"
+        return _private(_read(example.path.read_bytes), kind)
+
+    def small(self, request: HttpRequest, pk: int) -> HttpResponse:
+        example = _shown(request, pk)
+        content = _read(lambda: pictures.thumbnail(example.path, THUMBNAIL_SIDE))
+        return _private(content, "image/jpeg")
+
+
+def _shown(request: HttpRequest, pk: int) -> Example:
+    if not may_see_pictures(request):
+        raise PermissionDenied
+    return get_object_or_404(Example.objects.select_related("dataset"), pk=pk)
+
+
+def _read(read: Any) -> bytes:
+    try:
+        return bytes(read())
+    except OSError as error:
+        raise Http404("The file is gone or damaged.") from error
+
+
+def _private(content: bytes, kind: str) -> HttpResponse:
+    headers = {"Cache-Control": "private, max-age=3600"}
+    return HttpResponse(content, content_type=kind, headers=headers)

@@ -1,0 +1,113 @@
+"""Where operators see slow work: how far it is, what came of it; and cancel it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from apps.inference import jobs
+from apps.inference.columns import (
+    NOTHING,
+    ReadOnlyAdmin,
+    badge,
+    duration,
+    readable,
+    told,
+    when,
+)
+from apps.inference.descent import link_to
+from apps.inference.exceptions import InferenceError
+from apps.inference.models import Job, ModelVersion
+
+State = Job.State
+# Sessions wait too, and trials run: their pages aren't followed as a job's are.
+_SHOWN_AS = {State.WAITING: "queued", State.RUNNING: "working"}
+
+
+def course(job: Job) -> SafeString:
+    """How far it is, or what came of it."""
+    shown = badge(_SHOWN_AS.get(State(job.state), job.state), job.get_state_display())
+    if job.is_cancelling and job.state == State.RUNNING:
+        return told(shown, "It is being cancelled.")
+    if job.state == State.RUNNING:
+        return told(shown, f"{job.progress:.0%} {job.step}")
+    if job.state == State.WAITING:
+        return told(shown, "Waiting for its turn, and a worker of the queue jobs.")
+    return told(shown, job.reason)
+
+
+@admin.register(Job)
+class JobAdmin(ReadOnlyAdmin):
+    change_form_template = "admin/job_form.html"
+    list_display = ("name", "outcome", "requested", "requested_by", "took")
+    list_select_related = ("requested_by",)
+    list_filter = ("state", "kind")
+    fields = (
+        "name",
+        "outcome",
+        "asked_for",
+        "made",
+        "requested",
+        "requested_by",
+        "started",
+        "finished",
+        "took",
+        "attempts",
+    )
+    readonly_fields = fields
+    requested = when("requested_at", "requested")
+    started = when("started_at", "started")
+    finished = when("finished_at", "finished")
+    actions = ("cancel",)
+
+    @admin.action(description="Cancel", permissions=["act"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        for job in queryset:
+            try:
+                jobs.cancel(job)
+            except InferenceError as error:
+                messages.error(request, str(error))
+            else:
+                messages.info(request, f"{job} is being cancelled.")
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        """Nobody writes a job by hand, so the permission to is that to ask for one."""
+        return request.user.has_perm("inference.add_job")
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        context["may_act"] = self.has_act_permission(request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(description="job", ordering="kind")
+    def name(self, job: Job) -> str:
+        return str(job)
+
+    @admin.display(description="state", ordering="state")
+    def outcome(self, job: Job) -> SafeString:
+        return course(job)
+
+    @admin.display
+    def took(self, job: Job) -> str:
+        if job.started_at is None:
+            return NOTHING
+        return duration((job.finished_at or timezone.now()) - job.started_at)
+
+    @admin.display(description="asked for")
+    def asked_for(self, job: Job) -> SafeString | str:
+        return readable(job.parameters)
+
+    @admin.display(description="result")
+    def made(self, job: Job) -> SafeString | str:
+        said = dict(job.result)
+        version = ModelVersion.objects.filter(pk=said.pop("version", None)).first()
+        if version is None:
+            return readable(job.result)
+        return format_html("<p>{}</p>{}", link_to(version), readable(said))

@@ -1,0 +1,101 @@
+"""Makes, fills, shows and removes datasets: everything that the admin offers, typed."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Count, Q
+
+from apps.inference import terminal
+from apps.inference.datasets import exporting, importing, keeping
+from apps.inference.exceptions import InferenceError
+from apps.inference.models import Dataset, Example
+
+COLUMNS = ("dataset", "pictures", "held out", "description")
+
+
+class Command(BaseCommand):
+    help = "List, create, import, export and remove datasets."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        what = parser.add_subparsers(dest="what", required=True, metavar="what")
+        what.add_parser("list", help="every dataset, and how large it is")
+        create = what.add_parser("create", help="make an empty dataset")
+        create.add_argument("name")
+        create.add_argument("--description", default="")
+        take = what.add_parser("import", help="take over labelled pictures")
+        take.add_argument("name", help="of a dataset; it is made if there is none")
+        take.add_argument(
+            "--from",
+            dest="path",
+            type=Path,
+            required=True,
+            metavar="PATH",
+            help="a folder or a ZIP file: COCO's JSON, or a folder for each label",
+        )
+        give = what.add_parser("export", help="write a dataset as a ZIP file")
+        give.add_argument("name")
+        give.add_argument("--to", dest="path", type=Path, required=True, metavar="PATH")
+        give.add_argument(
+            "--as", dest="form", choices=exporting.FORMATS, default=exporting.COCO
+        )
+        remove = what.add_parser("remove", help="remove a dataset with its pictures")
+        remove.add_argument("name")
+
+    def handle(self, *args: Any, what: str, **options: Any) -> None:
+        try:
+            getattr(self, f"_{what}")(options)
+        except InferenceError as error:
+            raise CommandError(str(error)) from error
+
+    def _list(self, options: dict[str, Any]) -> None:
+        held_out = Count("examples", Q(examples__split=Example.Split.HELD_OUT))
+        counted = Dataset.objects.annotate(all=Count("examples"), held_out=held_out)
+        rows = [
+            (each.name, str(each.all), str(each.held_out), each.description)
+            for each in counted
+        ]
+        self.stdout.write("\n".join(terminal.aligned([COLUMNS, *rows])))
+
+    def _create(self, options: dict[str, Any]) -> None:
+        dataset = keeping.create(options["name"], options["description"])
+        self.stdout.write(f"{dataset} is made, with no pictures yet.")
+
+    def _import(self, options: dict[str, Any]) -> None:
+        is_new = not Dataset.objects.filter(name=options["name"]).exists()
+        dataset = (keeping.create if is_new else keeping.find)(options["name"])
+        try:
+            with terminal.Progress() as progress:
+                imported = importing.import_archive(dataset, options["path"], progress)
+        except BaseException:
+            if is_new:
+                keeping.remove(dataset)
+            raise
+        self.stdout.write(
+            f"{dataset} has {imported.added} pictures more; {imported.changed} that it"
+            f" had are labelled anew; {imported.repeated} came more than once."
+        )
+
+    def _export(self, options: dict[str, Any]) -> None:
+        path = options["path"]
+        pieces = exporting.stream(keeping.find(options["name"]), options["form"])
+        part = path.with_name(f".{path.name}.part")
+        try:
+            with part.open("wb") as file:
+                file.writelines(pieces)
+            part.replace(path)
+        except OSError as error:
+            raise InferenceError(
+                f"{path} can't be written: {error.strerror}."
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+        self.stdout.write(f"Written to {path}")
+
+    def _remove(self, options: dict[str, Any]) -> None:
+        dataset = keeping.find(options["name"])
+        keeping.remove(dataset)
+        self.stdout.write(f"{options['name']} is removed.")

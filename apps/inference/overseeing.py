@@ -1,0 +1,119 @@
+"""Has a job done by a process of its own, and watches over it until it ends.
+
+What it takes of memory goes with the process, and what kills it kills nothing else. It
+stands behind live frames, and ends with whoever watches: a job whose worker is gone
+would otherwise be done twice at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
+
+from apps.inference import jobs
+from apps.inference.models import Job
+
+logger = logging.getLogger(__name__)
+
+LOOKS_EVERY_S = 0.5
+SAID_EVERY_S = 5.0
+# A job that doesn't listen to its cancellation, as in a long call of a library.
+CANCEL_PATIENCE_S = 10.0
+# Set when this process is told to end: its job is for another one then.
+stopping = threading.Event()
+
+
+def oversee(job: Job, told: Callable[[Job], None] = lambda job: None) -> None:
+    """Do a job that `jobs.take` has given to us; what came of it is in its row.
+
+    Args:
+        job: updated in place.
+        told: called again and again with the job as it is.
+    """
+    try:
+        with subprocess.Popen(
+            command(job),
+            cwd=settings.BASE_DIR,
+            stdin=subprocess.PIPE,  # closed when we are gone, whatever ends us
+            start_new_session=True,  # for `stand_behind_live_frames`
+        ) as process:
+            try:
+                _watch(job, process, told)
+            finally:
+                # With all that it has started.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        _write_if_unsaid(job, process.returncode)
+    except OSError as error:
+        reason = f"The machine could not start it: {error.strerror or error}."
+        jobs.finish(job, Job.State.FAILED, reason=reason)
+    except KeyboardInterrupt:
+        reason = "It was stopped before it was done."
+        jobs.finish(job, Job.State.CANCELLED, reason=reason)
+        raise
+    finally:
+        job.refresh_from_db()
+
+
+def command(job: Job) -> list[str]:
+    return [sys.executable, "manage.py", "jobs", "do", str(job.pk)]
+
+
+def why_it_ended(returncode: int) -> str:
+    """Of a process that has left no word of its own."""
+    if returncode < 0:
+        return "The process was killed; perhaps memory is short."
+    return "The process stopped early; the log says why."
+
+
+def _watch(
+    job: Job, process: subprocess.Popen[bytes], told: Callable[[Job], None]
+) -> None:
+    """Until it ends, or isn't ours any more, or doesn't listen."""
+    last_said = cancelling_since = 0.0
+    while process.returncode is None:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(LOOKS_EVERY_S)
+        now = time.monotonic()
+        try:
+            if now - last_said >= SAID_EVERY_S:
+                jobs.of_attempt(job).update(last_seen_at=timezone.now())
+                last_said = now
+            row = jobs.of_attempt(job).first()
+        except DatabaseError as error:
+            logger.warning("How %s stands can't be read: %s", job, error)
+            continue
+        if row is None:  # it is over, or has been begun anew by another worker
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(CANCEL_PATIENCE_S)
+            return
+        told(row)
+        if row.is_cancelling:
+            cancelling_since = cancelling_since or now
+            if now - cancelling_since > CANCEL_PATIENCE_S:
+                return
+        elif stopping.is_set():
+            return
+
+
+def _write_if_unsaid(job: Job, returncode: int) -> None:
+    row = jobs.of_attempt(job).first()
+    if row is None:
+        return
+    if row.is_cancelling:
+        jobs.finish(job, Job.State.CANCELLED, reason="It was cancelled.")
+    elif stopping.is_set():
+        jobs.give_back(job)
+    else:
+        jobs.finish(job, Job.State.FAILED, reason=why_it_ended(returncode))

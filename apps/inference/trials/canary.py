@@ -1,0 +1,18 @@
+"""`Canary`: a challenger that is loaded, and the sessions that it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apps.inference.loading import LoadedVersion
+from apps.inference.trials.assignment import is_within
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    trial_id: int
+    share: float
+    loaded: LoadedVersion
+
+    def answers(self, session_id: str) -> bool:
+        return is_within(self.share, self.trial_id, session_id)

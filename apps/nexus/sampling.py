@@ -1,0 +1,60 @@
+"""`Sampler`: which answered frames of a visit are worth keeping, and no more of them
+than anybody will look at. It knows no consent: who asks has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from apps.inference.hotdog import VERDICT_SCORE
+from apps.nexus.pace import Pace
+from apps.sessions.captures import Terms
+from apps.sessions.models import Capture
+
+Reason = Capture.Reason
+# An answer is uncertain if its best score is no further from the verdict's threshold.
+UNCERTAIN_WITHIN = 0.15
+SAMPLES_PER_SECOND = 0.1
+MOST_OF_VISIT = 60
+
+
+class Sampler:
+    """One visit's.
+
+    Args:
+        terms: what its deployment samples.
+        draw: a number of chance from 0 up to 1.
+        clock: seconds.
+    """
+
+    def __init__(
+        self, terms: Terms, draw: Callable[[], float], clock: Callable[[], float]
+    ) -> None:
+        self._terms = terms
+        self._draw = draw
+        self._pace = Pace(clock, per_second=SAMPLES_PER_SECOND, at_once=1)
+        self._left = MOST_OF_VISIT
+
+    def choose(self, message: dict[str, Any]) -> Capture.Reason | None:
+        """Why the frame of an `inference.result` is to be kept; None if it isn't."""
+        reason = None
+        if self._draw() < self._terms.sample_share:
+            reason = Reason.RANDOM
+        elif self._terms.sample_uncertain and is_uncertain(message):
+            reason = Reason.UNCERTAIN
+        return reason if reason and self.has_room() else None
+
+    def has_room(self) -> bool:
+        """Count one that would be kept; False if it is one too many."""
+        if not self._left or not self._pace.allows_one_more():
+            return False
+        self._left -= 1
+        return True
+
+
+def is_uncertain(message: dict[str, Any]) -> bool:
+    best = [*message["detections"][:1], *message["classifications"][:1]]
+    return any(
+        abs(entry["score"] - VERDICT_SCORE) <= UNCERTAIN_WITHIN for entry in best
+    )

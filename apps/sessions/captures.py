@@ -1,0 +1,165 @@
+"""Keeping pictures: who has allowed it, what is kept, and what is taken back.
+
+Nothing is written without the consent that stands in the session's row at that moment.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Coalesce, Now
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
+from django.utils import timezone
+
+from apps.inference.stills import Still
+from apps.sessions import capture_files
+from apps.sessions.capture_files import CaptureError
+from apps.sessions.models import CameraSession, Capture, CaptureAccess
+
+# What one visit can give, so that none can fill the disk.
+MOST_OF_SESSION = 200
+
+# What is kept of an answer.
+PREDICTED = ("is_hot_dog", "detections", "classifications")
+
+NOT_ALLOWED = "No picture was kept: this visit doesn't allow it."
+ENOUGH = "This visit has given as many pictures as anybody will look at. Thank you."
+# What nobody learns from; the rest is in a dataset.
+UNUSED = (Capture.State.WAITING, Capture.State.REJECTED)
+
+
+class NotAllowedError(CaptureError):
+    """Its person has not allowed it, or not any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms the pictures of a session may be kept."""
+
+    is_allowed: bool
+    retention_days: int
+    # Of a deployment that samples: the share of all frames, and whether uncertain ones.
+    sample_share: float
+    sample_uncertain: bool
+
+    @classmethod
+    def of(cls, session: CameraSession) -> Terms:
+        deployment = session.deployment
+        return cls(
+            is_allowed=session.consented_at is not None,
+            retention_days=deployment.retention_days,
+            sample_share=deployment.sample_share,
+            sample_uncertain=deployment.sample_uncertain,
+        )
+
+    @property
+    def samples(self) -> bool:
+        return self.sample_share > 0 or self.sample_uncertain
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Why a picture is kept: which version answered what, and who says otherwise."""
+
+    reason: Capture.Reason
+    version_id: int
+    predicted: dict[str, Any]
+    said: dict[str, Any] = field(default_factory=dict)
+    trial_id: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        reason: Capture.Reason,
+        message: dict[str, Any],
+        *,
+        said: dict[str, Any] | None = None,
+        trial_id: int | None = None,
+    ) -> Occasion:
+        """Of what an `inference.result` tells."""
+        return cls(
+            reason,
+            version_id=message["served_by"]["version_id"],
+            predicted={name: message[name] for name in PREDICTED},
+            said=said or {},
+            trial_id=trial_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """How many pictures are gone, and how many had been used before."""
+
+    removed: int
+    used: int
+
+
+def allow(session_id: uuid.UUID) -> None:
+    """Write down that a session's person allows its pictures to be kept."""
+    CameraSession.objects.filter(pk=session_id).update(
+        consented_at=Coalesce("consented_at", Now())
+    )
+
+
+@transaction.atomic
+def withdraw(session_id: uuid.UUID) -> Withdrawn:
+    """Keep nothing more, and remove what nobody has used."""
+    CameraSession.objects.filter(pk=session_id).update(consented_at=None)
+    given = Capture.objects.filter(session_id=session_id)
+    removed, _ = given.filter(state__in=UNUSED).delete()
+    if removed:
+        CaptureAccess.objects.create(session_id=session_id, act="purged")
+    return Withdrawn(removed, used=given.count())
+
+
+def keep_capture(session_id: uuid.UUID, still: Still, occasion: Occasion) -> Capture:
+    """Keep one upright picture of a session. Blocking: a file and a row.
+
+    Raises:
+        CaptureError: it is not allowed, or there is no room; nothing is left of it.
+    """
+    _refuse_unless_allowed(_allowing(session_id))
+    taken_at = timezone.now()
+    file = capture_files.write(still.encoded, taken_at)
+    try:
+        with transaction.atomic():
+            _refuse_unless_allowed(_allowing(session_id).select_for_update())
+            return Capture.objects.create(
+                session_id=session_id,
+                model_version_id=occasion.version_id,
+                trial_id=occasion.trial_id,
+                reason=occasion.reason,
+                file=file,
+                width=still.width,
+                height=still.height,
+                predicted=occasion.predicted,
+                said=occasion.said,
+                taken_at=taken_at,
+            )
+    except BaseException:
+        capture_files.remove(file)
+        raise
+
+
+def _allowing(session_id: uuid.UUID) -> QuerySet[CameraSession]:
+    return CameraSession.objects.filter(pk=session_id, consented_at__isnull=False)
+
+
+def _refuse_unless_allowed(allowing: QuerySet[CameraSession]) -> None:
+    session = allowing.first()
+    if session is None:
+        raise NotAllowedError(NOT_ALLOWED)
+    if session.captures.count() >= MOST_OF_SESSION:
+        raise CaptureError(ENOUGH)
+
+
+@receiver(post_delete, sender=Capture)
+def _remove_file(instance: Capture, **_: Any) -> None:
+    """Also of captures that go with their session."""
+    transaction.on_commit(partial(capture_files.remove, instance.file))

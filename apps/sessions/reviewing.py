@@ -1,0 +1,153 @@
+"""What a reviewer makes of captures: examples of a dataset, or nothing.
+
+Each decision is a guarded update, so that of two reviewers the second is told.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from apps.inference import datasets
+from apps.inference.exceptions import InferenceError
+from apps.inference.hotdog import HOT_DOG, names_hot_dog
+from apps.inference.models import Dataset
+from apps.sessions import capture_files
+from apps.sessions.access import Act, Who, log
+from apps.sessions.models import Capture
+
+State = Capture.State
+
+
+class ReviewError(Exception):
+    """A decision can't be taken, with a sentence for the reviewer."""
+
+
+def waiting(deployment: str = "", reason: str = "") -> QuerySet[Capture]:
+    """What is to be reviewed, the oldest first."""
+    captures = Capture.objects.filter(state=State.WAITING).order_by("taken_at", "pk")
+    if deployment:
+        captures = captures.filter(session__deployment__name=deployment)
+    return captures.filter(reason=reason) if reason else captures
+
+
+@transaction.atomic
+def accept(capture_id: int, user: Who, annotations: Any, dataset: Dataset) -> Capture:
+    """Make an example of a capture.
+
+    Args:
+        capture_id: which one.
+        user: who has looked at it.
+        annotations: what is to be seen on it, as those of an `Example`.
+        dataset: where it goes.
+
+    Raises:
+        ReviewError: somebody was quicker, the picture or a box is of no use.
+    """
+    capture = _taken(capture_id)
+    try:
+        encoded = capture_files.path_of(capture.file).read_bytes()
+        source = f"capture {capture.pk}"
+        example = datasets.add_picture(dataset, encoded, annotations, source=source)
+    except OSError as error:
+        raise ReviewError("The file of this picture is gone: reject it.") from error
+    except InferenceError as error:
+        raise ReviewError(str(error)) from error
+    capture.example, capture.annotations = example, example.annotations
+    _decide(capture, State.ACCEPTED, user)
+    return capture
+
+
+@transaction.atomic
+def reject(capture_id: int, user: Who) -> Capture:
+    """Say that a capture is of no use; it goes when its time is over.
+
+    Raises:
+        ReviewError: somebody was quicker.
+    """
+    capture = _taken(capture_id)
+    _decide(capture, State.REJECTED, user)
+    return capture
+
+
+@transaction.atomic
+def undo(capture_id: int, user: Who) -> Capture:
+    """Have a capture wait again, without the example that was made of it.
+
+    Raises:
+        ReviewError: it is gone, or it was another's decision.
+    """
+    capture = (
+        Capture.objects.select_for_update(of=("self",))
+        .filter(pk=capture_id, reviewed_by_id=user.pk if user else None)
+        .exclude(state=State.WAITING)
+        .select_related("example__dataset")
+        .first()
+    )
+    if capture is None:
+        raise ReviewError("There is nothing of yours to undo on that picture.")
+    if capture.example is not None:
+        datasets.remove_example(capture.example)
+    capture.example = capture.reviewed_by = capture.reviewed_at = None
+    capture.state, capture.annotations = State.WAITING, []
+    capture.save()
+    return capture
+
+
+def suggestions(capture: Capture) -> dict[str, list[dict[str, Any]]]:
+    """What to begin with: if the model was right, and if its person was."""
+    answered = _answered(capture.predicted)
+    return {"right": answered, "wrong": _corrected(answered, capture)}
+
+
+def _answered(predicted: dict[str, Any]) -> list[dict[str, Any]]:
+    detections = predicted.get("detections") or []
+    best = (predicted.get("classifications") or [])[:1]
+    return [
+        *({"label": each["label"], "box": each["box"]} for each in detections),
+        *({"label": each["label"]} for each in best),
+    ]
+
+
+def _corrected(
+    answered: list[dict[str, Any]], capture: Capture
+) -> list[dict[str, Any]]:
+    """The answer with the one label changed that it is about; the best comes first."""
+    said = capture.said
+    if not said or said.get("is_hot_dog") == capture.predicted.get("is_hot_dog"):
+        return answered
+    if said["is_hot_dog"]:
+        label, doubted = HOT_DOG, answered[:1]
+    else:
+        label = said.get("label") or ""
+        doubted = [each for each in answered if names_hot_dog(each["label"])]
+    rest = [each for each in answered if each not in doubted]
+    corrected = {**doubted[0], "label": label} if doubted else {"label": label}
+    return [corrected, *rest] if label else rest
+
+
+def _taken(capture_id: int) -> Capture:
+    """A capture that still waits, and for nobody else until this transaction ends."""
+    capture = (
+        Capture.objects.select_for_update(of=("self",))
+        .select_related("reviewed_by")
+        .filter(pk=capture_id)
+        .first()
+    )
+    if capture is None:
+        raise ReviewError("That picture has been removed meanwhile.")
+    if capture.state != State.WAITING:
+        by = f" by {capture.reviewed_by}" if capture.reviewed_by else ""
+        raise ReviewError(f"That picture was {capture.state}{by} meanwhile.")
+    return capture
+
+
+def _decide(capture: Capture, state: str, user: Who) -> None:
+    capture.state = state
+    capture.reviewed_by_id = user.pk if user else None
+    capture.reviewed_at = timezone.now()
+    capture.save()
+    log([capture], Act.REVIEWED, user)

@@ -1,0 +1,45 @@
+"""Finding sessions and runs by a part of their number, by what has an index."""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.sessions.models import CameraSession, Run
+
+# As many as can be meant, if what was typed is to find anything.
+MOST_MEANT = 100
+# What is meant as a session's number has so many digits, and a run's no more.
+FEWEST_DIGITS = 8
+
+
+def runs(queryset: QuerySet[Run], term: str) -> QuerySet[Run]:
+    """By a run's number, or by how its session's begins."""
+    term = term.strip()
+    if not term:
+        return queryset
+    if (meant := _beginning_with(term)) is not None:
+        return queryset.filter(session__in=meant)
+    is_number = term.isdecimal() and len(term) < FEWEST_DIGITS
+    return queryset.filter(pk=int(term)) if is_number else queryset.none()
+
+
+def sessions(queryset: QuerySet[CameraSession], term: str) -> QuerySet[CameraSession]:
+    """By how a session's number begins, or by what its browser calls itself."""
+    term = term.strip()
+    if (meant := _beginning_with(term)) is not None:
+        return queryset.filter(pk__in=meant)
+    return queryset.filter(client__icontains=term) if term else queryset
+
+
+def _beginning_with(term: str) -> list[UUID] | None:
+    """The sessions whose numbers do; None if it can't be meant so."""
+    digits = term.replace("-", "").casefold()
+    if len(digits) < FEWEST_DIGITS or not re.fullmatch(r"[0-9a-f]{1,32}", digits):
+        return None
+    ends = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    found = CameraSession.objects.filter(pk__range=ends)
+    # Not the newest: to sort them may mean to sort all.
+    return list(found.order_by("pk").values_list("pk", flat=True)[:MOST_MEANT])

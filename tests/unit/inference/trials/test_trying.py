@@ -1,0 +1,141 @@
+"""A canary answers its sessions, and only them, from when it is loaded to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+from redis import Redis
+
+from apps.inference.answering import Answers, batches_of
+from apps.inference.mailbox import Letter
+from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion, Trial
+from apps.inference.serving import ModelHost
+from apps.inference.trials import services
+from apps.inference.trials.assignment import is_within
+from apps.inference.trials.trying import Trials
+from apps.inference.types import Frame
+from tests.alone import Alone
+from tests.scripted_predictor import unrehearsed
+
+pytestmark = pytest.mark.django_db
+
+SESSIONS = [f"session-{number}" for number in range(20)]
+Versions = Callable[..., ModelVersion]
+
+
+@pytest.fixture
+def host(deployment: Deployment) -> ModelHost:
+    host = ModelHost(unrehearsed, Alone())
+    host.follow()
+    return host
+
+
+@pytest.fixture
+def trials(host: ModelHost) -> Trials:
+    # No frame is passed on where there is no shadow.
+    return Trials(cast(Redis, None), unrehearsed, host, ["gpu"])
+
+
+def canary(deployment: Deployment, version: ModelVersion, share: float = 0.5) -> Trial:
+    return services.start(deployment, version, Trial.Kind.CANARY, share)
+
+
+def letters() -> list[Letter]:
+    return [
+        Letter(
+            Frame(session, 1, 64, 48, b"\x80" * (64 * 48 * 3 // 2)),
+            DEFAULT_DEPLOYMENT,
+            "channel",
+            12.5,
+            "a token",
+        )
+        for session in SESSIONS
+    ]
+
+
+def answers(host: ModelHost) -> Answers:
+    answered: Answers = []
+    for batch in batches_of(host, letters()):
+        batch.infer()
+        answered += batch.answers()
+    return answered
+
+
+def seen_by(host: ModelHost) -> dict[str, str]:
+    """What each session is told to see."""
+    return {
+        letter.frame.session_id: message["detections"][0]["label"]
+        for letter, message in answers(host)
+    }
+
+
+def test_a_canary_answers_its_sessions_and_no_others(
+    deployment: Deployment, host: ModelHost, trials: Trials, scripted_version: Versions
+):
+    trial = canary(deployment, scripted_version(label="banana"))
+    assert set(seen_by(host).values()) == {"hot dog"}
+    trials.follow()
+    assert seen_by(host) == {
+        session: "banana" if is_within(0.5, trial.pk, session) else "hot dog"
+        for session in SESSIONS
+    }
+    assert set(seen_by(host).values()) == {"banana", "hot dog"}
+
+
+def test_its_sessions_have_the_other_version_again_when_it_is_over(
+    deployment: Deployment, host: ModelHost, trials: Trials, scripted_version: Versions
+):
+    trial = canary(deployment, scripted_version(label="banana"))
+    trials.follow()
+    services.stop(trial, "Enough.")
+    trials.follow()
+    assert set(seen_by(host).values()) == {"hot dog"}
+
+
+def test_what_both_have_answered_is_counted(
+    deployment: Deployment, host: ModelHost, trials: Trials, scripted_version: Versions
+):
+    trial = canary(deployment, scripted_version(label="banana"))
+    trials.follow()
+    trials.take_note(answers(host))
+    trials.follow()
+    trial.refresh_from_db()
+    its = sum(is_within(0.5, trial.pk, session) for session in SESSIONS)
+    assert trial.figures["challenger"]["answered"] == its
+    assert trial.figures["champion"]["answered"] == len(SESSIONS) - its
+
+
+def test_one_that_fails_is_stopped_and_answers_no_more(
+    deployment: Deployment, host: ModelHost, trials: Trials, scripted_version: Versions
+):
+    # It begins to fail once it was loaded and checked.
+    trial = canary(deployment, scripted_version(fail_every=6), share=1.0)
+    trials.follow()
+    for _ in range(5):
+        trials.take_note(answers(host))
+    trials.follow()
+    trial.refresh_from_db()
+    assert trial.state == Trial.State.STOPPED
+    assert trial.reason.startswith("It failed on 1")
+    assert all(message["type"] == "inference.result" for _, message in answers(host))
+
+
+def test_one_that_can_not_be_loaded_says_why(
+    deployment: Deployment, host: ModelHost, trials: Trials, scripted_version: Versions
+):
+    trial = canary(deployment, scripted_version(fail_on_load="It has no labels."))
+    trials.follow()
+    trial.refresh_from_db()
+    assert (trial.state, trial.reason) == (Trial.State.STOPPED, "It has no labels.")
+    assert set(seen_by(host).values()) == {"hot dog"}
+
+
+def test_what_is_tried_on_another_queue_is_not_loaded(
+    deployment: Deployment, host: ModelHost, trials: Trials, scripted_version: Versions
+):
+    canary(deployment, scripted_version(label="banana"), share=1.0)
+    Deployment.objects.update(queue="gpu-large")
+    trials.follow()
+    assert set(seen_by(host).values()) == {"hot dog"}

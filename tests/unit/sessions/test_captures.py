@@ -1,0 +1,284 @@
+"""Which pictures are kept, for how long, and that no file is left of the others."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import os
+import stat
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from django.contrib.auth.models import User
+from django.db import DatabaseError
+from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks
+
+from apps.inference.models import Deployment
+from apps.inference.stills import PREVIEW_SIDE, preview_of, still_of
+from apps.inference.types import Frame
+from apps.sessions import capture_files, captures, retention, services, tasks
+from apps.sessions.capture_files import DISK_FULL, NOT_WRITTEN, CaptureError
+from apps.sessions.captures import ENOUGH, NotAllowedError, Occasion, Terms, Withdrawn
+from apps.sessions.models import CameraSession, Capture, CaptureAccess
+from tests.unit.sessions.conftest import ANSWER, KeepOne, files, still
+
+State = Capture.State
+
+
+@pytest.fixture
+def committing(
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> Callable[[], Any]:
+    """What is done once a transaction has ended, which a test's never does."""
+    return lambda: django_capture_on_commit_callbacks(execute=True)
+
+
+def occasion_of(session: CameraSession) -> Occasion:
+    version_id = session.deployment.active_version_id
+    return Occasion(Capture.Reason.WRONG, version_id, ANSWER)
+
+
+def test_without_consent_nothing_is_kept(session: CameraSession, captures_dir: Path):
+    with pytest.raises(NotAllowedError):
+        captures.keep_capture(session.pk, still(), occasion_of(session))
+    assert files(captures_dir) == []
+    assert not Capture.objects.exists()
+
+
+def test_a_consent_that_is_taken_back_while_a_picture_is_written_counts(
+    session: CameraSession, captures_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    captures.allow(session.pk)
+    write = capture_files.write
+
+    def write_slowly(*args: Any) -> str:
+        file = write(*args)
+        captures.withdraw(session.pk)
+        return file
+
+    monkeypatch.setattr(capture_files, "write", write_slowly)
+    with pytest.raises(NotAllowedError):
+        captures.keep_capture(session.pk, still(), occasion_of(session))
+    assert files(captures_dir) == []
+    assert not Capture.objects.exists()
+
+
+def test_consent_is_of_one_session(session: CameraSession, keep: KeepOne):
+    other = services.open_session(
+        deployment=session.deployment.name, user=None, client="test"
+    )
+    keep()
+    with pytest.raises(NotAllowedError):
+        keep(of=other)
+
+
+def test_consent_is_as_old_as_the_first_time(session: CameraSession):
+    captures.allow(session.pk)
+    first = CameraSession.objects.get().consented_at
+    captures.allow(session.pk)
+    assert first is not None
+    assert CameraSession.objects.get().consented_at == first
+
+
+def test_a_picture_lies_by_its_month_for_its_owner_alone(
+    keep: KeepOne, captures_dir: Path
+):
+    capture = keep(said={"is_hot_dog": False, "label": "cup"})
+    (path,) = files(captures_dir)
+    assert path == captures_dir / capture.file
+    assert path.parent == captures_dir / f"{capture.taken_at:%Y/%m}"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for directory in path.parents[:3]:
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert (capture.width, capture.height) == (64, 48)
+    assert capture.predicted == ANSWER
+    assert capture.said == {"is_hot_dog": False, "label": "cup"}
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [(errno.ENOSPC, DISK_FULL), (errno.EDQUOT, DISK_FULL), (errno.EACCES, NOT_WRITTEN)],
+)
+def test_a_disk_that_takes_no_picture_is_told_and_leaves_nothing(
+    code: int,
+    sentence: str,
+    session: CameraSession,
+    captures_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def fail(number: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    captures.allow(session.pk)
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(CaptureError, match=sentence):
+        captures.keep_capture(session.pk, still(), occasion_of(session))
+    assert files(captures_dir) == []
+    assert not Capture.objects.exists()
+
+
+def test_a_row_that_can_not_be_written_leaves_no_file(
+    session: CameraSession, captures_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(**columns: Any) -> None:
+        raise DatabaseError
+
+    captures.allow(session.pk)
+    monkeypatch.setattr(Capture.objects, "create", fail)
+    with pytest.raises(DatabaseError):
+        captures.keep_capture(session.pk, still(), occasion_of(session))
+    assert files(captures_dir) == []
+
+
+def test_no_session_fills_the_disk(keep: KeepOne, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(captures, "MOST_OF_SESSION", 2)
+    keep()
+    keep()
+    with pytest.raises(CaptureError, match=ENOUGH):
+        keep()
+
+
+def test_taking_consent_back_removes_what_nobody_has_used(
+    session: CameraSession,
+    keep: KeepOne,
+    captures_dir: Path,
+    committing: Callable[[], Any],
+):
+    keep()
+    Capture.objects.filter(pk=keep().pk).update(state=State.REJECTED)
+    used = keep()
+    Capture.objects.filter(pk=used.pk).update(state=State.ACCEPTED)
+    with committing():
+        assert captures.withdraw(session.pk) == Withdrawn(removed=2, used=1)
+    assert files(captures_dir) == [captures_dir / used.file]
+    assert list(Capture.objects.all()) == [used]
+    assert CameraSession.objects.get().consented_at is None
+    assert CaptureAccess.objects.get(session_id=session.pk).act == "purged"
+
+
+def test_the_file_goes_with_the_session(
+    session: CameraSession,
+    keep: KeepOne,
+    captures_dir: Path,
+    committing: Callable[[], Any],
+):
+    keep()
+    with committing():
+        session.delete()
+    assert files(captures_dir) == []
+
+
+def test_a_file_that_is_gone_already_is_no_error(
+    keep: KeepOne, captures_dir: Path, committing: Callable[[], Any]
+):
+    capture = keep()
+    (captures_dir / capture.file).unlink()
+    with committing():
+        capture.delete()
+
+
+def test_what_nobody_has_used_goes_when_its_time_is_over(
+    session: CameraSession,
+    keep: KeepOne,
+    captures_dir: Path,
+    committing: Callable[[], Any],
+):
+    Deployment.objects.update(retention_days=7)
+    old, used, new = keep(), keep(), keep()
+    over = timezone.now() - timedelta(days=7, seconds=1)
+    Capture.objects.filter(pk__in=[old.pk, used.pk]).update(taken_at=over)
+    Capture.objects.filter(pk=used.pk).update(state=State.ACCEPTED)
+    with committing():
+        tasks.expire_captures()
+    assert set(Capture.objects.all()) == {used, new}
+    assert set(files(captures_dir)) == {
+        captures_dir / used.file,
+        captures_dir / new.file,
+    }
+    access = CaptureAccess.objects.get()
+    assert (access.act, access.capture_id) == ("expired", old.pk)
+    assert access.user is None
+
+
+def test_many_are_removed_some_at_a_time(
+    keep: KeepOne, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
+    Deployment.objects.update(retention_days=0)
+    for _ in range(5):
+        keep()
+    assert retention.expire() == 5
+    assert CaptureAccess.objects.count() == 5
+
+
+def test_a_purge_removes_all_that_a_session_gave_and_ends_its_consent(
+    session: CameraSession,
+    keep: KeepOne,
+    captures_dir: Path,
+    committing: Callable[[], Any],
+):
+    operator = User.objects.create_user("operator")
+    keep()
+    Capture.objects.filter(pk=keep().pk).update(state=State.ACCEPTED)
+    with committing():
+        assert retention.purge(session.pk, operator) == 2
+    assert files(captures_dir) == []
+    assert not Capture.objects.exists()
+    assert CameraSession.objects.get().consented_at is None
+    accesses = CaptureAccess.objects.filter(act="purged", user=operator)
+    assert accesses.count() == 2
+
+
+def test_a_session_that_gave_nothing_is_purged_of_nothing(session: CameraSession):
+    assert retention.purge(session.pk, None) == 0
+    assert retention.purge(uuid.uuid4(), None) == 0
+
+
+def test_terms_are_those_of_the_session_and_its_deployment(session: CameraSession):
+    deployment = session.deployment
+    assert Terms.of(session) == Terms(False, 30, 0, False)
+    assert not Terms.of(session).samples
+    deployment.sample_share, session.consented_at = 0.1, timezone.now()
+    assert Terms.of(session) == Terms(True, 30, 0.1, False)
+    assert Terms.of(session).samples
+
+
+def test_a_still_is_upright_and_exact():
+    width, height = 32, 16
+    left_is_dark = b"\x10" * (width // 2) + b"\xeb" * (width // 2)
+    pixels = left_is_dark * height + b"\x80" * (width * height // 2)
+    turned = still_of(Frame("s", 0, width, height, pixels, rotation=90))
+    image = decoded(turned.encoded)
+    assert (turned.width, turned.height) == (height, width)
+    assert image.shape == (width, height, 3)
+    # Clockwise, what was left is above.
+    assert image[: width // 2].max() == 0
+    assert image[width // 2 :].min() == 255
+
+
+def test_colours_stay_as_they_are():
+    red = b"\x51" * 64 + b"\x5a" * 16 + b"\xf0" * 16
+    image = decoded(still_of(Frame("s", 0, 8, 8, red)).encoded)
+    blue, green, red_ = image[4, 4]
+    assert red_ > 250
+    assert max(blue, green) < 5
+
+
+def test_a_preview_is_small():
+    frame = Frame("s", 0, 1280, 720, b"\x80" * (1280 * 720 * 3 // 2))
+    address = preview_of(frame)
+    kind, _, encoded = address.partition(",")
+    assert kind == "data:image/jpeg;base64"
+    image = decoded(base64.b64decode(encoded))
+    assert image.shape[:2] == (PREVIEW_SIDE * 720 // 1280, PREVIEW_SIDE)
+
+
+def decoded(encoded: bytes) -> Any:
+    return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)

@@ -1,0 +1,180 @@
+"""The admin on a larger database: few queries a page, none of which reads all rows."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+from django.db.models import Model
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from apps.inference import long_lists
+from apps.sessions import filling
+from apps.sessions.models import CameraSession, Run
+from tests.unit.sessions.rows import one_of_each
+
+MOST_QUERIES = 15
+LONG = (CameraSession, Run)
+LARGE = {model._meta.db_table for model in LONG}
+
+
+@pytest.fixture(scope="module")
+def filled(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """A few hundred sessions, and one of all else; gone after this module."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        filling.fill(300, 3000, lambda words: None)
+        one_of_each()
+        User.objects.create_superuser("large")
+        yield
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def client(filled: None, db: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.get(username="large"))
+    return client
+
+
+def address(model: type[Model], view: str, *args: Any) -> str:
+    name = f"{model._meta.app_label}_{model._meta.model_name}_{view}"
+    return reverse(f"admin:{name}", args=args)
+
+
+def asked(client: Client, page: str) -> list[str]:
+    client.get(page)  # what is asked for once a process
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(page).status_code == 200, page
+    return [query["sql"] for query in captured.captured_queries]
+
+
+@pytest.mark.parametrize("model", list(admin.site._registry))
+def test_every_page_asks_a_few_times(client: Client, model: type[Model]):
+    pages = [address(model, "changelist")]
+    if (row := model._default_manager.first()) is not None:
+        pages.append(address(model, "change", row.pk))
+    for page in pages:
+        assert len(asked(client, page)) <= MOST_QUERIES, page
+
+
+def test_the_first_page_asks_a_few_times(client: Client):
+    assert len(asked(client, reverse("admin:index"))) <= MOST_QUERIES
+
+
+def filtered(client: Client, model: type[Model]) -> list[str]:
+    """The list, with each of its filters chosen."""
+    page = address(model, "changelist")
+    content = client.get(page).content.decode()
+    filters = content[content.index('id="changelist-filter"') :]
+    choices = re.findall(r'href="(\?[^"]+)"', filters)
+    assert len(choices) > 10
+    return [page, *(page + html.unescape(choice) for choice in choices)]
+
+
+@pytest.mark.parametrize("model", LONG)
+def test_no_filter_of_a_long_list_reads_or_sorts_all_rows(
+    client: Client, model: type[Model]
+):
+    for page in filtered(client, model):
+        for query in asked(client, page):
+            assert not slow(query), (page, query, plan(query))
+
+
+@pytest.mark.parametrize(
+    ("model", "term"),
+    [(Run, "12"), (Run, "abcdef12"), (Run, "ffff-ffff"), (CameraSession, "abcdef12")],
+)
+def test_a_search_by_number_reads_no_other_rows(
+    client: Client, model: type[Model], term: str
+):
+    for query in asked(client, f"{address(model, 'changelist')}?q={term}"):
+        assert not slow(query), (query, plan(query))
+
+
+def test_the_first_page_reads_what_is_recent_alone(client: Client):
+    for query in asked(client, reverse("admin:index")):
+        assert not slow(query), (query, plan(query))
+
+
+@pytest.mark.parametrize("model", LONG)
+def test_a_detail_page_reads_its_own_rows_alone(client: Client, model: type[Model]):
+    row = model._default_manager.first()
+    assert row is not None
+    for query in asked(client, address(model, "change", row.pk)):
+        assert not slow(query), (query, plan(query))
+
+
+def plan(query: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {query.replace('%', '%%')}")
+        return [step[3] for step in cursor.fetchall()]
+
+
+def slow(query: str) -> bool:
+    """Whether it walks a large table otherwise than by an index, or sorts all of it.
+
+    Those that go on, those of one session and what failed are few: they may be sorted.
+    """
+    if not query.startswith("SELECT"):
+        return False
+    steps = plan(query)
+    table = re.search(r'FROM "(\w+)"', query)
+    sorts = "USE TEMP B-TREE FOR ORDER BY" in steps and table and table[1] in LARGE
+    walks = any(
+        step.split()[0] == "SCAN"
+        and step.split()[1] in LARGE
+        and "INDEX" not in step.split("USING")[-1]
+        for step in steps
+    )
+    few = ('"ended_at" IS NULL', '"session_id" IN (', '"id" IN (', '"session_id" = ')
+    is_of_few = any(each in query for each in few)
+    return walks or bool(sorts and not is_of_few)
+
+
+def test_a_count_ends_at_a_bound_and_the_list_goes_on_behind_it(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(long_lists, "MOST_COUNTED", 100)
+    page = address(Run, "changelist")
+    newest = list(Run.objects.order_by("-started_at", "-pk")[:101])
+
+    first = client.get(page).content.decode()
+    assert "100 runs" in first
+    behind = re.search(r'older">.*?href="(\?[^"]+)"', first, re.S)
+    assert behind
+    content = client.get(page + html.unescape(behind.group(1))).content.decode()
+    shown = re.findall(r"run/(\d+)/change", content)
+    assert shown[0] == str(newest[100].pk)
+
+
+def test_distinct_values_are_those_that_there_are(filled: None, db: None):
+    for column in ("engine", "worker"):
+        values = Run.objects.values_list(column, flat=True).distinct()
+        assert long_lists.distinct(Run, column) == sorted(values)
+    assert len(long_lists.distinct(Run, "worker", most=2)) == 2
+
+
+def test_a_filled_database_is_plausible(filled: None, db: None):
+    runs = Run.objects.filter(deployment__name__startswith="sample")
+    assert runs.count() == 3000
+    assert set(runs.values_list("drops", flat=True)) == {1, 2}
+    for run in runs.select_related("session")[:50]:
+        assert run.received == run.inferred + run.dropped + run.pending
+        assert run.deployment_id == run.session.deployment_id
+        assert sum(each["inferred"] for each in run.timeline) == run.inferred
+        assert run.latency["age"]["p50"] <= run.latency["age"]["p95"]
+    assert CameraSession.objects.filter(ended_at=None, status="live").count() == 20
+
+
+def test_a_database_that_is_in_use_is_not_filled(filled: None, db: None):
+    with pytest.raises(CommandError, match="has sessions"):
+        call_command("fill_database", sessions=1, runs=1)
