@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
@@ -28,10 +28,13 @@ MOST_CHOICES = 50
 class BoundedPaginator(Paginator):
     """Pages of the first so many rows: to count a million takes longer than to wait."""
 
+    @property
+    def _rows(self) -> QuerySet[Model]:
+        return cast("QuerySet[Model]", self.object_list)
+
     @cached_property
     def _counted(self) -> int:
-        rows: QuerySet[Model] = self.object_list
-        return rows.order_by()[: MOST_COUNTED + 1].count()
+        return self._rows.order_by()[: MOST_COUNTED + 1].count()
 
     @cached_property
     def count(self) -> int:
@@ -41,10 +44,8 @@ class BoundedPaginator(Paginator):
         """By their keys first, which an index has: others are joined to all before."""
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
-        keys = self.object_list.values_list("pk", flat=True)
-        shown = self.object_list.filter(
-            pk__in=list(keys[first : first + self.per_page])
-        )
+        keys = self._rows.values_list("pk", flat=True)[first : first + self.per_page]
+        shown = self._rows.filter(pk__in=list(keys))
         return self._get_page(shown, number, self)
 
     @property
@@ -53,6 +54,9 @@ class BoundedPaginator(Paginator):
 
 
 class LongChangeList(ChangeList):
+    model_admin: Any
+    paginator: Any
+
     @cached_property
     def older_link(self) -> str:
         """Where the list goes on behind its last page; empty where it doesn't."""
@@ -115,6 +119,8 @@ class TimeFilter(admin.SimpleListFilter):
 class TextFilter(admin.SimpleListFilter):
     """The values of a text column that an index begins with."""
 
+    parameter_name: str
+
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         values = distinct(model_admin.model, self.parameter_name)
         return [(value, value) for value in values if value]
@@ -133,14 +139,11 @@ def distinct(model: type[Model], column: str, most: int = MOST_CHOICES) -> list[
     `SELECT DISTINCT` would go through all rows.
     """
     connection = connections["default"]
-    names = {
-        "table": connection.ops.quote_name(model._meta.db_table),
-        "column": connection.ops.quote_name(model._meta.get_field(column).column),
-    }
-    step = "SELECT MIN({column}) FROM {table}".format(**names)
+    quote = connection.ops.quote_name
+    step = f"SELECT MIN({quote(column)}) FROM {quote(model._meta.db_table)}"
     walk = (
         f"WITH RECURSIVE walk(value) AS ({step} UNION ALL SELECT "
-        f"({step} WHERE {names['column']} > value) FROM walk WHERE value IS NOT NULL) "
+        f"({step} WHERE {quote(column)} > value) FROM walk WHERE value IS NOT NULL) "
         "SELECT value FROM walk WHERE value IS NOT NULL LIMIT %s"
     )
     with connection.cursor() as cursor:

@@ -73,12 +73,13 @@ class Shape:
     values: tuple[Any, ...]
 
 
-# All other columns but those that the database makes.
-SHAPED = tuple(
-    field.name
+# But those that the database makes.
+COLUMNS = {
+    field.name: field
     for field in Run._meta.concrete_fields
-    if field.name not in VARYING and not field.generated and not field.primary_key
-)
+    if not field.generated and not field.primary_key
+}
+SHAPED = tuple(name for name in COLUMNS if name not in VARYING)
 
 
 def fill(sessions: int, runs: int, tell: Tell) -> None:
@@ -97,7 +98,7 @@ def fill(sessions: int, runs: int, tell: Tell) -> None:
 
 def _write(rows: Iterator[tuple[Any, ...]], tell: Tell) -> None:
     """Past the models, which take longer to be made than to be written."""
-    columns = [Run._meta.get_field(name).column for name in (*VARYING, *SHAPED)]
+    columns = [COLUMNS[name].get_attname_column()[1] for name in (*VARYING, *SHAPED)]
     quoted = ", ".join(map(connection.ops.quote_name, columns))
     insert = (
         f"INSERT INTO {connection.ops.quote_name(Run._meta.db_table)} ({quoted}) "
@@ -233,12 +234,11 @@ def _shape(chance: random.Random) -> Shape:
         latency_counts=latencies.counts(),
         timeline=timeline,
     )
-    fields = map(Run._meta.get_field, SHAPED)
     return Shape(
         timedelta(seconds=5.0 * entries),
         tuple(
-            field.get_db_prep_save(getattr(run, field.name), connection)
-            for field in fields
+            COLUMNS[name].get_db_prep_save(getattr(run, name), connection)
+            for name in SHAPED
         ),
     )
 

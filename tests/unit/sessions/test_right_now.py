@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -42,9 +41,8 @@ class OnlyRedis:
 
 
 @pytest.fixture(autouse=True)
-def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(right_now, "sync_redis", lambda: OnlyRedis("gpu"))
-    return
 
 
 def interval(at: float, age_ms: float = 40.0, inferred: int = 50) -> Entry:
