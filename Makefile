@@ -32,11 +32,12 @@ check: setup ## Format, lint, imports, types, migrations, JavaScript syntax
 	done
 
 test: setup ## All tests, with a real Redis, PostgreSQL, Celery, coturn and Chromium
-	@$(WITH_COTURN) && $(WITH_CHROMIUM) && $(IN_VENV) pytest
+	@$(IN_VENV) pytest -n auto tests/unit
+	@$(WITH_COTURN) && $(WITH_CHROMIUM) && $(IN_VENV) pytest --ignore=tests/unit
 	@$(NODE) --test $$(find tests/js -name '*.test.mjs')
 
 unit: setup ## Only the tests that need nothing which runs
-	@$(IN_VENV) pytest tests/unit
+	@$(IN_VENV) pytest -n auto tests/unit
 
 integration: setup ## Only the tests with real neighbours, without a browser
 	@$(WITH_COTURN) && $(IN_VENV) pytest tests/integration

@@ -120,11 +120,22 @@ def shadow_all(name: str) -> int:
     return trial.pk
 
 
-def change_share(trial_id: int, share: float) -> None:
-    """Have the shadow shown another share of the frames, without loading it anew."""
+def alternate_share(
+    trial_id: int, shares: Sequence[float], hold_s: float
+) -> list[float]:
+    """Have the shadow shown other shares of the frames, without loading it anew.
+
+    Returns:
+        When each began, of `time.monotonic`.
+    """
     from apps.inference.models import Trial
 
-    Trial.objects.filter(pk=trial_id).update(share=share)
+    began = []
+    for share in shares:
+        Trial.objects.filter(pk=trial_id).update(share=share)
+        began.append(time.monotonic())
+        time.sleep(hold_s)
+    return began
 
 
 def compared_by_shadow(trial_id: int) -> int:

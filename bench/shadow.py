@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -96,25 +95,25 @@ def measure(load: Load, clip: EncodedClip, seconds: float) -> Cost:
 async def _observe(
     load: Load, product: Product, clip: EncodedClip, turn_s: float
 ) -> Cost:
-    turns = []
+    # One and the other goes first, so that a drift meets both.
+    shares = [(NONE, ALL, ALL, NONE)[number % 4] for number in range(2 * TURNS)]
     async with sending(product.url, clip, load.sessions) as senders:
         for sender in senders:
             await sender.results(1)
         trial_id = await _inside(product, records.shadow_all, load.challenger)
         await asyncio.sleep(WARM_UP_S)
-
-        async def ages(share: float) -> list[float]:
-            await _inside(product, records.change_share, trial_id, share)
-            await asyncio.sleep(SETTLE_S)
-            return await _ages(senders, turn_s)
-
-        for number in range(TURNS):
-            # One and the other goes first, so that a drift meets both.
-            beside = await ages(ALL) if number % 2 else []
-            without = await ages(NONE)
-            turns.append((without, beside or await ages(ALL)))
-        await asyncio.sleep(SETTLE_S)
+        began = await _inside(
+            product, records.alternate_share, trial_id, shares, SETTLE_S + turn_s
+        )
+        # What was counted is written every few seconds.
+        await asyncio.sleep(WARM_UP_S)
         compared = await _inside(product, records.compared_by_shadow, trial_id)
+        ages = [_ages(senders, at + SETTLE_S, turn_s) for at in began]
+    pairs = zip(shares[::2], ages[::2], ages[1::2], strict=True)
+    turns = [
+        (first, second) if share == NONE else (second, first)
+        for share, first, second in pairs
+    ]
     return cost(load, turns, compared, turn_s)
 
 
@@ -122,14 +121,12 @@ async def _inside(product: Product, function: Callable[..., T], *args: object) -
     return await asyncio.to_thread(product.inside, function, *args)
 
 
-async def _ages(senders: Sequence[Sender], seconds: float) -> list[float]:
-    began = time.monotonic()
-    await asyncio.sleep(seconds)
+def _ages(senders: Sequence[Sender], began: float, seconds: float) -> list[float]:
     return [
         result.timings["age_ms"]
         for sender in senders
         for result in sender.received
-        if result.arrived_at >= began
+        if began <= result.arrived_at < began + seconds
     ]
 
 

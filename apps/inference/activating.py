@@ -62,7 +62,8 @@ def look_after(activation: Activation, company: Company) -> None:
             for worker in sorted(roll.present)
         }
         if switching.switch(activation.pk, {"check": checks}):
-            logger.info("%s answers for %s", activation.to_version, activation)
+            version, deployment = activation.to_version, activation.deployment
+            logger.info("%s is active in %s", version, deployment)
     elif timezone.now() - activation.changed_at > PATIENCE[State(activation.state)]:
         _take_back(activation, _too_long(activation))
     else:

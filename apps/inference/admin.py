@@ -17,9 +17,9 @@ from apps.inference.activation_admin import (
     choices_of_deployment,
     course,
 )
-from apps.inference.columns import NOTHING, Column, ReadOnlyAdmin, badge, when
+from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, when
 from apps.inference.dataset_admin import DatasetAdmin, ExampleAdmin
-from apps.inference.deployment_admin import DeploymentSettings, page_of
+from apps.inference.deployment_admin import DeploymentSettings, ListColumn, page_of
 from apps.inference.evaluation_admin import EvaluationAdmin
 from apps.inference.filters import FamilyFilter
 from apps.inference.job_admin import JobAdmin
@@ -85,7 +85,7 @@ class DeploymentAdmin(DeploymentSettings):
     list_select_related = ("active_version__model",)
     inlines = (ActivationInline,)
 
-    def get_list_display(self, request: HttpRequest) -> tuple[str | Column, ...]:
+    def get_list_display(self, request: HttpRequest) -> tuple[str | ListColumn, ...]:
         return (
             "name",
             "page",

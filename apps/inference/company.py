@@ -151,7 +151,7 @@ class Company:
 
     def count(self, activation_id: int, counts: Counts) -> None:
         """Add to what is known of this second."""
-        seconds, _ = cast("tuple[int, int]", self._redis.time())
+        seconds, _ = self._redis.time()
         key = _minute(activation_id)
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.hsetnx(key, _BEGAN, str(seconds))
@@ -163,7 +163,7 @@ class Company:
     def counted(self, activation_id: int) -> Minute:
         """What all have counted since the version answers."""
         found = cast("dict[bytes, bytes]", self._redis.hgetall(_minute(activation_id)))
-        now, _ = cast("tuple[int, int]", self._redis.time())
+        now, _ = self._redis.time()
         began = int(found.pop(_BEGAN.encode(), now))
         seconds: defaultdict[int, Counts] = defaultdict(Counter)
         for key, number in found.items():

@@ -25,6 +25,9 @@ SETTINGS = (
     "hot_dog_score",
     "most_failed_share",
     "most_p95_ms",
+    "sample_share",
+    "sample_uncertain",
+    "retention_days",
 )
 
 

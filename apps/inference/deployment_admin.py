@@ -4,6 +4,7 @@ workers answer, and how.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -20,13 +21,16 @@ from django.utils.safestring import SafeString
 from redis.exceptions import RedisError
 
 from apps.inference import deploying, presence
-from apps.inference.columns import NOTHING, Column, badge, told
+from apps.inference.columns import NOTHING, badge, told
 from apps.inference.connections import sync_redis
 from apps.inference.exceptions import InUseError
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
 
+# Made for one request, and shown for each of its rows.
+ListColumn = Callable[[Any], str | bool]
 
-class DeploymentForm(forms.ModelForm):  # type: ignore[type-arg]
+
+class DeploymentForm(forms.ModelForm):
     def clean_active_version(self) -> ModelVersion:
         version: ModelVersion = self.cleaned_data["active_version"]
         # What has answered before may go on, whatever verifying it anew has brought.
@@ -41,7 +45,7 @@ class DeploymentSettings(admin.ModelAdmin):
     """Adds, sets and removes; which version answers is another's business."""
 
     form = DeploymentForm
-    fields: tuple[str, ...] = ("name", "active_version", *deploying.SETTINGS)
+    fields = ("name", "active_version", *deploying.SETTINGS)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Deployment | None = None
@@ -59,7 +63,7 @@ class DeploymentSettings(admin.ModelAdmin):
             deployment.title or NOTHING,
         )
 
-    def live_column(self) -> Column:
+    def live_column(self) -> ListColumn:
         """The column of how many sessions are live."""
         rows = Deployment.objects.filter(
             sessions__ended_at=None, sessions__status="live"
@@ -72,7 +76,7 @@ class DeploymentSettings(admin.ModelAdmin):
 
         return live
 
-    def queue_column(self) -> Column:
+    def queue_column(self) -> ListColumn:
         """The column of the queues: whether each has a worker, as it is just now."""
         queues = sorted(set(Deployment.objects.values_list("queue", flat=True)))
         alive = _alive(queues)
@@ -99,7 +103,7 @@ class DeploymentSettings(admin.ModelAdmin):
         deployment.save(update_fields=changed)
         messages.info(
             request,
-            f"Changed: {', '.join(changed_words(changed))}. Workers and live sessions"
+            f"Changed: {_words(changed)}. Workers and live sessions"
             " take it up within a second or two.",
         )
         return True
@@ -109,8 +113,9 @@ class DeploymentSettings(admin.ModelAdmin):
     ) -> HttpResponse:
         """Not even asked about where it stays, for there may be a million records."""
         deployment = self.get_object(request, unquote(object_id))
-        may = deployment and self.has_delete_permission(request, deployment)
-        if may and (reason := deploying.why_it_stays(deployment)):
+        may = self.has_delete_permission(request, deployment)
+        reason = deploying.why_it_stays(deployment) if deployment else ""
+        if deployment and may and reason:
             messages.error(request, reason)
             return redirect("admin:inference_deployment_change", deployment.pk)
         return super().delete_view(request, object_id, extra_context)
@@ -137,8 +142,10 @@ def page_of(deployment: Deployment) -> str:
     return reverse("session-of", args=[deployment.name])
 
 
-def changed_words(names: list[str]) -> list[str]:
-    return [str(Deployment._meta.get_field(name).verbose_name) for name in names]
+def _words(names: list[str]) -> str:
+    """The fields as people read them."""
+    fields = (field for field in Deployment._meta.fields if field.name in names)
+    return ", ".join(str(field.verbose_name) for field in fields)
 
 
 def _alive(queues: list[str]) -> set[str] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from channels.db import database_sync_to_async
 from django.db import DatabaseError
@@ -21,7 +21,12 @@ logger = logging.getLogger(__name__)
 READ_INTERVAL_S = 1.0
 
 
-def _deployed() -> dict[str, str]:
+async def _deployed() -> dict[str, str]:
+    queues: dict[str, str] = await database_sync_to_async(_rows)()
+    return queues
+
+
+def _rows() -> dict[str, str]:
     return dict(Deployment.objects.values_list("name", "queue"))
 
 
@@ -29,11 +34,13 @@ class Directory:
     """One an event loop.
 
     Args:
-        read: the queues by the names of their deployments; blocking.
+        read: the queues by the names of their deployments.
     """
 
-    def __init__(self, read: Callable[[], dict[str, str]] = _deployed) -> None:
-        self._read = database_sync_to_async(read)
+    def __init__(
+        self, read: Callable[[], Awaitable[dict[str, str]]] = _deployed
+    ) -> None:
+        self._read = read
         self._queues: dict[str, str] = {}
         self._read_at: float | None = None
         self._reading: asyncio.Task[None] | None = None

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from django.db import DatabaseError
+
 from apps.inference import jobs
 from apps.inference.exceptions import InferenceError, sentence_of
 from apps.inference.jobs import CancelledError
@@ -22,6 +24,7 @@ from apps.inference.models import Job
 logger = logging.getLogger(__name__)
 
 LOOKS_EVERY_S = 0.5
+LONGEST_STEP = 200
 Function = Callable[[dict[str, Any], jobs.Progress], dict[str, Any]]
 
 
@@ -60,13 +63,23 @@ class RowProgress:
         if not is_news and now - self._looked_at < LOOKS_EVERY_S:
             return
         self._looked_at = now
-        row = jobs.of_attempt(self.job)
         if is_news:
             self._share, self._words = share, words
-            row.update(progress=min(max(share, 0.0), 1.0), step=words[:200])
-        # Whoever has begun it anew needs no second one at it.
-        if row.filter(is_cancelling=False).first() is None:
-            raise CancelledError
+        try:
+            is_wanted = self._write(is_news)
+        except DatabaseError as error:  # which is no reason to lose an hour's work
+            logger.warning("How far %s is can't be said: %s", self.job, error)
+        else:
+            if not is_wanted:
+                raise CancelledError
+
+    def _write(self, is_news: bool) -> bool:
+        """Also tells whether it is to go on: who has begun anew needs no second one."""
+        row = jobs.of_attempt(self.job)
+        if is_news:
+            share = min(max(self._share, 0.0), 1.0)
+            row.update(progress=share, step=self._words[:LONGEST_STEP])
+        return row.filter(is_cancelling=False).exists()
 
 
 def end_with_the_overseer() -> None:

@@ -30,7 +30,8 @@ class BoundedPaginator(Paginator):
 
     @property
     def _rows(self) -> QuerySet[Model]:
-        return cast("QuerySet[Model]", self.object_list)
+        rows: Any = self.object_list
+        return cast("QuerySet[Model]", rows)
 
     @cached_property
     def _counted(self) -> int:
@@ -44,9 +45,9 @@ class BoundedPaginator(Paginator):
         """By their keys first, which an index has: others are joined to all before."""
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
-        keys = self._rows.values_list("pk", flat=True)[first : first + self.per_page]
-        shown = self._rows.filter(pk__in=list(keys))
-        return self._get_page(shown, number, self)
+        keys = self._rows.values_list("pk", flat=True)
+        shown = self._rows.filter(pk__in=list(keys[first : first + self.per_page]))
+        return Page(shown, number, self)
 
     @property
     def goes_on(self) -> bool:
@@ -54,15 +55,12 @@ class BoundedPaginator(Paginator):
 
 
 class LongChangeList(ChangeList):
-    model_admin: Any
-    paginator: Any
-
     @cached_property
     def older_link(self) -> str:
         """Where the list goes on behind its last page; empty where it doesn't."""
         if not self.paginator.goes_on:
             return ""
-        name = self.model_admin.time_field
+        name = cast("LongListAdmin", self.model_admin).time_field
         last = self.queryset.values_list(name, flat=True)[MOST_COUNTED - 1]
         older = {f"{name}__lt": last.isoformat(), PAGE_VAR: None}
         return str(self.get_query_string(older))
@@ -119,10 +117,8 @@ class TimeFilter(admin.SimpleListFilter):
 class TextFilter(admin.SimpleListFilter):
     """The values of a text column that an index begins with."""
 
-    parameter_name: str
-
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        values = distinct(model_admin.model, self.parameter_name)
+        values = distinct(model_admin.model, str(self.parameter_name))
         return [(value, value) for value in values if value]
 
     def queryset(
@@ -130,7 +126,7 @@ class TextFilter(admin.SimpleListFilter):
     ) -> QuerySet[Model]:
         if not self.value():
             return queryset
-        return queryset.filter(**{self.parameter_name: self.value()})
+        return queryset.filter(**{str(self.parameter_name): self.value()})
 
 
 def distinct(model: type[Model], column: str, most: int = MOST_CHOICES) -> list[str]:
@@ -139,11 +135,15 @@ def distinct(model: type[Model], column: str, most: int = MOST_CHOICES) -> list[
     `SELECT DISTINCT` would go through all rows.
     """
     connection = connections["default"]
-    quote = connection.ops.quote_name
-    step = f"SELECT MIN({quote(column)}) FROM {quote(model._meta.db_table)}"
+    field: Any = model._meta.get_field(column)
+    names = {
+        "table": connection.ops.quote_name(model._meta.db_table),
+        "column": connection.ops.quote_name(field.column),
+    }
+    step = "SELECT MIN({column}) FROM {table}".format(**names)
     walk = (
         f"WITH RECURSIVE walk(value) AS ({step} UNION ALL SELECT "
-        f"({step} WHERE {quote(column)} > value) FROM walk WHERE value IS NOT NULL) "
+        f"({step} WHERE {names['column']} > value) FROM walk WHERE value IS NOT NULL) "
         "SELECT value FROM walk WHERE value IS NOT NULL LIMIT %s"
     )
     with connection.cursor() as cursor:

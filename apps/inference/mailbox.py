@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -63,11 +63,10 @@ return 1
 """
 )
 
-# KEYS frame, stamp, inflight, address. ARGV session.
-_WITHDRAW = """
-local ready = redis.call('GET', KEYS[4])
+# KEYS address. ARGV session.
+_LEAVE_LINE = """
+local ready = redis.call('GET', KEYS[1])
 if ready then redis.call('ZREM', ready, ARGV[1]) end
-redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 """
 
 # KEYS the lines. ARGV prefix of the in-flight keys, prefix of the addresses, how many,
@@ -210,11 +209,15 @@ class WebMailbox:
 
     async def withdraw(self, session_id: str) -> None:
         """Leave nothing of a session behind."""
-        keys = [of(session_id) for of in (_frame, _stamp, _in_flight, _address)]
-        await cast(
-            "Awaitable[None]",
-            self._redis.eval(_WITHDRAW, len(keys), *keys, session_id),
-        )
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.eval(_LEAVE_LINE, 1, _address(session_id), session_id)
+            pipe.delete(
+                _frame(session_id),
+                _stamp(session_id),
+                _in_flight(session_id),
+                _address(session_id),
+            )
+            await pipe.execute()
 
 
 class WorkerMailbox:

@@ -132,11 +132,9 @@ def silences(redis: Redis, queue: str) -> dict[str, int]:
 
 def alive_queues(redis: Redis, queues: Sequence[str]) -> set[str]:
     """Those of the queues that have a worker."""
-    with redis.pipeline(transaction=False) as pipe:
-        for queue in queues:
-            pipe.exists(_key(queue))
-        alive = pipe.execute()
-    return {queue for queue, is_alive in zip(queues, alive, strict=True) if is_alive}
+    keys = [_key(queue) for queue in queues]
+    found = cast("list[bytes | None]", redis.mget(keys) if keys else [])
+    return {queue for queue, beat in zip(queues, found, strict=True) if beat}
 
 
 async def worker_alive(redis: AsyncRedis, queue: str) -> bool:

@@ -106,11 +106,7 @@ class Keeping:
             self._chores.start(self._keep_quietly(judged, occasion))
 
     def disagree(self, message: dict[str, Any]) -> None:
-        """Take an `inference.disagreement`, whose frame may be gone by now.
-
-        It has `seq`, `trial_id`, and as `challenger` what the challenger answered, by
-        the names of an `inference.result`.
-        """
+        """Take an `inference.disagreement`, whose frame may be gone by now."""
         judged = self.judged.find(message["seq"])
         if judged is None or judged.message is None or not self._terms.is_allowed:
             return
@@ -118,7 +114,10 @@ class Keeping:
             occasion = Occasion.of(
                 Reason.DISAGREEMENT, judged.message, trial_id=message["trial_id"]
             )
-            occasion.predicted["challenger"] = message["challenger"]
+            answer = message["challenger"]
+            occasion.predicted["challenger"] = {
+                name: answer[name] for name in captures.PREDICTED
+            }
             self._chores.start(self._keep_quietly(judged, occasion))
 
     # --- what comes of it -------------------------------------------------------------
@@ -135,8 +134,15 @@ class Keeping:
             seq=seq,
             picture=await asyncio.to_thread(preview_of, judged.frame),
             is_hot_dog=judged.message["is_hot_dog"],
-            labels=await records.written(_labels, version_id),
+            labels=await self._labels(version_id),
         )
+
+    async def _labels(self, version_id: int) -> list[str]:
+        """To choose from; whoever gets none can still type."""
+        try:
+            return await records.written(_labels, version_id)
+        except DatabaseError:
+            return []
 
     async def _answer_complaint(self, said: Complain, judged: Judged | None) -> None:
         is_kept, sentence = False, TOO_MANY

@@ -97,11 +97,14 @@ class OpenRun:
         self._last_hot_dog_at = now if is_hot_dog else None
 
     def _figures(self, measured_at: datetime) -> RunFigures:
+        dropped: dict[str, Any] = {
+            str(reason): count for reason, count in self.ledger.dropped.items()
+        }
         return RunFigures(
             received=self.ledger.received,
             inferred=self.ledger.inferred,
             pending=self.ledger.pending,
-            **{str(reason): count for reason, count in self.ledger.dropped.items()},
+            **dropped,
             hot_dog_seconds=round(self._hot_dog_seconds, 2),
             labels=dict(self._labels),
             latency=self._latencies.counts(),

@@ -73,13 +73,12 @@ class Shape:
     values: tuple[Any, ...]
 
 
-# But those that the database makes.
-COLUMNS = {
-    field.name: field
+# All other columns but those that the database makes.
+SHAPED = tuple(
+    field.name
     for field in Run._meta.concrete_fields
-    if not field.generated and not field.primary_key
-}
-SHAPED = tuple(name for name in COLUMNS if name not in VARYING)
+    if field.name not in VARYING and not field.generated and not field.primary_key
+)
 
 
 def fill(sessions: int, runs: int, tell: Tell) -> None:
@@ -96,9 +95,14 @@ def fill(sessions: int, runs: int, tell: Tell) -> None:
         _write(_runs(runs, made, versions, shapes, chance), tell)
 
 
+def _field(name: str) -> Any:
+    """A column of a run; the stubs think that it might be a relation to it."""
+    return Run._meta.get_field(name)
+
+
 def _write(rows: Iterator[tuple[Any, ...]], tell: Tell) -> None:
     """Past the models, which take longer to be made than to be written."""
-    columns = [COLUMNS[name].get_attname_column()[1] for name in (*VARYING, *SHAPED)]
+    columns = [_field(name).column for name in (*VARYING, *SHAPED)]
     quoted = ", ".join(map(connection.ops.quote_name, columns))
     insert = (
         f"INSERT INTO {connection.ops.quote_name(Run._meta.db_table)} ({quoted}) "
@@ -234,11 +238,12 @@ def _shape(chance: random.Random) -> Shape:
         latency_counts=latencies.counts(),
         timeline=timeline,
     )
+    fields = map(_field, SHAPED)
     return Shape(
         timedelta(seconds=5.0 * entries),
         tuple(
-            COLUMNS[name].get_db_prep_save(getattr(run, name), connection)
-            for name in SHAPED
+            field.get_db_prep_save(getattr(run, field.name), connection)
+            for field in fields
         ),
     )
 

@@ -58,10 +58,14 @@ class Crowd:
             self.answers[message["seq"]] = message
 
 
+async def _usual() -> dict[str, str]:
+    """For this process has no database of the product's."""
+    return {"default": DEFAULT_QUEUE}
+
+
 @pytest.fixture
 async def crowd(product: Product) -> AsyncIterator[Crowd]:
-    # This process has no database of the product's.
-    client = inference_client.InferenceClient(async_redis(), Directory(dict))
+    client = inference_client.InferenceClient(async_redis(), Directory(_usual))
     layer = get_channel_layer()
     crowd = Crowd(client, await layer.new_channel())
     yield crowd

@@ -77,7 +77,7 @@ async def has_status(status: str) -> None:
 async def test_a_visit_is_welcomed(page: Page, deployment: Deployment):
     version = deployment.active_version
     session = await the_session()
-    assert page.messages == [
+    assert page.messages[:1] == [
         {
             "type": "welcome",
             "session_id": str(session.pk),

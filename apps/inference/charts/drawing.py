@@ -92,7 +92,7 @@ def step(span: float, count: int, *, seconds: bool = False) -> float:
             if each >= least:
                 return each
         return math.ceil(least / 14400) * 14400
-    size = 10.0 ** math.floor(math.log10(least))
+    size: float = 10.0 ** math.floor(math.log10(least))
     return next(each * size for each in _DECIMALS if each * size >= least * 0.999999)
 
 

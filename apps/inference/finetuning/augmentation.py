@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.inference.preprocessing import PADDING, Image
+from apps.inference.i420 import Image
+from apps.inference.preprocessing import PADDING
 
 # Of some examples nothing is changed but the side: they are what a camera will send.
 _PLAIN_SHARE = 0.3

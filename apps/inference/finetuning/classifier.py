@@ -25,10 +25,11 @@ from apps.inference.finetuning.growing import with_rows
 from apps.inference.finetuning.naming import Places, with_new
 from apps.inference.finetuning.order import Order, batch_size
 from apps.inference.finetuning.pictures import Picture
+from apps.inference.i420 import Image
 from apps.inference.predictors.classifier import EXCLUSIVE, INDEPENDENT
 from apps.inference.predictors.pretrained import build_pretrained, read_pretrained
 from apps.inference.predictors.recipe import Recipe
-from apps.inference.preprocessing import Image, center_crop
+from apps.inference.preprocessing import center_crop
 from apps.inference.starter.datasets import labelled_scene
 from apps.inference.starter.scenes import NOTHING
 
@@ -119,7 +120,7 @@ def _grown(network: nn.Module, labels: Sequence[str]) -> nn.Module:
         return network
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: number for number, label in enumerate(labels)}
-    larger = cast("type[nn.Module]", type(network))(config)
+    larger = type(network)(config)
     places = larger.state_dict()
     tensors = network.state_dict()
     for name, tensor in tensors.items():

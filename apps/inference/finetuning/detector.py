@@ -23,10 +23,11 @@ from apps.inference.finetuning.growing import with_rows_of_anchors
 from apps.inference.finetuning.naming import Places, with_new
 from apps.inference.finetuning.order import Order, batch_size
 from apps.inference.finetuning.pictures import Picture
+from apps.inference.i420 import Image
 from apps.inference.predictors.fields import Fields
 from apps.inference.predictors.yolov5_config import YOLOv5Config
 from apps.inference.predictors.yolov5_network import STRIDES, Detect, YOLOv5
-from apps.inference.preprocessing import Image, letterbox
+from apps.inference.preprocessing import letterbox
 from apps.inference.starter.datasets import collate_objects
 from apps.inference.starter.detection_loss import detection_loss
 from apps.inference.starter.scenes import render_scene

@@ -12,8 +12,8 @@ from pathlib import Path
 from apps.inference.datasets import keeping
 from apps.inference.datasets.pictures import rgb
 from apps.inference.exceptions import DatasetError
+from apps.inference.i420 import Image
 from apps.inference.models import Dataset, Example
-from apps.inference.preprocessing import Image
 
 
 @dataclass(frozen=True, slots=True)

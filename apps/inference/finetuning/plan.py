@@ -160,7 +160,7 @@ def shelf() -> Path:
 def remove_abandoned() -> None:
     """Remove what jobs have left that ended where no process could do it."""
     under_way = Job.objects.filter(kind=KIND, state__in=Job.UNDER_WAY)
-    tokens = {job.parameters["token"] for job in under_way}
+    tokens = {job.parameters.get("token") for job in under_way}
     for folder in shelf().glob(f"{KIND}-*"):
         if folder.name.removeprefix(f"{KIND}-") not in tokens:
             shutil.rmtree(folder, ignore_errors=True)

@@ -5,7 +5,7 @@ settings.
 from __future__ import annotations
 
 import math
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -73,6 +73,23 @@ def _add_settings(parser: ArgumentParser) -> None:
         type=_or_unset(int),
         metavar="MS",
         help=f"the same, if its results are older at the p95; {UNSET}: any age",
+    )
+    parser.add_argument(
+        "--sample-share",
+        type=float,
+        metavar="SHARE",
+        help="the share of frames that is kept of those who allow it",
+    )
+    parser.add_argument(
+        "--sample-uncertain",
+        action=BooleanOptionalAction,
+        help="keep what the model is least sure of, of those who allow it",
+    )
+    parser.add_argument(
+        "--retention-days",
+        type=int,
+        metavar="DAYS",
+        help="for how long captures that nobody has used are kept",
     )
 
 

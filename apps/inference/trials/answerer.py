@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from django.db import DatabaseError, close_old_connections
@@ -48,18 +49,12 @@ def answer(trial_id: int) -> None:
     """Answer what is passed on, until the trial is over or this process is to end."""
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    stand_behind_everybody()
+    stand_behind_live_frames()
     trial = Trial.objects.select_related("version__model").get(pk=trial_id)
-    try:
-        loaded = _load_in_one_thread(trial.version)
-    except InferenceError as error:
-        services.stop_if_running(trial_id, str(error))
+    loaded = _load(trial)
+    if loaded is None:
         return
-    except Exception:
-        logger.exception("%s could not be loaded", trial.version)
-        reason = "Loading it failed; the log of the shadow's worker says why."
-        services.stop_if_running(trial_id, reason)
-        return
+    stand_behind_everybody()
     logger.info("%s shadows %s", trial.version, trial.deployment)
     tuning = Tuning()
     tuning.start()
@@ -67,11 +62,29 @@ def answer(trial_id: int) -> None:
     tuning.stop()
 
 
+def _load(trial: Trial) -> LoadedVersion | None:
+    """None where it can't be, which its trial says."""
+    try:
+        return _load_in_one_thread(trial.version)
+    except InferenceError as error:
+        reason = str(error)
+    except Exception:
+        logger.exception("%s could not be loaded", trial.version)
+        reason = "Loading it failed; the log of the shadow's worker says why."
+    services.stop_if_running(trial.pk, reason)
+    return None
+
+
 def stand_behind_everybody() -> None:
-    """As behind live frames, and then only when nobody else wants the processor."""
+    """Run only when nobody else wants the processor: all threads that there are.
+
+    Not while it is loaded, which would take ages on a busy machine.
+    """
     stand_behind_live_frames(19)
-    if hasattr(os, "SCHED_IDLE"):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    threads = Path("/proc/self/task")
+    if threads.exists():
+        for thread in threads.iterdir():
+            os.sched_setscheduler(int(thread.name), os.SCHED_IDLE, os.sched_param(0))
 
 
 def _load_in_one_thread(version: ModelVersion) -> LoadedVersion:

@@ -62,6 +62,7 @@ export class Board {
     this.#size = size;
     this.#annotations = annotations;
     this.#onDrawn = onDrawn;
+    svg.style.setProperty("--ratio", String(size.width / size.height));
     svg.addEventListener("pointerdown", (event) => this.#hold(event));
     svg.addEventListener("pointermove", (event) => this.#move(event));
     svg.addEventListener("pointerup", () => this.#release());

@@ -116,6 +116,9 @@ export class PageSheet {
     }
     /** @type {HTMLFieldSetElement} */ (form.querySelector("fieldset")).disabled =
       mode !== "complaint";
+    // What Enter would press: nobody allows anything by a key that means something else.
+    /** @type {HTMLButtonElement} */ (element("send")).disabled =
+      sheet.dataset.consent === "asked";
     this.#side.open();
     // What had the keyboard's place may be gone.
     if (hadFocus) element("sheet-close").focus();

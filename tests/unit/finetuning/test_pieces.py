@@ -43,7 +43,7 @@ def test_what_has_left_the_picture_is_not_to_be_seen():
     image = np.full((96, 128, 3), 128, np.uint8)
     image[30:60, :10] = BLUE
     at_the_edge = np.array([[0, 30, 10, 60]], np.float32)
-    left_over = {True: [], False: []}
+    left_over: dict[bool, list[int]] = {True: [], False: []}
     for seed in range(60):
         view, _, seen = vary(image, at_the_edge, np.random.default_rng(seed))
         is_blue = (view[..., 2] > 150) & (view[..., 0] < 100)

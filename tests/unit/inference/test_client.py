@@ -30,7 +30,11 @@ class StubbornRedis:
 @pytest.fixture
 async def directory() -> Directory:
     """One that has been read."""
-    directory = Directory(lambda: {"default": "gpu"})
+
+    async def read() -> dict[str, str]:
+        return {"default": "gpu"}
+
+    directory = Directory(read)
     await directory.queue_of("default")
     return directory
 

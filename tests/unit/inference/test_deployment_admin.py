@@ -109,7 +109,9 @@ def test_settings_are_changed_and_the_version_and_the_name_are_left_alone(
     admin_client: Client, fruit: Deployment, scripted_version: Versions
 ):
     version = fruit.active_version
-    given = form(version, name="other", queue="gpu-large", hot_dog_score="0.9")
+    given = form(
+        version, name="other", title="Fruit", queue="gpu-large", hot_dog_score="0.9"
+    )
     response = admin_client.post(change(fruit), given, follow=True)
 
     fruit.refresh_from_db()

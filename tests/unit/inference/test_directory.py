@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from itertools import count
 
@@ -12,7 +11,7 @@ from django.db import OperationalError
 
 from apps.inference.directory import READ_INTERVAL_S, Directory
 from apps.inference.models import Deployment
-from tests.waiting import eventually
+from tests.waiting import ticks
 
 
 class Rows:
@@ -22,12 +21,12 @@ class Rows:
         self.queues = {"default": "gpu", "large": "gpu-large"}
         self.readings = 0
         self.trouble: Exception | None = None
-        self.free = threading.Event()
+        self.free = asyncio.Event()
         self.free.set()
 
-    def read(self) -> dict[str, str]:
+    async def read(self) -> dict[str, str]:
         self.readings += 1
-        self.free.wait()
+        await self.free.wait()
         if self.trouble is not None:
             raise self.trouble
         return dict(self.queues)
@@ -80,7 +79,8 @@ async def test_another_queue_is_heard_of_and_nobody_waits_for_it(
     rows.free.clear()
 
     assert await directory.queue_of("large") == "gpu-large"
-    await eventually(lambda: rows.readings == 2, "another reading")
+    await ticks()
+    assert rows.readings == 2
     assert await directory.queue_of("large") == "gpu-large"
     assert rows.readings == 2
     rows.free.set()

@@ -19,8 +19,8 @@ from apps.inference.evaluating.scoring import Answered, figures_of
 from apps.inference.evaluating.shown import Shown, data_of
 from apps.inference.evaluating.vocabulary import Vocabulary
 from apps.inference.exceptions import DatasetError, NotVerifiedError
+from apps.inference.i420 import i420_to_rgb
 from apps.inference.models import Dataset, Evaluation, Job, ModelVersion
-from apps.inference.preprocessing import i420_to_rgb
 from apps.inference.types import (
     Box,
     Classification,

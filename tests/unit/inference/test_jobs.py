@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError
 from django.utils import timezone
 
 from apps.inference import doing, jobs, overseeing
@@ -136,6 +137,25 @@ def test_what_an_older_attempt_says_is_not_written(tmp_path: Path):
 
     new.refresh_from_db()
     assert (new.state, new.step, new.result) == (State.RUNNING, "", {})
+
+
+def test_a_database_that_is_away_for_a_moment_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    job = job_as(State.WAITING)
+    assert jobs.take(job)
+    progress = doing.RowProgress(job)
+
+    def refuse(job: Job) -> None:
+        raise DatabaseError("database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "of_attempt", refuse)
+        progress.tell(0.5, "Training.")
+    assert "database is locked" in caplog.text
+    progress.tell(0.6, "Training.")
+    job.refresh_from_db()
+    assert (job.progress, job.step) == (0.6, "Training.")
 
 
 @pytest.mark.parametrize(

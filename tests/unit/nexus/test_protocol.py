@@ -9,10 +9,14 @@ import pytest
 from apps.nexus import protocol
 from apps.nexus.protocol import (
     LONGEST_DELAY_MS,
+    LONGEST_LABEL,
     Ack,
     Acquiring,
     CameraFailed,
     Candidate,
+    Complain,
+    Consent,
+    Dispute,
     IceCandidate,
     Offer,
     Open,
@@ -23,6 +27,7 @@ from apps.nexus.protocol import (
 )
 
 DRAWN = {"capture_ms": 0, "draw_ms": 8.5, "picture_ms": LONGEST_DELAY_MS}
+COMPLAINT = {"type": "complain", "seq": 1, "is_hot_dog": True, "label": "cup"}
 LINE = "candidate:1 1 udp 2130706431 192.0.2.7 50000 typ host"
 
 
@@ -46,6 +51,17 @@ LINE = "candidate:1 1 udp 2130706431 192.0.2.7 50000 typ host"
             ({"type": "rotate", "rotation": rotation}, Rotate(rotation))
             for rotation in (0, 90, 180, 270)
         ),
+        ({"type": "dispute", "seq": 7}, Dispute(7)),
+        ({"type": "dispute", "seq": None}, Dispute(None)),
+        (
+            {"type": "complain", "seq": 7, "is_hot_dog": False, "label": " a  cup "},
+            Complain(7, False, "a cup"),
+        ),
+        (
+            {"type": "complain", "seq": 7, "is_hot_dog": True, "label": ""},
+            Complain(7, True, ""),
+        ),
+        ({"type": "consent", "is_allowed": False}, Consent(False)),
         ({"type": "ping", "sent_at_ms": 12.5}, Ping(12.5)),
         ({"type": "ping", "sent_at_ms": -3}, Ping(-3)),
         ({"type": "candidate", "candidate": None}, Candidate(None)),
@@ -153,6 +169,22 @@ WRONG_NUMBERS: list[object] = [None, "1", True, False, [1], {}]
         ),
         {"type": "ping"},
         *({"type": "ping", "sent_at_ms": wrong} for wrong in WRONG_NUMBERS),
+        *({"type": "dispute", "seq": wrong} for wrong in ("7", -1, 1.5, True, [7])),
+        *({"type": "consent", "is_allowed": wrong} for wrong in (None, 0, 1, "true")),
+        *(
+            {**COMPLAINT, field: wrong}
+            for field, wrong in (
+                ("seq", None),
+                ("seq", -1),
+                ("is_hot_dog", None),
+                ("is_hot_dog", 1),
+                ("label", None),
+                ("label", 7),
+                ("label", "a" * (LONGEST_LABEL + 1)),
+                ("label", "a\x00b"),
+                ("label", "a\u202eb"),
+            )
+        ),
         {"type": "camera_failed"},
         {"type": "camera_failed", "reason": "it was dark"},
         {"type": "camera_failed", "reason": ["no_camera"]},

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,19 +29,35 @@ from apps.inference.models import (
 )
 from apps.inference.services import activate
 from apps.inference.switching import roll_back, switch, tell
-from apps.sessions import services
+from apps.sessions import captures, services
+from apps.sessions.access import log
 from apps.sessions.admin import RunColumns
-from apps.sessions.models import CameraSession, Run
+from apps.sessions.captures import Occasion
+from apps.sessions.models import CameraSession, Capture, CaptureAccess, Run
+from tests.unit.sessions.conftest import ANSWER, still
 from tests.unit.sessions.test_services import AGES, FIGURES
 
-MODELS = (RegisteredModel, ModelVersion, Deployment, Activation, CameraSession, Run)
+MODELS = (
+    RegisteredModel,
+    ModelVersion,
+    Deployment,
+    Activation,
+    CameraSession,
+    Run,
+    Capture,
+    CaptureAccess,
+)
 READ_ONLY = tuple(model for model in MODELS if model is not Deployment)
 
 Grow = Callable[[], None]
 
 
 @pytest.fixture
-def grow(deployment: Deployment, scripted_version: Callable[..., ModelVersion]) -> Grow:
+def grow(
+    deployment: Deployment,
+    scripted_version: Callable[..., ModelVersion],
+    captures_dir: Path,
+) -> Grow:
     """Make one more row of everything, with all that a row can have."""
     operator = User.objects.create_user("somebody")
     numbers = iter(range(1000))
@@ -60,6 +77,10 @@ def grow(deployment: Deployment, scripted_version: Callable[..., ModelVersion]) 
             run_id = services.start_run(session.pk, version.pk, timezone.now())
         services.add_to_run(run_id, FIGURES, timezone.now())
         services.start_run(session.pk, deployment.active_version_id, timezone.now())
+        captures.allow(session.pk)
+        occasion = Occasion(Capture.Reason.WRONG, version.pk, ANSWER)
+        capture = captures.keep_capture(session.pk, still(), occasion)
+        log([capture], CaptureAccess.Act.SEEN, operator)
 
     add()
     return add

@@ -65,7 +65,8 @@ def passed(session_id: str = "a", *found: Any, **said: Any) -> Passed:
 
 def figures(answerer: Answerer) -> dict[str, Any]:
     answerer.report()
-    return Trial.objects.get().figures
+    written: dict[str, Any] = Trial.objects.get().figures
+    return written
 
 
 def test_the_same_answer_is_agreed_on(

@@ -1,0 +1,93 @@
+"""Which frames a page can still point at, and that no more of them are held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from apps.inference.types import Frame
+from apps.nexus.judged import HELD, HELD_WITH_CONSENT, JudgedFrames
+
+
+@pytest.fixture
+def judged() -> JudgedFrames:
+    return JudgedFrames()
+
+
+def offer(judged: JudgedFrames, *numbers: int) -> None:
+    for seq in numbers:
+        judged.offer(Frame("s", seq, 2, 2, b"\x80" * 6))
+
+
+def answer(judged: JudgedFrames, *numbers: int) -> None:
+    for seq in numbers:
+        assert judged.answer(message(seq)) is not None
+
+
+def message(seq: int) -> dict[str, Any]:
+    return {"seq": seq, "is_hot_dog": True}
+
+
+def held(judged: JudgedFrames, numbers: range) -> list[int]:
+    return [seq for seq in numbers if judged.find(seq)]
+
+
+def test_what_was_answered_can_be_found(judged: JudgedFrames):
+    offer(judged, 3, 4)
+    answer(judged, 3)
+    found = judged.find(3)
+    assert found is not None
+    assert (found.frame.seq, found.message) == (3, message(3))
+    assert judged.find(4) is None
+    assert judged.find(5) is None
+
+
+def test_an_answer_to_a_frame_that_nobody_holds_is_passed_over(judged: JudgedFrames):
+    assert judged.answer(message(9)) is None
+    assert judged.find(9) is None
+
+
+def test_what_was_drawn_before_is_let_go_of(judged: JudgedFrames):
+    offer(judged, 1, 2, 3)
+    answer(judged, 1, 2, 3)
+    judged.draw(2)
+    assert held(judged, range(5)) == [2, 3]
+
+
+def test_a_frame_that_was_dropped_is_not_held(judged: JudgedFrames):
+    offer(judged, 1)
+    judged.drop(1)
+    judged.drop(1)
+    assert judged.answer(message(1)) is None
+
+
+def test_no_more_are_held_than_can_be_pointed_at(judged: JudgedFrames):
+    offer(judged, *range(100))
+    answer(judged, *range(100 - HELD, 100))
+    assert held(judged, range(100)) == list(range(100 - HELD, 100))
+
+
+def test_with_consent_some_that_were_drawn_before_are_held(judged: JudgedFrames):
+    judged.is_allowed = True
+    for seq in range(100):
+        offer(judged, seq)
+        answer(judged, seq)
+        judged.draw(seq)
+    assert held(judged, range(100)) == list(range(100 - HELD_WITH_CONSENT, 100))
+
+
+def test_what_is_pinned_stays_until_it_is_let_go_of(judged: JudgedFrames):
+    offer(judged, 1)
+    answer(judged, 1)
+    assert judged.pin(1) is not None
+    offer(judged, *range(2, 50))
+    judged.draw(49)
+    assert held(judged, range(50)) == [1]
+    judged.unpin()
+    assert held(judged, range(50)) == []
+
+
+def test_what_is_gone_can_not_be_pinned(judged: JudgedFrames):
+    assert judged.pin(1) is None
+    assert judged.find(1) is None
