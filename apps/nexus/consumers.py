@@ -288,6 +288,8 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             return False
 
     async def _send(self, type_: str, **fields: Any) -> None:
+        if type_ == "result":
+            self._kept.judged.show(fields["seq"])
         await self.send_json(server_message(type_, **fields))
 
     async def _close(self, why: str) -> None:

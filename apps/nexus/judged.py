@@ -1,8 +1,9 @@
 """`JudgedFrames`: the frames that a page may still point at, with what was answered.
 
-A frame is held from its way to the model until a later one has been drawn: a few in
-all, in memory alone. With consent some that came before are held as well, for a
-challenger answers later than who is live. It knows no socket and no disk.
+A frame whose answer is on its way to the page, or is shown there, is held until a later
+one has been drawn, however long a busy page takes; of the others the newest few, in
+memory alone. With consent they are some more, for a challenger answers later than who
+is live. It knows no socket and no disk.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ HELD_WITH_CONSENT = 12
 
 @dataclass(slots=True)
 class Judged:
-    """`message` is its `inference.result`, as soon as there is one."""
+    """`message` is its `inference.result`, as soon as there is one; it `is_shown` from
+    the moment when that is sent to the page.
+    """
 
     frame: Frame
     message: dict[str, Any] | None = None
+    is_shown: bool = False
 
 
 class JudgedFrames:
@@ -35,8 +39,9 @@ class JudgedFrames:
     def offer(self, frame: Frame) -> None:
         """A frame is on its way to the model."""
         self._frames[frame.seq] = Judged(frame)
-        room = HELD_WITH_CONSENT if self.is_allowed else HELD
-        for seq in list(self._frames)[:-room]:
+        surplus = len(self._frames) - (HELD_WITH_CONSENT if self.is_allowed else HELD)
+        others = [seq for seq, each in self._frames.items() if not each.is_shown]
+        for seq in others[: max(0, surplus)]:
             del self._frames[seq]
 
     def drop(self, seq: int) -> None:
@@ -50,10 +55,17 @@ class JudgedFrames:
             judged.message = message
         return judged
 
+    def show(self, seq: int) -> None:
+        """The answer to a frame is on its way to the page."""
+        if seq in self._frames:
+            self._frames[seq].is_shown = True
+
     def draw(self, seq: int) -> None:
         """The page shows the answer to a frame: it has done with those before."""
-        if not self.is_allowed:
-            for older in [each for each in self._frames if each < seq]:
+        for older in [each for each in self._frames if each < seq]:
+            if self.is_allowed:
+                self._frames[older].is_shown = False
+            else:
                 del self._frames[older]
 
     def pin(self, seq: int) -> Judged | None:

@@ -62,6 +62,27 @@ def test_a_frame_that_was_dropped_is_not_held(judged: JudgedFrames):
     assert judged.answer(message(1)) is None
 
 
+def test_what_a_busy_page_still_shows_is_held(judged: JudgedFrames):
+    offer(judged, 1, 2, 3)
+    answer(judged, 1, 2, 3)
+    for seq in (1, 2, 3):
+        judged.show(seq)
+    judged.draw(1)
+    # It draws nothing for long, so nothing more is sent to it.
+    for seq in range(4, 100):
+        offer(judged, seq)
+        answer(judged, seq)
+    assert held(judged, range(100)) == [1, 2, 3, 97, 98, 99]
+    judged.show(99)
+    judged.draw(99)
+    assert held(judged, range(100)) == [99]
+
+
+def test_what_nobody_holds_can_be_shown(judged: JudgedFrames):
+    judged.show(1)
+    assert judged.find(1) is None
+
+
 def test_no_more_are_held_than_can_be_pointed_at(judged: JudgedFrames):
     offer(judged, *range(100))
     answer(judged, *range(100 - HELD, 100))
@@ -73,6 +94,7 @@ def test_with_consent_some_that_were_drawn_before_are_held(judged: JudgedFrames)
     for seq in range(100):
         offer(judged, seq)
         answer(judged, seq)
+        judged.show(seq)
         judged.draw(seq)
     assert held(judged, range(100)) == list(range(100 - HELD_WITH_CONSENT, 100))
 
