@@ -119,7 +119,7 @@ class DatasetAdmin(admin.ModelAdmin):
         if not self.has_change_permission(request, dataset):
             raise PermissionDenied
         form = ImportForm(
-            request.POST or None,
+            request.POST if request.method == "POST" else None,
             request.FILES or None,
             may_name_paths=bool(getattr(request.user, "is_superuser", False)),
         )

@@ -114,7 +114,11 @@ class ExampleAdmin(ReadOnlyAdmin):
         view = self.admin_site.admin_view
         return [
             path("<int:pk>/picture/", view(self.picture), name="inference_picture"),
-            path("<int:pk>/thumbnail/", view(self.small), name="inference_thumbnail"),
+            path(
+                "<int:pk>/thumbnail/",
+                view(self.small, cacheable=True),
+                name="inference_thumbnail",
+            ),
             *urls,
         ]
 

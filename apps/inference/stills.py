@@ -1,27 +1,20 @@
-"""Frames as pictures for people: upright, encoded, without torch. Blocking."""
+"""Frames as pictures for people: upright, encoded, without torch. Blocking.
+
+Web processes import it with the first picture that somebody allows, since few need it.
+"""
 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 
 import cv2
 
 from apps.inference.i420 import Image, i420_to_rgb, upright
-from apps.inference.types import Frame
+from apps.inference.types import Frame, Still
 
 # Large enough to see what it shows, small enough for a message.
 PREVIEW_SIDE = 320
 _PREVIEW_QUALITY = (cv2.IMWRITE_JPEG_QUALITY, 80)
-
-
-@dataclass(frozen=True, slots=True)
-class Still:
-    """A frame as PNG, so that its pixels stay those that the model was given."""
-
-    encoded: bytes
-    width: int
-    height: int
 
 
 def still_of(frame: Frame) -> Still:

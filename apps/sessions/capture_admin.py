@@ -97,7 +97,7 @@ class CaptureAdmin(ReadOnlyAdmin):
             path("decide/", wrap(review_views.decide), name=f"{name}_decide"),
             path(
                 "<int:capture_id>/picture/",
-                wrap(review_views.picture),
+                wrap(review_views.picture, cacheable=True),
                 name=f"{name}_picture",
             ),
             *super().get_urls(),

@@ -17,7 +17,7 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
-from apps.inference.stills import Still
+from apps.inference.types import Still
 from apps.sessions import capture_files
 from apps.sessions.capture_files import CaptureError
 from apps.sessions.models import CameraSession, Capture, CaptureAccess

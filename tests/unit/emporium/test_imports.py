@@ -18,7 +18,7 @@ from django.urls import get_resolver
 get_resolver().url_patterns
 from apps.inference import client
 current_app.conf.broker_url = "memory://"
-client.ring()
+client.ring("gpu")
 print(json.dumps(sorted(sys.modules)))
 """
 WORKER_SCRIPT = """

@@ -150,10 +150,17 @@ def test_it_is_evaluated_beside_its_parent(
 
 @pytest.mark.parametrize("words", ["step 2", "Measuring", "Counting"])
 def test_one_that_is_cancelled_leaves_nothing(
-    asked: Job, parent: ModelVersion, settings: Settings, words: str
+    asked: Job,
+    parent: ModelVersion,
+    settings: Settings,
+    words: str,
+    django_capture_on_commit_callbacks: Any,
 ):
     Job.objects.update(is_cancelling=True)
-    with pytest.raises(CancelledError):
+    with (
+        django_capture_on_commit_callbacks(execute=True),
+        pytest.raises(CancelledError),
+    ):
         finetune(asked.parameters, Told(words, CancelledError))
     assert nothing_is_left(parent, settings)
 

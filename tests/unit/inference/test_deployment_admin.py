@@ -35,6 +35,8 @@ def form(version: ModelVersion, **fields: Any) -> dict[str, Any]:
         "active_version": version.pk,
         "queue": "gpu",
         "most_failed_share": 0.05,
+        "sample_share": 0,
+        "retention_days": 30,
         **NO_ROWS,
         **fields,
     }
@@ -101,7 +103,7 @@ def test_what_nobody_has_verified_is_not_deployed(
     version = deployment.active_version
     ModelVersion.objects.update(state=ModelVersion.State.FAILED)
     response = admin_client.post(ADD, form(version, name="fruit"))
-    assert "has not been verified" in content(response)
+    assert "Select a valid choice" in content(response)
     assert list(Deployment.objects.all()) == [deployment]
 
 

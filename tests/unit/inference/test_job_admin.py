@@ -55,7 +55,7 @@ def test_who_may_stops_one(client: Client):
     operator = someone(client, "add_job")
     page = operator.get(reverse("admin:inference_job_change", args=[job.pk]))
     assert "Cancel</button>" in page.content.decode()
-    assert f"waits {job.pk} is being cancelled." in cancelled(operator, job)
+    assert f"Waits {job.pk} is being cancelled." in cancelled(operator, job)
     job.refresh_from_db()
     assert job.is_cancelling
 
@@ -76,4 +76,4 @@ def test_what_is_over_is_not_stopped(client: Client):
     operator = someone(client, "add_job")
     page = operator.get(reverse("admin:inference_job_change", args=[job.pk]))
     assert "Cancel</button>" not in page.content.decode()
-    assert f"waits {job.pk} is over already." in cancelled(operator, job)
+    assert f"Waits {job.pk} is over already." in cancelled(operator, job)

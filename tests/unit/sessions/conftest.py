@@ -8,8 +8,8 @@ import pytest
 from pytest_django import Settings
 
 from apps.inference.models import Deployment
-from apps.inference.stills import Still, still_of
-from apps.inference.types import Frame
+from apps.inference.stills import still_of
+from apps.inference.types import Frame, Still
 from apps.sessions import captures, services
 from apps.sessions.captures import Occasion
 from apps.sessions.models import CameraSession, Capture

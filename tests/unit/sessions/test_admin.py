@@ -21,11 +21,17 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.inference.columns import duration, moment
+from apps.inference.datasets import add_picture
 from apps.inference.models import (
     Activation,
+    Dataset,
     Deployment,
+    Evaluation,
+    Example,
+    Job,
     ModelVersion,
     RegisteredModel,
+    Trial,
 )
 from apps.inference.services import activate
 from apps.inference.switching import roll_back, switch, tell
@@ -46,8 +52,14 @@ MODELS = (
     Run,
     Capture,
     CaptureAccess,
+    Trial,
+    Job,
+    Dataset,
+    Example,
+    Evaluation,
 )
-READ_ONLY = tuple(model for model in MODELS if model is not Deployment)
+WRITTEN_BY_PEOPLE = {Deployment, Dataset}
+READ_ONLY = tuple(model for model in MODELS if model not in WRITTEN_BY_PEOPLE)
 
 Grow = Callable[[], None]
 
@@ -81,6 +93,15 @@ def grow(
         occasion = Occasion(Capture.Reason.WRONG, version.pk, ANSWER)
         capture = captures.keep_capture(session.pk, still(), occasion)
         log([capture], CaptureAccess.Act.SEEN, operator)
+        Trial.objects.create(
+            deployment=other, version=broken, kind=Trial.Kind.SHADOW, share=1
+        )
+        job = Job.objects.create(kind="evaluate", parameters={"what": str(version)})
+        dataset = Dataset.objects.create(name=f"kitchen-{number}")
+        add_picture(dataset, still().encoded, [{"label": "cup"}])
+        Evaluation.objects.create(
+            version=version, dataset=dataset, job=job, pictures=1, figures={"top1": 0.5}
+        )
 
     add()
     return add

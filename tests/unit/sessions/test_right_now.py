@@ -168,7 +168,7 @@ def test_an_activation_that_went_wrong_is_told_for_a_day(
     admin_client: Client, deployment: Deployment
 ):
     for reason in ("The first try.", "The <head> is missing."):
-        activation = Activation.objects.create(
+        Activation.objects.create(
             deployment=deployment,
             to_version=deployment.active_version,
             state="rolled_back",
@@ -177,9 +177,7 @@ def test_an_activation_that_went_wrong_is_told_for_a_day(
     shown = words(admin_client)
     assert f"does not answer {deployment.name}: The &lt;head&gt; is missing." in shown
     assert "The first try." not in shown
-    Activation.objects.filter(pk=activation.pk).update(
-        requested_at=timezone.now() - timedelta(days=2)
-    )
+    Activation.objects.update(requested_at=timezone.now() - timedelta(days=2))
     assert "does not answer" not in words(admin_client)
 
 

@@ -82,7 +82,7 @@ def test_a_run_says_whose_it_was_and_how_it_ended(
 ):
     run = run_of(deployment, client="Mozilla/5.0 <phone>", worker="gpu@here")
     content = admin_client.get(page_of(run)).content.decode()
-    assert "goes on" in content
+    assert "Goes on" in content
     assert "Mozilla/5.0 &lt;phone&gt;" in content
     assert "gpu@here" in content
 
