@@ -78,9 +78,13 @@ class ModelHost:
         self._if_possible(self._load_active)
         self._thread.start()
 
+    def leave(self) -> None:
+        """Other workers needn't wait for this one, nor take it for lost."""
+        self._company.leave()
+
     def stop(self) -> None:
         self._stopping.set()
-        self._company.leave()
+        self.leave()
         self._thread.join()
         self.tuning.stop()
 

@@ -112,6 +112,7 @@ def end(**_: Any) -> None:
 def stop(**_: Any) -> None:
     global _runtime
     if _runtime is not None:
+        _runtime.host.leave()
         _runtime.heartbeat.stop()
         _runtime.drain.close()
         _runtime.trials.stop()
