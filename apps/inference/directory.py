@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from channels.db import database_sync_to_async
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 
 from apps.inference.models import Deployment
 from apps.inference.queues import DEFAULT_QUEUE
