@@ -19,13 +19,13 @@ from django.db import DatabaseError
 
 from apps.inference.contents import labels_of
 from apps.inference.models import ModelVersion
-from apps.inference.stills import preview_of, still_of
 from apps.nexus import records
 from apps.nexus.chores import Chores
 from apps.nexus.judged import Judged, JudgedFrames
 from apps.nexus.pace import Pace
 from apps.nexus.protocol import Complain, Consent, Dispute, Send
 from apps.nexus.sampling import Sampler
+from apps.nexus.stills import preview_of, still_of
 from apps.sessions import captures
 from apps.sessions.capture_files import CaptureError
 from apps.sessions.captures import NotAllowedError, Occasion, Terms, Withdrawn

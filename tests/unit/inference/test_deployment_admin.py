@@ -35,6 +35,8 @@ def form(version: ModelVersion, **fields: Any) -> dict[str, Any]:
         "active_version": version.pk,
         "queue": "gpu",
         "most_failed_share": 0.05,
+        "sample_share": 0,
+        "retention_days": 30,
         **NO_ROWS,
         **fields,
     }
