@@ -114,7 +114,10 @@ def why_not(
 
 
 def total(seconds: Mapping[int, Counts]) -> Counts:
-    return sum(seconds.values(), Counter())
+    counts: Counts = Counter()
+    for each in seconds.values():
+        counts.update(each)
+    return counts
 
 
 def _recent(seconds: Mapping[int, Counts]) -> Counts:

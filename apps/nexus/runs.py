@@ -111,6 +111,7 @@ class OpenRun:
             engine=self._engine,
             worker=self._worker,
             measured_at=measured_at,
+            began_at=self._started_at,
         )
 
     def _write(self, figures: RunFigures, ended_at: datetime | None) -> None:

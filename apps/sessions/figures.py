@@ -38,7 +38,7 @@ class RunFigures:
     engine: str = ""
     worker: str = ""
     measured_at: datetime = field(default_factory=timezone.now)
-    # Since when they were counted, where they are a part of all.
+    # Since when they were counted; without it, they are no part of the timeline.
     began_at: datetime | None = None
 
     def since(self, earlier: RunFigures) -> RunFigures:
@@ -68,10 +68,10 @@ class RunFigures:
         run.worker = self.worker or run.worker
         run.measured_at = self.measured_at
         if self.began_at is not None:
-            run.timeline = timeline.extended(run.timeline, self._entry(run.started_at))
+            new = self._entry(self.began_at, run.started_at)
+            run.timeline = timeline.extended(run.timeline, new)
 
-    def _entry(self, started_at: datetime) -> timeline.Entry:
-        began_at = self.began_at or self.measured_at
+    def _entry(self, began_at: datetime, started_at: datetime) -> timeline.Entry:
         return timeline.entry(
             max(0.0, (began_at - started_at).total_seconds()),
             max(0.0, (self.measured_at - began_at).total_seconds()),

@@ -149,7 +149,7 @@ class Run(models.Model):
         ordering = ["-started_at"]
         indexes = [
             models.Index(fields=["-started_at"]),
-            models.Index(fields=["session", "model_version"]),
+            models.Index(fields=["session", "model_version", "started_at"]),
             models.Index(fields=["deployment", "-started_at"]),
             models.Index(fields=["model_version", "-started_at"]),
             models.Index(fields=["engine", "-started_at"]),

@@ -41,7 +41,8 @@ def emporium(product: Product, scripted_model: Callable[..., Path]) -> Product:
 
 @pytest.fixture
 def page(emporium: Product, launch: Launch, tour: Path) -> Page:
-    page = launch(clip=tour).new_page(viewport={"width": 1280, "height": 800})
+    browser = launch(clip=tour)
+    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
     page.goto(emporium.url)
     page.wait_for_selector('body[data-verdict="hot-dog"]')
     return page
@@ -122,7 +123,8 @@ def test_a_page_that_samples_asks_and_takes_no_for_an_answer(
     emporium: Product, launch: Launch, tour: Path
 ) -> None:
     emporium.inside(sample_everything)
-    page = launch(clip=tour).new_page(viewport={"width": 1280, "height": 800})
+    browser = launch(clip=tour)
+    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
     page.goto(emporium.url)
     expect(page.locator("#consent-words")).to_contain_text("would like to keep some")
     keep_state(page, "sampling-asked")

@@ -33,11 +33,10 @@ from apps.inference.finetuning.pictures import (
     refuse_unreadable,
     training_pictures,
 )
-from apps.inference.finetuning.plan import Plan, remove_abandoned
+from apps.inference.finetuning.plan import YOLOV5, Plan, remove_abandoned
 from apps.inference.finetuning.telling import Heard, Part, StoppedError
 from apps.inference.jobs import CancelledError, Progress
 from apps.inference.models import Job, ModelVersion
-from apps.inference.predictors.families import YOLOV5
 
 Lesson = DetectorLesson | ClassifierLesson
 WORKERS = 1  # to draw a scene takes as long as to learn from it

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from apps.inference.datasets import keeping
 from apps.inference.datasets.pictures import rgb
 from apps.inference.exceptions import DatasetError
@@ -36,7 +38,7 @@ class Picture:
             DatasetError: the file is gone or damaged.
         """
         try:
-            return rgb(self.path)
+            return np.array(rgb(self.path))  # which may be written to
         except (OSError, SyntaxError, ValueError) as error:
             raise DatasetError(
                 f"The picture {self.path.name} is missing or damaged: take it out of"

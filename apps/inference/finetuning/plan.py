@@ -17,16 +17,12 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from apps.inference import jobs, removing
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import Dataset, Example, Job, ModelVersion
-from apps.inference.predictors.families import (
-    CLASSIFIER,
-    EXPORTED,
-    TRANSFORMERS_DETECTOR,
-    YOLOV5,
-)
 from apps.inference.registry import STARTER_NAMES
 
 KIND = "finetune"
-TRAINABLE = (YOLOV5, CLASSIFIER)
+# Families by their names in the settings: a web process imports no predictor.
+YOLOV5 = "yolov5"
+TRAINABLE = (YOLOV5, "classifier")
 
 STEPS, MOST_STEPS = 300, 100_000
 LEARNING_RATE, LEAST_LEARNING_RATE, MOST_LEARNING_RATE = 5e-4, 1e-6, 1e-2
@@ -35,10 +31,10 @@ MOST_SEED = 10_000
 REHEARSAL, MOST_REHEARSAL = 0.5, 0.9
 
 _WHY_NOT = {
-    EXPORTED: "was exported: it can be run, and not trained further. Add the checkpoint"
-    " that it was exported from.",
-    TRANSFORMERS_DETECTOR: "is a detector of transformers, whose training isn't built"
-    " here: what can be trained further are YOLOv5 and classifiers.",
+    "exported": "was exported: it can be run, and not trained further. Add the"
+    " checkpoint that it was exported from.",
+    "transformers-detector": "is a detector of transformers, whose training isn't"
+    " built here: what can be trained further are YOLOv5 and classifiers.",
 }
 
 

@@ -9,11 +9,18 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from apps.inference.charts import bar_chart
 from apps.inference.columns import NOTHING
 from apps.inference.models import Trial
 from apps.inference.trials.agreement import summary
 from apps.inference.trials.figures import CHALLENGER, CHAMPION, Side, side
 
+VERDICTS = {
+    "both": "both",
+    "neither": "neither",
+    CHAMPION: "champion alone",
+    CHALLENGER: "challenger alone",
+}
 BEHIND = (
     "The challenger was given what live frames left of the processor, so it is slower"
     " here than it would be if it answered them."
@@ -67,10 +74,7 @@ def agreement(sums: Mapping[str, Any]) -> SafeString | str:
         (
             "same verdict",
             _percent(agreed.verdict),
-            f"hot dog by both {verdict.get('both', 0):,}, by neither"
-            f" {verdict.get('neither', 0):,}, by the champion alone"
-            f" {verdict.get(CHAMPION, 0):,}, by the challenger alone"
-            f" {verdict.get(CHALLENGER, 0):,}",
+            "whether there is a hot dog",
         ),
         ("same label", _percent(agreed.labels), "of what both have found"),
         (
@@ -86,11 +90,16 @@ def agreement(sums: Mapping[str, Any]) -> SafeString | str:
         ),
     ]
     return format_html(
-        '<div class="figures"><table><tbody>{}</tbody></table></div>',
+        '<div class="figures"><table><tbody>{}</tbody></table></div>{}',
         format_html_join(
             "",
             '<tr><th scope="row">{}</th><td class="figure">{}</td><td>{}</td></tr>',
             rows,
+        ),
+        bar_chart(
+            "Frames, by who sees a hot dog",
+            {name: verdict.get(key, 0) for key, name in VERDICTS.items()},
+            unit="frames",
         ),
     )
 

@@ -95,6 +95,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='run',
-            index=models.Index(fields=['session', 'model_version'], name='emporium_se_session_aaf18e_idx'),
+            index=models.Index(fields=['session', 'model_version', 'started_at'], name='emporium_se_session_02d008_idx'),
         ),
     ]

@@ -50,7 +50,7 @@ def content(response: Any) -> str:
     return str(response.content.decode())
 
 
-def filled(parent: ModelVersion, dataset: Dataset, **others: Any) -> dict[str, Any]:
+def filled(parent: ModelVersion, dataset: Dataset) -> dict[str, Any]:
     return {
         "parent": parent.pk,
         "dataset": dataset.pk,
@@ -58,7 +58,6 @@ def filled(parent: ModelVersion, dataset: Dataset, **others: Any) -> dict[str, A
         "learning_rate": "0.0005",
         "rehearsal": "",
         "seed": 3,
-        **others,
     }
 
 
@@ -108,7 +107,7 @@ def test_what_is_wrong_is_said_beside_its_field(
     wrong: dict[str, Any],
     why: str,
 ):
-    response = admin_client.post(reverse(PAGE), filled(parent, dataset, **wrong))
+    response = admin_client.post(reverse(PAGE), filled(parent, dataset) | wrong)
     assert why in content(response)
     assert not Job.objects.exists()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from apps.inference import services
 from apps.inference.datasets import add_picture, keeping
@@ -138,3 +139,28 @@ def test_who_asks_for_nothing_takes_any(
 
 def test_what_answers_already_stays(gated: Deployment):
     assert services.activate(gated, gated.active_version) is None
+
+
+def typed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    call_command("deployments", "gates", "default", *arguments)
+    return capsys.readouterr().out.strip()
+
+
+def test_they_are_set_and_shown_on_the_command_line(
+    deployment: Deployment, kitchen: Dataset, capsys: pytest.CaptureFixture[str]
+):
+    assert typed(capsys) == "default asks for no figures."
+    sentence = "default asks for at least mAP50 0.5, top-1 0.9 on kitchen."
+    assert typed(capsys, "map50=0.5", "top1=0.9", "--dataset", "kitchen") == sentence
+    assert typed(capsys) == sentence
+    deployment.refresh_from_db()
+    assert deployment.gates == {"map50": 0.5, "top1": 0.9}
+    assert typed(capsys, "--none") == "default asks for no figures."
+
+
+@pytest.mark.parametrize("said", ["map5=0.5", "map50", "map50=50", "map50=nan"])
+def test_what_is_no_figure_is_refused(gated: Deployment, said: str):
+    with pytest.raises(CommandError, match="is no figure from 0 to 1"):
+        call_command("deployments", "gates", "default", said)
+    gated.refresh_from_db()
+    assert gated.gates == {"map50": 0.5, "verdict_recall": 0.9}

@@ -158,7 +158,7 @@ def test_a_count_ends_at_a_bound_and_the_list_goes_on_behind_it(
 
 def test_distinct_values_are_those_that_there_are(filled: None, db: None):
     for column in ("engine", "worker"):
-        values = Run.objects.values_list(column, flat=True).distinct()
+        values = set(Run.objects.values_list(column, flat=True))
         assert long_lists.distinct(Run, column) == sorted(values)
     assert len(long_lists.distinct(Run, "worker", most=2)) == 2
 
@@ -166,7 +166,7 @@ def test_distinct_values_are_those_that_there_are(filled: None, db: None):
 def test_a_filled_database_is_plausible(filled: None, db: None):
     runs = Run.objects.filter(deployment__name__startswith="sample")
     assert runs.count() == 3000
-    assert set(runs.values_list("drops", flat=True)) == {1, 2}
+    assert set(runs.values_list("drops", flat=True)) == {0, 1, 2}
     for run in runs.select_related("session")[:50]:
         assert run.received == run.inferred + run.dropped + run.pending
         assert run.deployment_id == run.session.deployment_id

@@ -8,9 +8,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.inference.exceptions import InferenceError
-from apps.inference.management import deployments_activations, deployments_settings
+from apps.inference.management import (
+    deployments_activations,
+    deployments_gates,
+    deployments_settings,
+)
 
-PARTS = (deployments_activations, deployments_settings)
+PARTS = (deployments_activations, deployments_settings, deployments_gates)
 
 
 class Command(BaseCommand):

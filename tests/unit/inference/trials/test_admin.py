@@ -102,7 +102,7 @@ def test_its_page_shows_both_versions_and_how_alike_they_are(
     services.report(shadow.pk, FIGURES)
     shown = content(admin_client.get(page_of(shadow)))
     for words in (
-        "by the champion alone 1",
+        "champion alone: 1 frames",
         "100.0%",
         "overlap of cup",
         "1 (100.0%)",
