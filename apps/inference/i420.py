@@ -1,7 +1,6 @@
 """From a frame's bytes to an upright picture, without torch.
 
-The only place that knows I420 and rotation, so that a web process can read a frame as
-well. Images are uint8 RGB [H, W, 3].
+What models see of a frame's I420 and rotation. Images are uint8 RGB [H, W, 3].
 """
 
 from __future__ import annotations

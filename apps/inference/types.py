@@ -78,15 +78,6 @@ class Prediction:
     classifications: tuple[Classification, ...] = field(default=())
 
 
-@dataclass(frozen=True, slots=True)
-class Still:
-    """A frame as PNG, so that its pixels stay those that the model was given."""
-
-    encoded: bytes
-    width: int
-    height: int
-
-
 # The steps that follow upon `prepare`: the forward pass, and from its answer to boxes
 # or labels, in the frames' order.
 Decode = Callable[[], list[Prediction]]

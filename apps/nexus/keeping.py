@@ -19,13 +19,13 @@ from django.db import DatabaseError
 
 from apps.inference.contents import labels_of
 from apps.inference.models import ModelVersion
-from apps.inference.types import Frame, Still
 from apps.nexus import records
 from apps.nexus.chores import Chores
 from apps.nexus.judged import Judged, JudgedFrames
 from apps.nexus.pace import Pace
 from apps.nexus.protocol import Complain, Consent, Dispute, Send
 from apps.nexus.sampling import Sampler
+from apps.nexus.stills import preview_of, still_of
 from apps.sessions import captures
 from apps.sessions.capture_files import CaptureError
 from apps.sessions.captures import NotAllowedError, Occasion, Terms, Withdrawn
@@ -132,7 +132,7 @@ class Keeping:
         await self._send(
             "disputed",
             seq=seq,
-            picture=await asyncio.to_thread(_preview_of, judged.frame),
+            picture=await asyncio.to_thread(preview_of, judged.frame),
             is_hot_dog=judged.message["is_hot_dog"],
             labels=await self._labels(version_id),
         )
@@ -179,7 +179,7 @@ class Keeping:
             return
 
     async def _keep(self, judged: Judged, occasion: Occasion) -> None:
-        still = await asyncio.to_thread(_still_of, judged.frame)
+        still = await asyncio.to_thread(still_of, judged.frame)
         try:
             await records.written(
                 captures.keep_capture, self._session_id, still, occasion
@@ -236,16 +236,3 @@ def _pictures(count: int) -> str:
 def _labels(version_id: int) -> list[str]:
     """What a version can name; its files stay as they are."""
     return labels_of(ModelVersion.objects.get(pk=version_id))
-
-
-def _still_of(frame: Frame) -> Still:
-    # OpenCV, which most web processes never need.
-    from apps.inference.stills import still_of
-
-    return still_of(frame)
-
-
-def _preview_of(frame: Frame) -> str:
-    from apps.inference.stills import preview_of
-
-    return preview_of(frame)

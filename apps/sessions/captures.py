@@ -17,7 +17,6 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
-from apps.inference.types import Still
 from apps.sessions import capture_files
 from apps.sessions.capture_files import CaptureError
 from apps.sessions.models import CameraSession, Capture, CaptureAccess
@@ -36,6 +35,15 @@ UNUSED = (Capture.State.WAITING, Capture.State.REJECTED)
 
 class NotAllowedError(CaptureError):
     """Its person has not allowed it, or not any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """An upright frame as PNG."""
+
+    encoded: bytes
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ import pytest
 from pytest_django import Settings
 
 from apps.inference.models import Deployment
-from apps.inference.stills import still_of
-from apps.inference.types import Frame, Still
+from apps.inference.types import Frame
+from apps.nexus.stills import still_of
 from apps.sessions import captures, services
-from apps.sessions.captures import Occasion
+from apps.sessions.captures import Occasion, Still
 from apps.sessions.models import CameraSession, Capture
 
 ANSWER: dict[str, Any] = {

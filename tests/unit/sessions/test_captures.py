@@ -21,8 +21,8 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from apps.inference.models import Deployment
-from apps.inference.stills import PREVIEW_SIDE, preview_of, still_of
 from apps.inference.types import Frame
+from apps.nexus.stills import PREVIEW_SIDE, preview_of, still_of
 from apps.sessions import capture_files, captures, retention, services, tasks
 from apps.sessions.capture_files import DISK_FULL, NOT_WRITTEN, CaptureError
 from apps.sessions.captures import ENOUGH, NotAllowedError, Occasion, Terms, Withdrawn
