@@ -150,11 +150,19 @@ def test_it_is_evaluated_beside_its_parent(
 
 @pytest.mark.parametrize("words", ["step 2", "Measuring", "Counting"])
 def test_one_that_is_cancelled_leaves_nothing(
-    asked: Job, parent: ModelVersion, settings: Settings, words: str
+    asked: Job,
+    parent: ModelVersion,
+    settings: Settings,
+    django_capture_on_commit_callbacks: Any,
+    words: str,
 ):
     Job.objects.update(is_cancelling=True)
-    with pytest.raises(CancelledError):
-        finetune(asked.parameters, Told(words, CancelledError))
+    told = Told(words, CancelledError)
+    with (
+        django_capture_on_commit_callbacks(execute=True),
+        pytest.raises(CancelledError),
+    ):
+        finetune(asked.parameters, told)
     assert nothing_is_left(parent, settings)
 
 
