@@ -153,15 +153,16 @@ def test_one_that_is_cancelled_leaves_nothing(
     asked: Job,
     parent: ModelVersion,
     settings: Settings,
-    words: str,
     django_capture_on_commit_callbacks: Any,
+    words: str,
 ):
     Job.objects.update(is_cancelling=True)
+    told = Told(words, CancelledError)
     with (
         django_capture_on_commit_callbacks(execute=True),
         pytest.raises(CancelledError),
     ):
-        finetune(asked.parameters, Told(words, CancelledError))
+        finetune(asked.parameters, told)
     assert nothing_is_left(parent, settings)
 
 
