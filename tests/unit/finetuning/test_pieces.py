@@ -23,7 +23,8 @@ def marked() -> tuple[np.ndarray, np.ndarray]:
 
 
 def blue_in(view: np.ndarray) -> np.ndarray:
-    return view[..., 2].astype(int) - view[..., 0] > 40
+    is_blue: np.ndarray = view[..., 2].astype(int) - view[..., 0] > 40
+    return is_blue
 
 
 @pytest.mark.parametrize("seed", range(12))
