@@ -18,6 +18,7 @@ from apps.inference.models import Deployment, Trial
 from apps.nexus import keeping
 from apps.sessions import retention
 from apps.sessions.models import CameraSession, Capture
+from bench.processes import PATIENCE_S
 from tests.integration.camera import Camera
 from tests.integration.page import Page
 from tests.unit.sessions.conftest import files
@@ -61,6 +62,15 @@ async def disputed(page: Page) -> dict[str, Any]:
 
 async def the_captures() -> list[Capture]:
     return [each async for each in Capture.objects.all()]
+
+
+async def have_a_capture() -> Capture:
+    """Its row comes behind its file."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not (found := await the_captures()):
+            await asyncio.sleep(0.01)
+    (capture,) = found
+    return capture
 
 
 async def test_the_terms_are_told_behind_the_welcome(page: Page):
@@ -230,9 +240,8 @@ async def test_a_challenger_that_disagrees_has_its_frame_kept(
     await get_channel_layer().send(
         session.holder, {**message, "seq": seq, "challenger": answer}
     )
-    await eventually(lambda: files(captures_dir), "a picture of the disagreement")
-    await page.results(1)
-    (capture,) = await the_captures()
+    capture = await have_a_capture()
+    assert files(captures_dir)
     assert (capture.reason, capture.trial_id) == ("disagreement", trial.pk)
     assert capture.predicted["challenger"] == answer
     assert capture.predicted["is_hot_dog"] is True
