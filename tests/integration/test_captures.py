@@ -18,7 +18,6 @@ from apps.inference.models import Deployment, Trial
 from apps.nexus import keeping
 from apps.sessions import retention
 from apps.sessions.models import CameraSession, Capture
-from bench.processes import PATIENCE_S
 from tests.integration.camera import Camera
 from tests.integration.page import Page
 from tests.unit.sessions.conftest import files
@@ -66,11 +65,12 @@ async def the_captures() -> list[Capture]:
 
 async def have_a_capture() -> Capture:
     """Its row comes behind its file."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not (found := await the_captures()):
-            await asyncio.sleep(0.01)
-    (capture,) = found
-    return capture
+    for _ in range(2000):
+        if found := await the_captures():
+            (capture,) = found
+            return capture
+        await asyncio.sleep(0.01)
+    raise AssertionError("Nothing was kept.")
 
 
 async def test_the_terms_are_told_behind_the_welcome(page: Page):
