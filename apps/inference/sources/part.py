@@ -55,7 +55,9 @@ class Part:
     def _locked(self) -> BinaryIO:
         while True:
             with self._told():
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.path.parent.parent.mkdir(parents=True, exist_ok=True)
+                with suppress(FileExistsError):
+                    self.path.parent.mkdir()
                 try:
                     lock = self._lock.open("wb")
                 except FileNotFoundError:  # whoever was here before has left just now
