@@ -55,13 +55,15 @@ class Part:
     def _locked(self) -> BinaryIO:
         while True:
             with self._told():
-                self.path.parent.parent.mkdir(parents=True, exist_ok=True)
-                with suppress(FileExistsError):
-                    self.path.parent.mkdir()
                 try:
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
                     lock = self._lock.open("wb")
                 except FileNotFoundError:  # whoever was here before has left just now
                     continue
+                except FileExistsError:
+                    if self.path.parent.exists():
+                        raise
+                    continue  # the same, in between two looks at it
             fcntl.flock(lock, fcntl.LOCK_EX)
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(lock.fileno()), self._lock.stat()):
