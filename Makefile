@@ -5,6 +5,8 @@
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 WITH_CHROMIUM = CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM
 WITH_COTURN = sh tests/integration/coturn.sh
+# Whole products wait for each other most of the time; more than two would only be slow.
+IN_PAIRS = -n 2 --dist loadfile
 # Playwright brings the one that it runs on, so JavaScript is tested everywhere.
 NODE = .venv/lib/python3*/site-packages/playwright/driver/node
 
@@ -33,14 +35,15 @@ check: setup ## Format, lint, imports, types, migrations, JavaScript syntax
 
 test: setup ## All tests, with a real Redis, PostgreSQL, Celery, coturn and Chromium
 	@$(IN_VENV) pytest -n auto tests/unit
-	@$(WITH_COTURN) && $(WITH_CHROMIUM) && $(IN_VENV) pytest --ignore=tests/unit
+	@$(WITH_COTURN) && $(IN_VENV) pytest $(IN_PAIRS) tests/integration
+	@$(WITH_COTURN) && $(WITH_CHROMIUM) && $(IN_VENV) pytest tests/e2e tests/faults
 	@$(NODE) --test $$(find tests/js -name '*.test.mjs')
 
 unit: setup ## Only the tests that need nothing which runs
 	@$(IN_VENV) pytest -n auto tests/unit
 
 integration: setup ## Only the tests with real neighbours, without a browser
-	@$(WITH_COTURN) && $(IN_VENV) pytest tests/integration
+	@$(WITH_COTURN) && $(IN_VENV) pytest $(IN_PAIRS) tests/integration
 
 e2e: setup ## Only the tests in a browser
 	@$(WITH_COTURN) && $(WITH_CHROMIUM) && $(IN_VENV) pytest tests/e2e
