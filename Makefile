@@ -1,12 +1,10 @@
 # Everything that is typed to run, check and test the Emporium.
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test unit integration e2e faults gpu bench soak clean
+.PHONY: help setup run check test unit integration long e2e faults gpu bench soak clean
 
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 WITH_CHROMIUM = CHROMIUM="$$(sh tests/e2e/chromium.sh)" && export CHROMIUM
 WITH_COTURN = sh tests/integration/coturn.sh
-# Whole products wait for each other most of the time; more than two would only be slow.
-IN_PAIRS = -n 2 --dist loadfile
 # Playwright brings the one that it runs on, so JavaScript is tested everywhere.
 NODE = .venv/lib/python3*/site-packages/playwright/driver/node
 
@@ -33,20 +31,23 @@ check: setup ## Format, lint, imports, types, migrations, JavaScript syntax
 		$(NODE) --input-type=module --check - <$$file || { echo "in $$file"; exit 1; }; \
 	done
 
-test: setup ## All tests, with a real Redis, PostgreSQL, Celery, coturn and Chromium
+test: setup ## All tests but the long ones, with real Redis, PostgreSQL, Celery, coturn, Chromium
 	@$(IN_VENV) pytest -n auto tests/unit
-	@$(WITH_COTURN) && $(IN_VENV) pytest $(IN_PAIRS) tests/integration
-	@$(WITH_COTURN) && $(WITH_CHROMIUM) && $(IN_VENV) pytest tests/e2e tests/faults
+	@$(WITH_COTURN) && $(WITH_CHROMIUM) && \
+		$(IN_VENV) pytest --ignore=tests/unit -m "not long"
 	@$(NODE) --test $$(find tests/js -name '*.test.mjs')
 
 unit: setup ## Only the tests that need nothing which runs
 	@$(IN_VENV) pytest -n auto tests/unit
 
 integration: setup ## Only the tests with real neighbours, without a browser
-	@$(WITH_COTURN) && $(IN_VENV) pytest $(IN_PAIRS) tests/integration
+	@$(WITH_COTURN) && $(IN_VENV) pytest tests/integration -m "not long"
 
 e2e: setup ## Only the tests in a browser
 	@$(WITH_COTURN) && $(WITH_CHROMIUM) && $(IN_VENV) pytest tests/e2e
+
+long: setup ## A quarter of an hour: activations, trials, queues and jobs with several workers
+	@$(IN_VENV) pytest -m long
 
 faults: setup ## Only the tests in which parts of the product die and come back
 	@$(IN_VENV) pytest tests/faults

@@ -24,6 +24,9 @@ ScriptedModel = Callable[..., Path]
 SCORE = 0.9
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def clip() -> EncodedClip:
     return encode(render_clip([Segment(HOT_DOG, 1.0)], size=(320, 240)), "vp8")

@@ -22,6 +22,8 @@ from tests.waiting import eventually
 
 ScriptedModel = Callable[..., Path]
 
+pytestmark = pytest.mark.long
+
 LARGE = ("-Q", "gpu-large", "-n", "large@%h")
 BOTH = ("-Q", "gpu,gpu-large")
 RESULTS = 25

@@ -13,6 +13,8 @@ import pytest
 from bench.processes import wait_until
 from bench.product import Product
 
+pytestmark = pytest.mark.long
+
 
 def request(kind: str, parameters: dict[str, Any]) -> int:
     from apps.inference import jobs

@@ -26,6 +26,9 @@ from tests.waiting import eventually
 ScriptedModel = Callable[..., Path]
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def clip() -> EncodedClip:
     return encode(render_clip([Segment(HOT_DOG, 1.0)]), "vp8")
