@@ -37,6 +37,8 @@ def open_socket(product: Product, origin: str) -> connect:
 async def welcomed(socket: ClientConnection) -> str:
     message = json.loads(await ask(socket, '{"type": "open", "resume_token": ""}'))
     assert message["type"] == "welcome"
+    # Right behind it the page is told whether pictures may be kept.
+    assert json.loads(await socket.recv())["type"] == "keeping"
     return str(message["session_id"]).replace("-", "")
 
 
