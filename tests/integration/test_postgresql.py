@@ -70,6 +70,8 @@ def test_what_is_written_at_once_is_written_right(database_url: str, tmp_path: P
         [
             sys.executable,
             *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--reuse-db"),
+            # Looks at how SQLite goes about it.
+            "--ignore=tests/unit/sessions/test_scale.py",
             *("--ds", settings.stem, "-o", f"pythonpath=. {tmp_path}"),
             *(f"tests/unit/{name}" for name in writing),
         ],
