@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from apps.inference.comparison import Candidates
 from apps.inference.i420 import i420_to_rgb
 from apps.inference.predictors import yolov5
+from apps.inference.predictors.yolov5 import YOLOv5Predictor
 from apps.inference.starter.marker import read_marker
 from apps.inference.types import (
     Box,
@@ -20,14 +22,13 @@ from apps.inference.types import (
     Frame,
     Infer,
     Prediction,
-    Predictor,
 )
 
 MARKER = "frame "
 
 
 class MarkedPredictor:
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: YOLOv5Predictor) -> None:
         self._predictor = predictor
         self.engine = predictor.engine
 
@@ -46,6 +47,9 @@ class MarkedPredictor:
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
         return self.prepare(frames)()()
+
+    def examine(self, frames: Sequence[Frame]) -> list[Candidates]:
+        return self._predictor.examine(frames)
 
 
 def load(directory: Path, *, engine: str | None = None) -> MarkedPredictor:
