@@ -20,7 +20,6 @@ This module knows keys and bytes. It doesn't know Celery, Channels or models.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from typing import Any, cast
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
+from apps.inference import parcel
 from apps.inference.types import Frame
 
 FRAME_LIFETIME_MS = 2000
@@ -187,7 +187,7 @@ class WebMailbox:
             pipe.exists(_frame(sid))
             pipe.set(
                 _frame(sid),
-                _pack(frame, deployment, reply_channel),
+                parcel.pack(frame, deployment=deployment, reply_channel=reply_channel),
                 px=FRAME_LIFETIME_MS,
             )
             pipe.eval(
@@ -285,7 +285,9 @@ class WorkerMailbox:
             if payload is None or stamp is None:
                 self.done([(sid, token)])
             else:
-                letters.append(_unpack(payload, now_ms - float(stamp), token))
+                frame, others = parcel.unpack(payload)
+                age_ms = now_ms - float(stamp)
+                letters.append(Letter(frame, age_ms=age_ms, token=token, **others))
         return letters
 
     def done(self, answered: Sequence[tuple[str, str]]) -> None:
@@ -323,28 +325,3 @@ class WorkerMailbox:
         return [
             queue for queue, must in zip(self._queues, must_ring, strict=True) if must
         ]
-
-
-def _pack(frame: Frame, deployment: str, reply_channel: str) -> bytes:
-    """Write a frame as the length of a JSON header, the header, and the pixels."""
-    header = json.dumps(
-        {
-            "session_id": frame.session_id,
-            "seq": frame.seq,
-            "width": frame.width,
-            "height": frame.height,
-            "rotation": frame.rotation,
-            "deployment": deployment,
-            "reply_channel": reply_channel,
-        }
-    ).encode()
-    return b"".join((len(header).to_bytes(4, "big"), header, frame.pixels))
-
-
-def _unpack(payload: bytes, age_ms: float, token: str) -> Letter:
-    body = 4 + int.from_bytes(payload[:4], "big")
-    header = json.loads(payload[4:body])
-    deployment, reply_channel = header.pop("deployment"), header.pop("reply_channel")
-    # A view, since the pixels are most of a megabyte and are only read.
-    frame = Frame(pixels=memoryview(payload)[body:], **header)
-    return Letter(frame, deployment, reply_channel, age_ms, token)

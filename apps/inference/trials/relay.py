@@ -11,7 +11,6 @@ frame gets old here, and there are never more than were wanted. Knows keys and b
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +18,7 @@ from typing import Any, cast
 
 from redis import Redis
 
+from apps.inference import parcel
 from apps.inference.mailbox import Letter
 from apps.inference.types import Frame
 
@@ -79,26 +79,14 @@ def ask_for(redis: Redis, trial_id: int, count: int) -> list[Passed]:
 
 
 def _pack(letter: Letter, message: dict[str, Any]) -> bytes:
-    """Write the length of a JSON header, the header, and the pixels."""
-    frame = letter.frame
-    header = {
-        "frame": {
-            "session_id": frame.session_id,
-            "seq": frame.seq,
-            "width": frame.width,
-            "height": frame.height,
-            "rotation": frame.rotation,
-        },
-        "deployment": letter.deployment,
-        "reply_channel": letter.reply_channel,
-        "message": message,
-    }
-    encoded = json.dumps(header).encode()
-    return b"".join((len(encoded).to_bytes(4, "big"), encoded, frame.pixels))
+    return parcel.pack(
+        letter.frame,
+        deployment=letter.deployment,
+        reply_channel=letter.reply_channel,
+        message=message,
+    )
 
 
 def _unpack(payload: bytes) -> Passed:
-    body = 4 + int.from_bytes(payload[:4], "big")
-    header = json.loads(payload[4:body])
-    frame = Frame(pixels=memoryview(payload)[body:], **header.pop("frame"))
-    return Passed(frame=frame, **header)
+    frame, others = parcel.unpack(payload)
+    return Passed(frame, **others)

@@ -188,9 +188,7 @@ def test_a_writing_that_fails_is_made_up_for_by_the_next(
     assert saved(recorder).inferred == 2
 
 
-def test_time_without_a_track_does_not_lower_the_rate(
-    recorder: RunRecorder, session: CameraSession
-):
+def gone_on_with_after_an_hour(recorder: RunRecorder, session: CameraSession) -> Run:
     infer(recorder, 0)
     recorder.close()
     records.write(lambda: None).result()
@@ -200,7 +198,13 @@ def test_time_without_a_track_does_not_lower_the_rate(
     )
     following = another(session)
     infer(following, 1)
-    run = saved(following)
+    return saved(following)
+
+
+def test_time_without_a_track_does_not_lower_the_rate(
+    recorder: RunRecorder, session: CameraSession
+):
+    run = gone_on_with_after_an_hour(recorder, session)
     assert run.away_seconds == pytest.approx(3600, abs=60)
     assert run.results_per_second
     assert run.results_per_second > 1
@@ -296,16 +300,7 @@ def test_the_timeline_of_a_run_adds_up_over_tracks_and_processes(
 def test_a_timeline_is_counted_from_the_start_of_the_run(
     recorder: RunRecorder, session: CameraSession
 ):
-    infer(recorder, 0)
-    recorder.close()
-    records.write(lambda: None).result()
-    hour = timedelta(hours=1)
-    Run.objects.update(
-        started_at=F("started_at") - hour, measured_at=F("measured_at") - hour
-    )
-    following = another(session)
-    infer(following, 1)
-    run = saved(following)
+    run = gone_on_with_after_an_hour(recorder, session)
     assert [each["at"] for each in run.timeline] == [
         pytest.approx(0, abs=60),
         pytest.approx(3600, abs=60),
