@@ -51,7 +51,7 @@ class BarePredictor:
 
 def deploy_starters() -> None:
     # Not all of `provision`, which writes a password into this checkout.
-    from apps.inference.registry import register_starters
+    from apps.inference.registering.registry import register_starters
 
     register_starters()
 
@@ -65,8 +65,9 @@ def deploy(
     queue: str = "gpu",
 ) -> None:
     """Have the model in `directory` answer, as an operator would who activates it."""
-    from apps.inference import registry, services
+    from apps.inference import services
     from apps.inference.models import Deployment
+    from apps.inference.registering import registry
 
     version = registry.register_version(
         name=name or directory.name, family=family, directory=directory
@@ -79,8 +80,8 @@ def deploy(
 
 def try_beside(directory: Path, family: str, kind: str, share: float) -> int:
     """Have the model in `directory` tried beside what answers; gives the trial's id."""
-    from apps.inference import registry
     from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
+    from apps.inference.registering import registry
     from apps.inference.trials import services
 
     version = registry.register_version(
@@ -238,8 +239,8 @@ def bare_predictor(clip: EncodedClip, seconds: float) -> BarePredictor:
     """Predict the clip's frames again and again, loaded as a worker loads the model."""
     import torch
 
-    from apps.inference.loading import load_version
     from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
+    from apps.inference.serving.loading import load_version
 
     deployment = Deployment.objects.get(name=DEFAULT_DEPLOYMENT)
     loaded = load_version(deployment.active_version)

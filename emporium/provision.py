@@ -11,7 +11,7 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth import get_user_model
 
-from apps.inference.registry import register_starters
+from apps.inference.registering.registry import register_starters
 
 OPERATOR = "admin"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from apps.inference.company import Company, Minute, Progress, Roll
-from apps.inference.first_minute import Counts
+from apps.inference.serving.company import Company, Minute, Progress, Roll
+from apps.inference.serving.first_minute import Counts
 
 
 class Alone(Company):

@@ -14,7 +14,7 @@ from django.conf import settings
 from redis import Redis
 
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
-from apps.inference.registry import register_version
+from apps.inference.registering.registry import register_version
 from bench.processes import Process, listens
 from bench.product import Product
 

@@ -22,7 +22,7 @@ from apps.inference.engines.engine import Engine
 from apps.inference.engines.network import Network
 from apps.inference.predictors.yolov5 import YOLOv5
 from apps.inference.preprocessing import Featurize
-from apps.inference.registry import STARTER_MODELS
+from apps.inference.registering.registry import STARTER_MODELS
 from apps.inference.starter.clips import CLIPS, render_clip
 from apps.inference.types import Frame
 from tests.unit.inference.pictures import frame_of

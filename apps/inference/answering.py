@@ -18,10 +18,10 @@ from redis import Redis
 
 from apps.inference import results
 from apps.inference.exceptions import NoModelError
-from apps.inference.loading import LoadedVersion
 from apps.inference.mailbox import Letter, WorkerMailbox
-from apps.inference.serving import ModelHost
-from apps.inference.tuning import Tuning
+from apps.inference.serving.host import ModelHost
+from apps.inference.serving.loading import LoadedVersion
+from apps.inference.serving.tuning import Tuning
 from apps.inference.types import Decode
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from redis import Redis
 from apps.inference import answering
 from apps.inference.answering import Batch
 from apps.inference.mailbox import WorkerMailbox
-from apps.inference.serving import ModelHost
+from apps.inference.serving.host import ModelHost
 from apps.inference.trials.trying import Trials
 
 # A camera that sends ten pictures a second or more has sent the next one by then.

@@ -10,7 +10,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
 
-from apps.inference import gates
+from apps.inference.evaluating import gates
 from apps.inference.exceptions import InferenceError, NotVerifiedError
 from apps.inference.models import Activation, Deployment, ModelVersion
 

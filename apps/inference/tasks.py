@@ -15,20 +15,14 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
 
-from apps.inference import (
-    activating,
-    asking,
-    client,
-    jobs,
-    overseeing,
-    switching,
-    under_way,
-    worker,
-)
-from apps.inference.company import Company
+from apps.inference import client, jobs, worker
 from apps.inference.connections import sync_redis
 from apps.inference.finetuning import plan
+from apps.inference.jobs import overseeing
 from apps.inference.models import Deployment, Job, ModelVersion
+from apps.inference.registering import asking, under_way
+from apps.inference.serving import activating, switching
+from apps.inference.serving.company import Company
 from apps.inference.trials import shadowing  # noqa: F401 - listens for the worker's start
 
 logger = logging.getLogger(__name__)

@@ -20,16 +20,16 @@ from celery.signals import (
 from celery.worker.control import inspect_command
 
 from apps.inference import client
-from apps.inference.company import Company
 from apps.inference.connections import sync_redis
 from apps.inference.mailbox import WorkerMailbox
 from apps.inference.presence import THIS_WORKER, Heartbeat
 from apps.inference.queues import DEFAULT_QUEUE, frame_queues
-from apps.inference.rehearsal import rehearse
+from apps.inference.serving.company import Company
+from apps.inference.serving.rehearsal import rehearse
 
 if TYPE_CHECKING:
     from apps.inference.draining import Drain
-    from apps.inference.serving import ModelHost
+    from apps.inference.serving.host import ModelHost
     from apps.inference.trials.trying import Trials
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def start(**_: Any) -> None:
     if not queues:
         return
     from apps.inference.draining import Drain
-    from apps.inference.serving import ModelHost
+    from apps.inference.serving.host import ModelHost
     from apps.inference.trials.trying import Trials
 
     redis = sync_redis()

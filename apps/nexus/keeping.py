@@ -17,8 +17,8 @@ from typing import Any
 
 from django.db import DatabaseError
 
-from apps.inference.contents import labels_of
 from apps.inference.models import ModelVersion
+from apps.inference.registering.contents import labels_of
 from apps.nexus import records
 from apps.nexus.chores import Chores
 from apps.nexus.judged import Judged, JudgedFrames

@@ -9,8 +9,8 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from apps.inference.columns import NOTHING, badge, moment, when
-from apps.inference.long_lists import LongListAdmin, TimeFilter
+from apps.inference.admin.columns import NOTHING, badge, moment, when
+from apps.inference.admin.long_lists import LongListAdmin, TimeFilter
 from apps.inference.models import ModelVersion
 from apps.sessions import right_now, searching
 from apps.sessions.capture_admin import (

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.inference.columns import (
+from apps.inference.admin.columns import (
     NOTHING,
     ReadOnlyAdmin,
     badge,
@@ -20,7 +20,7 @@ from apps.inference.columns import (
     readable,
     when,
 )
-from apps.inference.filters import ModelFilter
+from apps.inference.admin.filters import ModelFilter
 from apps.inference.models import ModelVersion
 from apps.sessions import retention, review_views
 from apps.sessions.models import CameraSession, Capture, CaptureAccess

@@ -23,10 +23,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.inference import datasets
-from apps.inference.contents import labels_of
 from apps.inference.exceptions import DatasetError
 from apps.inference.hotdog import HOT_DOG
 from apps.inference.models import Dataset
+from apps.inference.registering.contents import labels_of
 from apps.sessions import capture_files, reviewing
 from apps.sessions.access import Act, log
 from apps.sessions.models import Capture

@@ -17,12 +17,12 @@ from django.utils.safestring import SafeString
 from redis.exceptions import RedisError
 
 from apps.inference import presence
+from apps.inference.admin.columns import NOTHING, badge, moment
+from apps.inference.admin.overview import Notice, concern, panel
 from apps.inference.charts import line_chart
 from apps.inference.charts.drawing import elapsed
-from apps.inference.columns import NOTHING, badge, moment
 from apps.inference.connections import sync_redis
 from apps.inference.models import Activation, Deployment
-from apps.inference.overview import Notice, concern, panel
 from apps.sessions.models import CameraSession
 from apps.sessions.recent import Recent, recent
 

@@ -12,8 +12,8 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.inference.columns import NOTHING, badge, duration, when
-from apps.inference.long_lists import LongListAdmin, TextFilter, TimeFilter
+from apps.inference.admin.columns import NOTHING, badge, duration, when
+from apps.inference.admin.long_lists import LongListAdmin, TextFilter, TimeFilter
 from apps.inference.models import ModelVersion
 from apps.sessions import exporting, searching
 from apps.sessions.downloads import download

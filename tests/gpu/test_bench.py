@@ -10,8 +10,8 @@ import pytest
 from django.core.management import call_command
 from pytest_django import Settings
 
-from apps.inference import verification
 from apps.inference.engines import TORCH_CPU, TORCH_CUDA
+from apps.inference.verifying import verification
 from tests.parity import starter
 
 

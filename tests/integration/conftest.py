@@ -14,14 +14,14 @@ from redis import Redis
 
 from apps.inference import client as inference_client
 from apps.inference import presence, worker
-from apps.inference.company import Company
 from apps.inference.connections import sync_redis
 from apps.inference.draining import Drain
 from apps.inference.mailbox import WorkerMailbox
 from apps.inference.models import Deployment
 from apps.inference.presence import Heartbeat
 from apps.inference.queues import DEFAULT_QUEUE
-from apps.inference.serving import ModelHost
+from apps.inference.serving.company import Company
+from apps.inference.serving.host import ModelHost
 from apps.inference.tasks import drain
 from apps.inference.trials.trying import Trials
 from apps.nexus import records

@@ -7,9 +7,10 @@ from collections import Counter
 import pytest
 from redis import Redis
 
-from apps.inference import company as company_module
-from apps.inference import first_minute, presence
-from apps.inference.company import Company, Phase, Progress
+from apps.inference import presence
+from apps.inference.serving import company as company_module
+from apps.inference.serving import first_minute
+from apps.inference.serving.company import Company, Phase, Progress
 from bench.processes import wait_until
 
 ID, QUEUE = 7, "gpu"

@@ -12,7 +12,8 @@ from tests.unit.inference.loopback_site import Page, serving
 
 
 def ask_for_a_version(url: str) -> int:
-    from apps.inference import asking, client
+    from apps.inference import client
+    from apps.inference.registering import asking
 
     version = asking.request_version("mine", url)
     client.ask_for(client.BRING_IN_TASK, version.pk)
@@ -23,7 +24,7 @@ def abandon_a_session() -> None:
     from django.utils import timezone
 
     from apps.inference.models import DEFAULT_DEPLOYMENT
-    from apps.inference.registry import register_starters
+    from apps.inference.registering.registry import register_starters
     from apps.sessions import services
     from apps.sessions.models import CameraSession
 

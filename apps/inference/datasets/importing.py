@@ -18,7 +18,6 @@ from typing import Any
 
 from django.db import transaction
 
-from apps.inference import uploads
 from apps.inference.datasets import coco, folders, keeping, pictures
 from apps.inference.datasets.annotations import Annotation, checked
 from apps.inference.datasets.archives import Archive, opened
@@ -27,6 +26,7 @@ from apps.inference.datasets.pictures import Picture
 from apps.inference.exceptions import DatasetError, sentence_of
 from apps.inference.jobs import Progress
 from apps.inference.models import Dataset
+from apps.inference.registering import uploads
 
 # More of them tell nobody more.
 MOST_TOLD = 50

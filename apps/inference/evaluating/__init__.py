@@ -1,4 +1,6 @@
-"""Finds out how well a version answers pictures that it has never seen.
+"""How well a version answers pictures that it has never seen.
 
-For a process of its own: it loads networks. What came of it, `evaluations.py` reads.
+`job.py` finds out, in a process of its own, for it loads networks. `evaluations.py`
+asks for that and reads what came of it, `comparing` and `gates` judge by it: rows
+alone.
 """

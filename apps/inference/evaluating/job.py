@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from apps.inference import evaluations
-from apps.inference.contents import labels_of
-from apps.inference.doing import RowProgress
+from apps.inference.evaluating import evaluations
 from apps.inference.evaluating.scoring import Answered, figures_of
 from apps.inference.evaluating.shown import Data, data_of
 from apps.inference.exceptions import InferenceError
 from apps.inference.jobs import Progress
-from apps.inference.loading import LoadedVersion, load_version
+from apps.inference.jobs.doing import RowProgress
 from apps.inference.models import Dataset, Evaluation, ModelVersion
+from apps.inference.registering.contents import labels_of
+from apps.inference.serving.loading import LoadedVersion, load_version
 
 _LOADED, _ANSWERED = 0.05, 0.98
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.inference import evaluations
+from apps.inference.evaluating import evaluations
 from apps.inference.evaluating.job import evaluate
 from apps.inference.evaluating.shown import data_of
 from apps.inference.finetuning.plan import Plan

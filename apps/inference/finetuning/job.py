@@ -20,7 +20,7 @@ import torch
 from django.db.models import QuerySet
 from safetensors import SafetensorError
 
-from apps.inference import adding, removing, weights
+from apps.inference import weights
 from apps.inference.exceptions import InferenceError, InUseError, StorageError
 from apps.inference.finetuning.classifier import ClassifierLesson
 from apps.inference.finetuning.comparison import compare
@@ -37,6 +37,7 @@ from apps.inference.finetuning.plan import YOLOV5, Plan, remove_abandoned
 from apps.inference.finetuning.telling import Heard, Part, StoppedError
 from apps.inference.jobs import CancelledError, Progress
 from apps.inference.models import Job, ModelVersion
+from apps.inference.registering import adding, removing
 
 Lesson = DetectorLesson | ClassifierLesson
 WORKERS = 1  # to draw a scene takes as long as to learn from it

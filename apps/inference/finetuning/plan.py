@@ -14,10 +14,11 @@ from typing import Any, Self
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
-from apps.inference import jobs, removing
+from apps.inference import jobs
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import Dataset, Example, Job, ModelVersion
-from apps.inference.registry import STARTER_NAMES
+from apps.inference.registering import removing
+from apps.inference.registering.registry import STARTER_NAMES
 
 KIND = "finetune"
 # Families by their names in the settings: a web process imports no predictor.

@@ -8,9 +8,10 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from apps.inference import services, terminal
+from apps.inference import services
 from apps.inference.exceptions import InferenceError
 from apps.inference.finding import find_deployment, find_version
+from apps.inference.management import terminal
 from apps.inference.models import Activation, Deployment
 
 LOOKS_EVERY_S = 0.2

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from apps.inference import evaluations
 from apps.inference.datasets import keeping
-from apps.inference.evaluations import NAMES
+from apps.inference.evaluating import evaluations
+from apps.inference.evaluating.evaluations import NAMES
 from apps.inference.exceptions import InferenceError
 from apps.inference.finding import find_deployment
 from apps.inference.management.deployments_activations import Subcommands

@@ -15,8 +15,9 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.inference import golden, weights
+from apps.inference import weights
 from apps.inference.predictors.families import engines_of, family_of
+from apps.inference.serving import golden
 from apps.inference.starter.training import Task, Trainer
 
 LICENCE = "Apache-2.0"

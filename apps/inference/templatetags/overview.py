@@ -6,7 +6,7 @@ from typing import Any
 
 from django.template import Library
 
-from apps.inference import overview as shown
+from apps.inference.admin import overview as shown
 
 register = Library()
 

@@ -24,14 +24,14 @@ from redis.exceptions import RedisError
 from apps.inference import results
 from apps.inference.connections import sync_redis
 from apps.inference.exceptions import InferenceError
-from apps.inference.loading import LoadedVersion, load_version
 from apps.inference.mailbox import Letter
 from apps.inference.models import ModelVersion, Trial
-from apps.inference.rehearsal import stand_behind_live_frames
+from apps.inference.serving.loading import LoadedVersion, load_version
+from apps.inference.serving.rehearsal import stand_behind_live_frames
+from apps.inference.serving.tuning import Tuning
 from apps.inference.trials import agreement, relay, services
 from apps.inference.trials.figures import CHALLENGER, CHAMPION, Sums, added, of_message
 from apps.inference.trials.relay import Passed
-from apps.inference.tuning import Tuning
 from apps.inference.types import Prediction
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from apps.inference.loading import LoadedVersion
+from apps.inference.serving.loading import LoadedVersion
 from apps.inference.trials.assignment import is_within
 
 

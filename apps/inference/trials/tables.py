@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from apps.inference.admin.columns import NOTHING
 from apps.inference.charts import bar_chart
-from apps.inference.columns import NOTHING
 from apps.inference.models import Trial
 from apps.inference.trials.agreement import summary
 from apps.inference.trials.figures import CHALLENGER, CHAMPION, Side, side

@@ -14,9 +14,9 @@ from django.db import DatabaseError, close_old_connections, connection
 from redis import Redis
 
 from apps.inference.answering import Answers
-from apps.inference.beside import Loader, Rehearse
 from apps.inference.models import Trial
-from apps.inference.serving import ModelHost
+from apps.inference.serving.beside import Loader, Rehearse
+from apps.inference.serving.host import ModelHost
 from apps.inference.trials import services
 from apps.inference.trials.canary import Canary
 from apps.inference.trials.figures import CHALLENGER, CHAMPION, Sums, added, of_message

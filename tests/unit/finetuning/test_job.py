@@ -11,7 +11,7 @@ import pytest
 from pytest_django import Settings
 from safetensors.torch import save_file
 
-from apps.inference import jobs, verification, weights
+from apps.inference import jobs, weights
 from apps.inference.datasets import keeping
 from apps.inference.engines import TORCH_CPU
 from apps.inference.evaluating import shown
@@ -22,7 +22,8 @@ from apps.inference.finetuning.plan import Choices
 from apps.inference.jobs import CancelledError
 from apps.inference.models import Dataset, Evaluation, Job, ModelVersion
 from apps.inference.predictors.yolov5_network import YOLOv5
-from apps.inference.registry import register_version
+from apps.inference.registering.registry import register_version
+from apps.inference.verifying import verification
 
 from .conftest import Draw
 

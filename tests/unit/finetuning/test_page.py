@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from apps.inference import jobs
 from apps.inference.models import Dataset, Evaluation, Example, Job, ModelVersion
-from apps.inference.registry import register_starters
+from apps.inference.registering.registry import register_starters
 
 PAGE = "admin:inference_finetune"
 pytestmark = pytest.mark.django_db

@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps.inference import activating, first_minute
-from apps.inference.activating import look_after
-from apps.inference.company import Phase, Progress, Roll
 from apps.inference.models import Activation, Deployment, ModelVersion
 from apps.inference.services import activate
+from apps.inference.serving import activating, first_minute
+from apps.inference.serving.activating import look_after
+from apps.inference.serving.company import Phase, Progress, Roll
 from tests.alone import Alone
 
 State = Activation.State

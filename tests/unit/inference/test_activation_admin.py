@@ -10,9 +10,9 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from apps.inference import switching
 from apps.inference.models import Activation, Deployment, ModelVersion
 from apps.inference.services import activate
+from apps.inference.serving import switching
 
 pytestmark = pytest.mark.django_db
 Register = Callable[..., ModelVersion]

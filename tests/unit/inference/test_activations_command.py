@@ -9,9 +9,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.inference import switching
 from apps.inference.models import Activation, Deployment, ModelVersion
 from apps.inference.services import activate
+from apps.inference.serving import switching
 
 pytestmark = pytest.mark.django_db
 State = Activation.State

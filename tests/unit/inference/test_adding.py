@@ -13,12 +13,13 @@ from django.conf import settings as django_settings
 from pytest_django import Settings
 from safetensors.torch import load_file, save_file
 
-from apps.inference import adding, asking, verification
 from apps.inference.conversion import convert
 from apps.inference.engines import OPENVINO, TORCH_CPU
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import Activation, Deployment, ModelVersion
-from apps.inference.registry import STARTER_MODELS
+from apps.inference.registering import adding, asking
+from apps.inference.registering.registry import STARTER_MODELS
+from apps.inference.verifying import verification
 
 from .official import LABELS, checkpoint, official, save, tiny
 from .versions import write_classifier, write_json

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from apps.inference import adding, asking
 from apps.inference.exceptions import InferenceError
-from apps.inference.loading import load_version
 from apps.inference.models import Deployment, ModelVersion
 from apps.inference.predictors import exported
 from apps.inference.predictors.layouts import END_TO_END, YOLOV5, YOLOV8
+from apps.inference.registering import adding, asking
 from apps.inference.services import activate
+from apps.inference.serving.loading import load_version
 
 from .exports import OF_YOLOV5, OF_YOLOV8, Sees, onnx_file, torchscript
 

@@ -14,7 +14,7 @@ from redis import Redis
 from apps.inference.answering import Answers, batches_of, publish
 from apps.inference.mailbox import Letter, WorkerMailbox
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
-from apps.inference.serving import ModelHost
+from apps.inference.serving.host import ModelHost
 from apps.inference.types import Frame, Infer, Predictor
 from tests.alone import Alone
 from tests.scripted_predictor import ScriptedPredictor, unrehearsed

@@ -18,7 +18,7 @@ from PIL import Image
 
 from apps.inference import jobs
 from apps.inference.datasets import add_picture, keeping
-from apps.inference.doing import do
+from apps.inference.jobs.doing import do
 from apps.inference.models import Dataset, Deployment, Example, Job
 
 from .dataset_files import BOX, picture, zipped

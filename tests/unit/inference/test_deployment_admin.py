@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from apps.inference import deployment_admin
+from apps.inference.admin import deployment_settings
 from apps.inference.models import Activation, Deployment, ModelVersion
 from apps.inference.services import activate
 from apps.sessions import services
@@ -134,7 +134,7 @@ def test_the_list_says_where_each_is_and_whether_it_is_answered(
         session = services.open_session(deployment="fruit", user=None, client="")
         services.change_status(session.pk, status, "")
     services.close_session(session.pk, sentence="")
-    monkeypatch.setattr(deployment_admin, "_alive", lambda queues: {"gpu"})
+    monkeypatch.setattr(deployment_settings, "_alive", lambda queues: {"gpu"})
 
     html = content(admin_client.get(LIST))
 

@@ -16,7 +16,7 @@ from apps.inference import answering
 from apps.inference.answering import Answers
 from apps.inference.draining import Drain, Pace
 from apps.inference.mailbox import WorkerMailbox
-from apps.inference.serving import ModelHost
+from apps.inference.serving.host import ModelHost
 from apps.inference.trials.trying import Trials
 
 PATIENCE_S = 30

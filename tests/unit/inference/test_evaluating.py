@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.inference import evaluations, jobs
+from apps.inference import jobs
 from apps.inference.datasets import add_picture, keeping
-from apps.inference.doing import do
-from apps.inference.evaluating import shown
+from apps.inference.evaluating import evaluations, shown
 from apps.inference.evaluating.scoring import Answered, figures_of
 from apps.inference.evaluating.shown import Shown, data_of
 from apps.inference.evaluating.vocabulary import Vocabulary
 from apps.inference.exceptions import DatasetError, NotVerifiedError
 from apps.inference.i420 import i420_to_rgb
+from apps.inference.jobs.doing import do
 from apps.inference.models import Dataset, Evaluation, Job, ModelVersion
 from apps.inference.types import (
     Box,

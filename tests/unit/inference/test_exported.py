@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from apps.inference import verification, weights
+from apps.inference import weights
 from apps.inference.comparison import Bounds, are_finite, compare
 from apps.inference.conversion import convert
 from apps.inference.engines import OPENVINO, OPENVINO_F32, TENSORRT, TORCH_CPU
@@ -27,6 +27,7 @@ from apps.inference.predictors.layouts import (
     select,
 )
 from apps.inference.types import Box, Frame
+from apps.inference.verifying import verification
 
 from .exports import (
     LABELS,

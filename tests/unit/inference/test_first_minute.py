@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from apps.inference.first_minute import Bounds, Counts, Tally, figures, why_not
+from apps.inference.serving.first_minute import Bounds, Counts, Tally, figures, why_not
 
 BOUNDS = Bounds(most_failed_share=0.05, most_p95_ms=None)
 

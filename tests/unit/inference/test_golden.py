@@ -11,13 +11,14 @@ import pytest
 import torch
 from django.conf import settings
 
-from apps.inference import golden, weights
+from apps.inference import weights
 from apps.inference.comparison import Bounds, Candidates
 from apps.inference.engines.choice import available_engines
 from apps.inference.exceptions import VerificationError
-from apps.inference.golden import check, examined, golden_frames, recorded
 from apps.inference.predictors import classifier, yolov5
-from apps.inference.registry import STARTER_MODELS, register_version
+from apps.inference.registering.registry import STARTER_MODELS, register_version
+from apps.inference.serving import golden
+from apps.inference.serving.golden import check, examined, golden_frames, recorded
 from apps.inference.types import Frame
 
 

@@ -10,8 +10,9 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 from django.utils import timezone
 
-from apps.inference import doing, jobs, overseeing
+from apps.inference import jobs
 from apps.inference.exceptions import InferenceError
+from apps.inference.jobs import doing, overseeing
 from apps.inference.models import Job
 
 State = Job.State

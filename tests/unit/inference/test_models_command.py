@@ -17,14 +17,16 @@ from django.core.management import CommandError, call_command
 from django.test import TestCase
 from pytest_django import Settings
 
-from apps.inference import asking, tasks, verification
+from apps.inference import tasks
 from apps.inference.comparison import Bounds
 from apps.inference.engines import TORCH_CPU, TORCH_CUDA
-from apps.inference.measuring import BatchTime
 from apps.inference.models import Deployment, ModelVersion, RegisteredModel
-from apps.inference.registry import STARTER_MODELS, register_version
+from apps.inference.registering import asking
+from apps.inference.registering.registry import STARTER_MODELS, register_version
 from apps.inference.services import replace
-from apps.inference.verification import EngineFigures, Verification
+from apps.inference.verifying import verification
+from apps.inference.verifying.measuring import BatchTime
+from apps.inference.verifying.verification import EngineFigures, Verification
 
 pytestmark = pytest.mark.django_db
 State = ModelVersion.State

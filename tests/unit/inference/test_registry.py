@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from apps.inference import registry, weights
+from apps.inference import weights
 from apps.inference.exceptions import ConfigError, MissingFileError
 from apps.inference.models import (
     DEFAULT_DEPLOYMENT,
@@ -15,7 +15,8 @@ from apps.inference.models import (
     ModelVersion,
     RegisteredModel,
 )
-from apps.inference.registry import register_starters, register_version
+from apps.inference.registering import registry
+from apps.inference.registering.registry import register_starters, register_version
 
 pytestmark = pytest.mark.django_db
 

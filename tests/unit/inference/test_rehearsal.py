@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from apps.inference import rehearsal
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion, RegisteredModel
-from apps.inference.rehearsal import rehearse
+from apps.inference.serving import rehearsal
+from apps.inference.serving.rehearsal import rehearse
 
 VERSION = ModelVersion(pk=1, model=RegisteredModel(name="boxes"), version="1")
 SLEEPS = "import time; print('started', flush=True); time.sleep(600)"
@@ -123,7 +123,7 @@ import os
 from pathlib import Path
 import django
 django.setup()
-from apps.inference.rehearsal import stand_behind_live_frames
+from apps.inference.serving.rehearsal import stand_behind_live_frames
 stand_behind_live_frames()
 autogroup = Path("/proc/self/autogroup")
 print(os.nice(0), autogroup.read_text().split()[-1] if autogroup.exists() else "none")

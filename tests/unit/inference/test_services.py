@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 
-from apps.inference import removing, switching
 from apps.inference.exceptions import InferenceError, InUseError, NotVerifiedError
 from apps.inference.models import Activation, Deployment, ModelVersion
+from apps.inference.registering import removing
 from apps.inference.services import activate, go_back, replace, version_before
+from apps.inference.serving import switching
 
 State = Activation.State
 

@@ -16,8 +16,6 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.inference import golden, loading, serving
-from apps.inference.company import Phase, Progress, Roll
 from apps.inference.engines import (
     AUTO,
     OPENVINO,
@@ -33,9 +31,12 @@ from apps.inference.models import (
     Deployment,
     ModelVersion,
 )
-from apps.inference.registry import register_version
+from apps.inference.registering.registry import register_version
 from apps.inference.services import activate
-from apps.inference.serving import ModelHost
+from apps.inference.serving import golden, loading
+from apps.inference.serving import host as hosting
+from apps.inference.serving.company import Phase, Progress, Roll
+from apps.inference.serving.host import ModelHost
 from apps.inference.types import Frame, Prediction
 from bench.processes import wait_until
 from tests import scripted_predictor
@@ -664,7 +665,7 @@ class SlowLoading(ModuleType):
 def slow_loading(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> SlowLoading:
     module = SlowLoading()
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(serving, "FOLLOW_INTERVAL_S", 0.001)
+    monkeypatch.setattr(hosting, "FOLLOW_INTERVAL_S", 0.001)
     settings.PREDICTOR_FAMILIES = {
         **settings.PREDICTOR_FAMILIES,
         "slow": module.__name__,
@@ -722,7 +723,7 @@ def test_what_has_gone_to_another_queue_is_answered_until_all_know(
     host.follow()
     assert seen(host) == "hot dog"
 
-    monkeypatch.setattr(serving, "PARTING_S", -1)
+    monkeypatch.setattr(hosting, "PARTING_S", -1)
     host.follow()
 
     assert host.describe() == {}
@@ -736,7 +737,7 @@ def test_what_comes_back_to_the_queue_in_time_is_not_loaded_again(
     host.follow()
     Deployment.objects.update(queue="gpu")
     host.follow()
-    monkeypatch.setattr(serving, "PARTING_S", -1)
+    monkeypatch.setattr(hosting, "PARTING_S", -1)
     host.follow()
     assert host.version_for(DEFAULT_DEPLOYMENT) is before
 
@@ -880,7 +881,7 @@ def test_a_worker_that_starts_does_not_load_what_has_just_killed_another(
     switched: ModelHost,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(serving, "BUSY_INTERVAL_S", 0.001)
+    monkeypatch.setattr(hosting, "BUSY_INTERVAL_S", 0.001)
     loaded: list[str] = []
     load = loading.load_version
 

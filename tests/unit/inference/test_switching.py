@@ -10,9 +10,9 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from apps.inference import switching
 from apps.inference.models import Activation, Deployment, ModelVersion
 from apps.inference.services import activate
+from apps.inference.serving import switching
 
 State = Activation.State
 

@@ -9,9 +9,9 @@ import pytest
 from django.db import DatabaseError
 from django.utils import timezone
 
-from apps.inference import asking, under_way
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import Deployment, ModelVersion
+from apps.inference.registering import asking, under_way
 from bench.processes import wait_until
 
 State = ModelVersion.State

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from apps.inference import measuring, verification
 from apps.inference.engines import (
     AUTO,
     OPENVINO,
@@ -22,10 +21,15 @@ from apps.inference.engines import (
     TORCH_CUDA,
 )
 from apps.inference.exceptions import EngineError, VerificationError
-from apps.inference.golden import golden_frames
-from apps.inference.measuring import BatchTime, choose_batch, measure_beside_bare
-from apps.inference.registry import STARTER_MODELS
-from apps.inference.verification import (
+from apps.inference.registering.registry import STARTER_MODELS
+from apps.inference.serving.golden import golden_frames
+from apps.inference.verifying import measuring, verification
+from apps.inference.verifying.measuring import (
+    BatchTime,
+    choose_batch,
+    measure_beside_bare,
+)
+from apps.inference.verifying.verification import (
     Verification,
     engines_to_try,
 )

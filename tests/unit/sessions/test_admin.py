@@ -20,7 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.inference.columns import duration, moment
+from apps.inference.admin.columns import duration, moment
 from apps.inference.datasets import add_picture
 from apps.inference.models import (
     Activation,
@@ -34,7 +34,7 @@ from apps.inference.models import (
     Trial,
 )
 from apps.inference.services import activate
-from apps.inference.switching import roll_back, switch, tell
+from apps.inference.serving.switching import roll_back, switch, tell
 from apps.sessions import captures, services
 from apps.sessions.access import log
 from apps.sessions.admin import RunColumns

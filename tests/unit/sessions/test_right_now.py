@@ -13,10 +13,10 @@ from django.utils import timezone
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from apps.inference import overview
+from apps.inference.admin import overview
+from apps.inference.admin.overview import Notice
 from apps.inference.latency import LatencyHistogram
 from apps.inference.models import Activation, Deployment
-from apps.inference.overview import Notice
 from apps.sessions import right_now, services
 from apps.sessions.models import CameraSession, Run
 from apps.sessions.recent import recent

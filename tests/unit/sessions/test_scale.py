@@ -17,7 +17,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from apps.inference import long_lists
+from apps.inference.admin import long_lists
 from apps.sessions import filling
 from apps.sessions.models import CameraSession, Run
 from tests.unit.sessions.rows import one_of_each

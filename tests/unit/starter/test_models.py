@@ -12,7 +12,7 @@ from django.conf import settings
 from apps.inference import weights
 from apps.inference.hotdog import HOT_DOG, is_hot_dog
 from apps.inference.predictors import classifier, yolov5
-from apps.inference.registry import STARTER_MODELS
+from apps.inference.registering.registry import STARTER_MODELS
 from apps.inference.starter.classifier import ClassifierTask
 from apps.inference.starter.clips import CLIPS, render_clip
 from apps.inference.starter.detector import DetectorTask

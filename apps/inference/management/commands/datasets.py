@@ -9,9 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count, Q
 
-from apps.inference import terminal
 from apps.inference.datasets import exporting, importing, keeping
 from apps.inference.exceptions import InferenceError
+from apps.inference.management import terminal
 from apps.inference.models import Dataset, Example
 
 COLUMNS = ("dataset", "pictures", "held out", "description")

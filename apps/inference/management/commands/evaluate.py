@@ -8,14 +8,15 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.inference import evaluations, terminal
 from apps.inference.datasets import keeping
+from apps.inference.evaluating import evaluations
+from apps.inference.evaluating.evaluations import NAMES
 from apps.inference.evaluating.job import evaluate
-from apps.inference.evaluations import NAMES
 from apps.inference.exceptions import InferenceError
 from apps.inference.finding import find_version
+from apps.inference.management import terminal
 from apps.inference.models import Dataset, Evaluation
-from apps.inference.rehearsal import stand_behind_live_frames
+from apps.inference.serving.rehearsal import stand_behind_live_frames
 
 COMPARE = "compare"
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.inference import doing, jobs, overseeing, terminal
+from apps.inference import jobs
 from apps.inference.exceptions import InferenceError
+from apps.inference.jobs import doing, overseeing
+from apps.inference.management import terminal
 from apps.inference.models import Job
-from apps.inference.rehearsal import stand_behind_live_frames
+from apps.inference.serving.rehearsal import stand_behind_live_frames
 
 COLUMNS = ("job", "state", "asked for", "by", "how far")
 MOST_SHOWN = 50

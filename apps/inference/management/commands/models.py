@@ -12,14 +12,17 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.inference import adding, asking, removing, terminal, verification, weights
+from apps.inference import weights
 from apps.inference.exceptions import InferenceError
 from apps.inference.finding import find_version
-from apps.inference.loading import load_version
-from apps.inference.measuring import measure_beside_bare
+from apps.inference.management import terminal
 from apps.inference.models import ModelVersion
 from apps.inference.predictors.families import engines_of
-from apps.inference.rehearsal import REFUSED, stand_behind_live_frames
+from apps.inference.registering import adding, asking, removing
+from apps.inference.serving.loading import load_version
+from apps.inference.serving.rehearsal import REFUSED, stand_behind_live_frames
+from apps.inference.verifying import verification
+from apps.inference.verifying.measuring import measure_beside_bare
 
 logger = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ import pytest
 from redis import Redis
 
 from apps.inference import results
-from apps.inference.loading import load_version
 from apps.inference.models import Deployment, ModelVersion, Trial
+from apps.inference.serving.loading import load_version
+from apps.inference.serving.tuning import Tuning
 from apps.inference.trials import services
 from apps.inference.trials.answerer import Answerer
 from apps.inference.trials.relay import Passed
-from apps.inference.tuning import Tuning
 from apps.inference.types import Frame
 from tests.unit.inference.trials.answers import answer
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 
-from apps.inference import switching
 from apps.inference.exceptions import NotVerifiedError, TrialError
 from apps.inference.models import Activation, Deployment, ModelVersion, Trial
 from apps.inference.services import activate
+from apps.inference.serving import switching
 from apps.inference.trials import services
 from apps.inference.trials.figures import Sums
 from apps.inference.trials.watching import LEAST_FRAMES

@@ -11,7 +11,7 @@ from redis import Redis
 from apps.inference.answering import Answers, batches_of
 from apps.inference.mailbox import Letter
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion, Trial
-from apps.inference.serving import ModelHost
+from apps.inference.serving.host import ModelHost
 from apps.inference.trials import services
 from apps.inference.trials.assignment import is_within
 from apps.inference.trials.trying import Trials

@@ -7,9 +7,10 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from apps.inference import asking, sources, uploads
+from apps.inference import sources
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion
+from apps.inference.registering import asking, uploads
 
 
 class AddVersionForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -13,9 +13,10 @@ from django.core.validators import validate_slug
 from django.db import transaction
 from django.utils import timezone
 
-from apps.inference import sources, uploads
+from apps.inference import sources
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion, RegisteredModel
+from apps.inference.registering import uploads
 
 LONGEST_NAME, LONGEST_SOURCE = 80, 1000
 FOLDERS = ("downloads", "staging", "uploads")

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.inference import jobs
-from apps.inference.columns import (
+from apps.inference.admin.columns import (
     NOTHING,
     ReadOnlyAdmin,
     badge,
@@ -21,7 +21,7 @@ from apps.inference.columns import (
     told,
     when,
 )
-from apps.inference.descent import link_to
+from apps.inference.admin.descent import link_to
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import Job, ModelVersion
 

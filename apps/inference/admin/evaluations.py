@@ -11,15 +11,15 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
-from apps.inference import evaluations
+from apps.inference.admin.columns import NOTHING, ReadOnlyAdmin, readable, when
+from apps.inference.admin.evaluation_forms import EvaluateForm, GateForm
+from apps.inference.admin.evaluation_tables import confusion_map, labels_table
+from apps.inference.admin.filters import ModelFilter
 from apps.inference.charts import bar_chart
-from apps.inference.columns import NOTHING, ReadOnlyAdmin, readable, when
-from apps.inference.comparing import Comparison, side_by_side
-from apps.inference.evaluation_forms import EvaluateForm, GateForm
-from apps.inference.evaluation_tables import confusion_map, labels_table
-from apps.inference.evaluations import NAMES
+from apps.inference.evaluating import evaluations
+from apps.inference.evaluating.comparing import Comparison, side_by_side
+from apps.inference.evaluating.evaluations import NAMES
 from apps.inference.exceptions import InferenceError
-from apps.inference.filters import ModelFilter
 from apps.inference.models import (
     DEFAULT_DEPLOYMENT,
     Dataset,

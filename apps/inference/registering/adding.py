@@ -18,19 +18,13 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apps.inference import (
-    asking,
-    conversion,
-    sources,
-    under_way,
-    uploads,
-    verification,
-    weights,
-)
+from apps.inference import conversion, sources, weights
 from apps.inference.exceptions import DuplicateError, InferenceError, sentence_of
 from apps.inference.models import ModelVersion, RegisteredModel
 from apps.inference.predictors.families import engines_of, family_of
-from apps.inference.verification import Verification
+from apps.inference.registering import asking, under_way, uploads
+from apps.inference.verifying import verification
+from apps.inference.verifying.verification import Verification
 
 logger = logging.getLogger(__name__)
 

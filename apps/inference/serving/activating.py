@@ -12,10 +12,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from apps.inference import first_minute, presence, switching
-from apps.inference.company import Company, Phase, Roll
-from apps.inference.first_minute import Bounds
+from apps.inference import presence
 from apps.inference.models import Activation, Deployment
+from apps.inference.serving import first_minute, switching
+from apps.inference.serving.company import Company, Phase, Roll
+from apps.inference.serving.first_minute import Bounds
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import ProtectedError
 
-from apps.inference import uploads
 from apps.inference.exceptions import InUseError
 from apps.inference.models import Activation, ModelVersion, RegisteredModel
+from apps.inference.registering import uploads
 
 
 def why_it_stays(version: ModelVersion) -> str:

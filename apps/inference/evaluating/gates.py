@@ -5,9 +5,9 @@ They count on an evaluation of the very data that is asked for, as it is now.
 
 from __future__ import annotations
 
-from apps.inference import evaluations
 from apps.inference.datasets import keeping
-from apps.inference.evaluations import NAMES
+from apps.inference.evaluating import evaluations
+from apps.inference.evaluating.evaluations import NAMES
 from apps.inference.exceptions import GateError
 from apps.inference.models import Deployment, Evaluation, Example, ModelVersion
 

@@ -18,7 +18,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from apps.inference import presence
-from apps.inference.first_minute import Counts
+from apps.inference.serving.first_minute import Counts
 
 logger = logging.getLogger(__name__)
 

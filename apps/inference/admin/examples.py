@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.inference.columns import ReadOnlyAdmin, when
+from apps.inference.admin.columns import ReadOnlyAdmin, when
 from apps.inference.datasets import keeping, pictures
 from apps.inference.datasets.annotations import labels_of
 from apps.inference.models import Example

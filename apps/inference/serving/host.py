@@ -19,16 +19,16 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections, connection
 from redis.exceptions import RedisError
 
-from apps.inference import activating, switching
-from apps.inference.beside import Loader, Rehearse
-from apps.inference.company import Company, Phase, Progress
 from apps.inference.exceptions import NoModelError
-from apps.inference.golden import golden_frames
-from apps.inference.loading import LoadedVersion, Stamp
 from apps.inference.models import Activation, Deployment
 from apps.inference.queues import DEFAULT_QUEUE
+from apps.inference.serving import activating, switching
+from apps.inference.serving.beside import Loader, Rehearse
+from apps.inference.serving.company import Company, Phase, Progress
+from apps.inference.serving.golden import golden_frames
+from apps.inference.serving.loading import LoadedVersion, Stamp
+from apps.inference.serving.tuning import Tuning
 from apps.inference.trials.canary import Canary
-from apps.inference.tuning import Tuning
 
 logger = logging.getLogger(__name__)
 

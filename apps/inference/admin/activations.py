@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from apps.inference import services
-from apps.inference.columns import (
+from apps.inference.admin.columns import (
     NOTHING,
     ReadOnlyAdmin,
     badge,

@@ -14,9 +14,9 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.inference import asking, client, removing, uploads
-from apps.inference.activation_admin import choices_of_version
-from apps.inference.columns import (
+from apps.inference import client
+from apps.inference.admin.activations import choices_of_version
+from apps.inference.admin.columns import (
     NOTHING,
     ReadOnlyAdmin,
     badge,
@@ -25,14 +25,15 @@ from apps.inference.columns import (
     told,
     when,
 )
-from apps.inference.contents import SHIPPED, contents
-from apps.inference.descent import DescentFields
+from apps.inference.admin.descent import DescentFields
+from apps.inference.admin.figures import figures_table
+from apps.inference.admin.filters import FamilyFilter, ModelFilter
+from apps.inference.admin.finetunes import finetune, may_finetune
+from apps.inference.admin.version_forms import AddVersionForm
 from apps.inference.exceptions import InferenceError
-from apps.inference.figures import figures_table
-from apps.inference.filters import FamilyFilter, ModelFilter
-from apps.inference.finetune_admin import finetune, may_finetune
-from apps.inference.forms import AddVersionForm
 from apps.inference.models import ModelVersion
+from apps.inference.registering import asking, removing, uploads
+from apps.inference.registering.contents import SHIPPED, contents
 
 AGPL = "AGPL-3.0"
 

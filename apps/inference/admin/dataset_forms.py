@@ -8,8 +8,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from apps.inference import uploads
 from apps.inference.exceptions import InferenceError
+from apps.inference.registering import uploads
 
 
 class ImportForm(forms.Form):

@@ -1,4 +1,4 @@
-"""What operators see of models and deployments, and where they pick what answers."""
+"""Deployments: what answers on which page, and where operators pick it."""
 
 from __future__ import annotations
 
@@ -11,70 +11,19 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.inference.activation_admin import (
-    ActivationAdmin,
+from apps.inference.admin.activations import (
     ActivationInline,
     choices_of_deployment,
     course,
 )
-from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, when
-from apps.inference.dataset_admin import DatasetAdmin, ExampleAdmin
-from apps.inference.deployment_admin import DeploymentSettings, ListColumn, page_of
-from apps.inference.evaluation_admin import EvaluationAdmin
-from apps.inference.filters import FamilyFilter
-from apps.inference.job_admin import JobAdmin
-from apps.inference.models import (
-    Activation,
-    Deployment,
-    ModelVersion,
-    RegisteredModel,
+from apps.inference.admin.columns import NOTHING
+from apps.inference.admin.deployment_settings import (
+    DeploymentSettings,
+    ListColumn,
+    page_of,
 )
-from apps.inference.trial_admin import TrialAdmin, trial_of_deployment
-from apps.inference.version_admin import ModelVersionAdmin
-
-__all__ = [
-    "ActivationAdmin",
-    "DatasetAdmin",
-    "DeploymentAdmin",
-    "EvaluationAdmin",
-    "ExampleAdmin",
-    "JobAdmin",
-    "ModelVersionAdmin",
-    "RegisteredModelAdmin",
-    "TrialAdmin",
-]
-
-
-class VersionInline(admin.TabularInline):
-    model = ModelVersion
-    fields = readonly_fields = ("version", "shown_state", "registered", "sha256")
-    extra = 0
-    can_delete = False
-    empty_value_display = NOTHING
-    show_change_link = True
-    registered = when("created_at", "registered")
-
-    @admin.display(description="state")
-    def shown_state(self, version: ModelVersion) -> SafeString:
-        return badge(version.state, version.get_state_display())
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
-        queryset: QuerySet[ModelVersion] = super().get_queryset(request)
-        return queryset.select_related("model")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-@admin.register(RegisteredModel)
-class RegisteredModelAdmin(ReadOnlyAdmin):
-    list_display = ("name", "family", "licence", "registered")
-    list_filter = (("family", FamilyFilter),)
-    search_fields = ("name", "description")
-    fields = ("name", "family", "description", "licence", "registered")
-    readonly_fields = ("registered",)
-    registered = when("created_at", "registered")
-    inlines = (VersionInline,)
+from apps.inference.admin.trials import trial_of_deployment
+from apps.inference.models import Activation, Deployment, ModelVersion
 
 
 @admin.register(Deployment)

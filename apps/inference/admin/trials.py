@@ -16,8 +16,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from apps.inference.activation_admin import MAY_ACTIVATE
-from apps.inference.columns import NOTHING, ReadOnlyAdmin, badge, told, when
+from apps.inference.admin.activations import MAY_ACTIVATE
+from apps.inference.admin.columns import NOTHING, ReadOnlyAdmin, badge, told, when
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import Deployment, ModelVersion, Trial
 from apps.inference.trials import agreement, services, tables

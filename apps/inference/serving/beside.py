@@ -10,12 +10,12 @@ import logging
 from collections.abc import Callable, Container
 from dataclasses import replace
 
-from apps.inference import loading
-from apps.inference.company import Phase
 from apps.inference.engines.network import nothing_built
 from apps.inference.exceptions import InferenceError, NotKeptError
-from apps.inference.loading import LoadedVersion, Stamp
 from apps.inference.models import ModelVersion
+from apps.inference.serving import loading
+from apps.inference.serving.company import Phase
+from apps.inference.serving.loading import LoadedVersion, Stamp
 
 logger = logging.getLogger(__name__)
 

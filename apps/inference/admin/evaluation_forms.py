@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from apps.inference.evaluations import BUILT_IN, NAMES
+from apps.inference.evaluating.evaluations import BUILT_IN, NAMES
 from apps.inference.models import Dataset, Deployment, ModelVersion
 
 

@@ -10,9 +10,9 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from apps.inference.admin.columns import NOTHING, readable
 from apps.inference.charts import line_chart
-from apps.inference.columns import NOTHING, readable
-from apps.inference.evaluations import NAMES, data_name, headline, shown
+from apps.inference.evaluating.evaluations import NAMES, data_name, headline, shown
 from apps.inference.models import Evaluation, ModelVersion
 
 # Said elsewhere on the page, or of no use to people.

@@ -9,8 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from apps.inference.contents import SHIPPED, contents
 from apps.inference.models import ModelVersion
+from apps.inference.registering.contents import SHIPPED, contents
 
 NOTHING = "-"
 COLUMNS = ("version", "state", "active in", "family", "engine", "licence")

@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString
 from redis.exceptions import RedisError
 
 from apps.inference import deploying, presence
-from apps.inference.columns import NOTHING, badge, told
+from apps.inference.admin.columns import NOTHING, badge, told
 from apps.inference.connections import sync_redis
 from apps.inference.exceptions import InUseError
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apps.inference import evaluations
-from apps.inference.evaluations import NAMES
+from apps.inference.evaluating import evaluations
+from apps.inference.evaluating.evaluations import NAMES
 from apps.inference.models import Dataset, Deployment, Evaluation
 
 

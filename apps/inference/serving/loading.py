@@ -14,14 +14,15 @@ from typing import Any, cast
 
 from django.conf import settings
 
-from apps.inference import golden, presence, weights
+from apps.inference import presence, weights
 from apps.inference.engines import AUTO, KEEPING, TENSORRT, TORCH_CUDA
 from apps.inference.engines.choice import available_engines, likely_engine
 from apps.inference.exceptions import EngineError, InferenceError
-from apps.inference.first_minute import Tally
-from apps.inference.golden import Examined
 from apps.inference.models import ModelVersion
 from apps.inference.preprocessing import grey_frame
+from apps.inference.serving import golden
+from apps.inference.serving.first_minute import Tally
+from apps.inference.serving.golden import Examined
 from apps.inference.types import Predictor
 
 logger = logging.getLogger(__name__)

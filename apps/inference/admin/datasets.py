@@ -16,10 +16,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.inference import jobs
-from apps.inference.columns import NOTHING, when
-from apps.inference.dataset_forms import ImportForm
+from apps.inference.admin.columns import NOTHING, when
+from apps.inference.admin.dataset_forms import ImportForm
+from apps.inference.admin.examples import ExampleAdmin, may_see_pictures
 from apps.inference.datasets import exporting, keeping
-from apps.inference.example_admin import ExampleAdmin, may_see_pictures
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import Dataset, Example
 

@@ -28,15 +28,15 @@ from apps.inference.comparison import (
 from apps.inference.engines import ENGINES_OF_MODULES, TENSORRT
 from apps.inference.engines.choice import available_engines
 from apps.inference.exceptions import InferenceError, VerificationError
-from apps.inference.golden import golden_frames, recorded
-from apps.inference.measuring import (
+from apps.inference.serving.golden import golden_frames, recorded
+from apps.inference.types import Frame
+from apps.inference.verifying.measuring import (
     BatchTime,
     Curve,
     Measurable,
     choose_batch,
     measure,
 )
-from apps.inference.types import Frame
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from apps.inference.columns import ReadOnlyAdmin
+from apps.inference.admin.columns import ReadOnlyAdmin
 
 MOST_COUNTED = 10_000
 MOST_CHOICES = 50

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from apps.inference.admin.columns import NOTHING
 from apps.inference.charts import heat_map
-from apps.inference.columns import NOTHING
-from apps.inference.evaluations import shown
+from apps.inference.evaluating.evaluations import shown
 from apps.inference.models import Evaluation
 
 _COLUMNS = {

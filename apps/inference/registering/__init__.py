@@ -1,0 +1,1 @@
+"""How model versions come into the database and onto the disk, and leave them again."""

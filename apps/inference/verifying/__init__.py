@@ -1,0 +1,1 @@
+"""Whether a version answers as it should, on which engines, and how fast."""
