@@ -37,7 +37,7 @@ def activate(
         GateError: its figures aren't what the deployment asks for.
     """
     locked = Deployment.objects.select_for_update().get(pk=deployment.pk)
-    version = _verified(version)
+    version = verified(version)
     under_way = locked.activations.filter(state__in=Activation.UNDER_WAY).first()
     if under_way and under_way.to_version_id == version.pk:
         return under_way
@@ -110,8 +110,12 @@ def replace(deployment: Deployment, version: ModelVersion, note: str) -> None:
     locked.save(update_fields=["active_version"])
 
 
-def _verified(version: ModelVersion) -> ModelVersion:
-    """As it is written down, and stays until the transaction ends."""
+def verified(version: ModelVersion) -> ModelVersion:
+    """As it is written down, and stays until the transaction ends.
+
+    Raises:
+        NotVerifiedError: nobody knows whether it would answer.
+    """
     found = (
         ModelVersion.objects.select_for_update(of=("self",))
         .select_related("model")

@@ -49,6 +49,8 @@ def answer(trial_id: int) -> None:
     """Answer what is passed on, until the trial is over or this process is to end."""
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    # Before anything that takes its time: it may be gone afterwards.
+    parent = os.getppid()
     stand_behind_live_frames()
     trial = Trial.objects.select_related("version__model").get(pk=trial_id)
     loaded = _load(trial)
@@ -58,7 +60,7 @@ def answer(trial_id: int) -> None:
     logger.info("%s shadows %s", trial.version, trial.deployment)
     tuning = Tuning()
     tuning.start()
-    Answerer(trial_id, loaded, tuning, sync_redis(), stopping).run()
+    Answerer(trial_id, loaded, tuning, sync_redis(), stopping, parent).run()
     tuning.stop()
 
 
@@ -118,6 +120,7 @@ class Answerer:
         tuning: which scores the deployment asks for.
         redis: where frames are passed on.
         stopping: set when it is to end.
+        parent: the process that has started this one, and must be there to end it.
     """
 
     def __init__(
@@ -127,6 +130,7 @@ class Answerer:
         tuning: Tuning,
         redis: Redis,
         stopping: threading.Event,
+        parent: int,
     ) -> None:
         self._trial_id = trial_id
         self._loaded = loaded
@@ -134,7 +138,7 @@ class Answerer:
         self._redis = redis
         self._stopping = stopping
         self._sums: Sums = {}
-        self._parent = os.getppid()
+        self._parent = parent
         self._told_at: dict[str, float] = {}
 
     @property
@@ -219,10 +223,7 @@ class Answerer:
         self._sums = added(self._sums, more)
 
     def report(self) -> None:
-        """What can't be written now is written with what comes.
-
-        Who has started this process must be there to end it.
-        """
+        """What can't be written now is written with what comes."""
         if os.getppid() != self._parent:
             self._stopping.set()
         sums, self._sums = self._sums, {}

@@ -12,7 +12,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from apps.inference import services
-from apps.inference.exceptions import NotVerifiedError, TrialError
+from apps.inference.exceptions import TrialError
 from apps.inference.models import Activation, Deployment, ModelVersion, Trial
 from apps.inference.trials import watching
 from apps.inference.trials.ending import end
@@ -51,12 +51,9 @@ def start(
         TrialError, NotVerifiedError: with a sentence for the operator.
     """
     locked = Deployment.objects.select_for_update().get(pk=deployment.pk)
-    # As it is written down: who asks may have read it long ago.
-    version = ModelVersion.objects.select_related("model").get(pk=version.pk)
+    version = services.verified(version)
     if locked.active_version_id == version.pk:
         raise TrialError(f"{version} is what {locked} runs: there is nothing to try.")
-    if version.state != ModelVersion.State.VERIFIED:
-        raise NotVerifiedError(f"{version} has not been verified, so it can't answer.")
     if not 0 < share <= 1:  # which NaN isn't either
         raise TrialError("The share must be above 0 and not above 1, which is all.")
     if kind not in Trial.Kind.values:
@@ -106,14 +103,13 @@ def promote(
         TrialError: it has ended already.
         InferenceError: the version can't be activated.
     """
-    still_running = Trial.objects.select_for_update().filter(
-        pk=trial.pk, state=State.RUNNING
-    )
-    if not still_running.exists():
+    # First of all, as in `switching`, so that two can't wait for each other.
+    deployment = Deployment.objects.select_for_update().get(pk=trial.deployment_id)
+    if not Trial.objects.filter(pk=trial.pk, state=State.RUNNING).exists():
         raise TrialError(f"{trial} isn't running any more.")
     kind = ARTICLED[Trial.Kind(trial.kind)]
     note = f"Promoted after {kind} of {trial.share:.0%} (trial {trial.pk})."
-    return services.activate(trial.deployment, trial.version, requested_by, note)
+    return services.activate(deployment, trial.version, requested_by, note)
 
 
 @transaction.atomic
