@@ -30,6 +30,7 @@ from apps.inference.serving.rehearsal import rehearse
 if TYPE_CHECKING:
     from apps.inference.draining import Drain
     from apps.inference.serving.host import ModelHost
+    from apps.inference.serving.watchdog import Watchdog
     from apps.inference.trials.trying import Trials
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Runtime:
     drain: Drain
     host: ModelHost
     trials: Trials
+    watchdog: Watchdog
     heartbeat: Heartbeat
 
 
@@ -83,6 +85,7 @@ def start(**_: Any) -> None:
         return
     from apps.inference.draining import Drain
     from apps.inference.serving.host import ModelHost
+    from apps.inference.serving.watchdog import Watchdog
     from apps.inference.trials.trying import Trials
 
     redis = sync_redis()
@@ -94,10 +97,12 @@ def start(**_: Any) -> None:
         drain=Drain(redis, mailbox, host, trials),
         host=host,
         trials=trials,
+        watchdog=Watchdog(host),
         heartbeat=Heartbeat(sync_redis(), queues),
     )
     _runtime.host.start()
     _runtime.trials.start()
+    _runtime.watchdog.start()
     _runtime.heartbeat.start()
 
 
@@ -105,6 +110,8 @@ def start(**_: Any) -> None:
 def end(**_: Any) -> None:
     """On SIGTERM: finish what has been taken, and leave the rest to other workers."""
     if _runtime is not None:
+        # Who is told to end isn't to begin anew.
+        _runtime.watchdog.stop()
         _runtime.drain.end()
 
 

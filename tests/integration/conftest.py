@@ -22,6 +22,7 @@ from apps.inference.presence import Heartbeat
 from apps.inference.queues import DEFAULT_QUEUE
 from apps.inference.serving.company import Company
 from apps.inference.serving.host import ModelHost
+from apps.inference.serving.watchdog import Watchdog
 from apps.inference.tasks import drain
 from apps.inference.trials.trying import Trials
 from apps.nexus import records
@@ -94,6 +95,7 @@ class ThreadedWorker:
             drain=Drain(redis, mailbox, self.host, trials),
             host=self.host,
             trials=trials,
+            watchdog=Watchdog(self.host),
             heartbeat=Heartbeat(sync_redis(), queues),
         )
         self._stopping = threading.Event()

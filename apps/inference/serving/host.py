@@ -27,6 +27,7 @@ from apps.inference.serving.beside import Loader, Rehearse
 from apps.inference.serving.company import Company, Phase, Progress
 from apps.inference.serving.golden import golden_frames
 from apps.inference.serving.loading import LoadedVersion, Stamp
+from apps.inference.serving.passes import Passes
 from apps.inference.serving.tuning import Tuning
 from apps.inference.trials.canary import Canary
 
@@ -58,6 +59,7 @@ class ModelHost:
         self._company = company
         self._queues = tuple(queues)
         self.tuning = Tuning()
+        self.passes = Passes()
         # By the deployment; never changed, only replaced.
         self.canaries: dict[str, Canary] = {}
         self._serving: dict[str, LoadedVersion] = {}
@@ -108,6 +110,11 @@ class ModelHost:
         if loaded is None:
             raise NoModelError(f"No model is loaded for deployment {deployment!r}.")
         return loaded
+
+    def is_answering(self, loaded: LoadedVersion) -> bool:
+        """Whether it would be given frames just now."""
+        canaries = (canary.loaded for canary in self.canaries.values())
+        return any(each is loaded for each in (*self._serving.values(), *canaries))
 
     def answer_share(self, deployment: str, canary: Canary) -> None:
         """Have a canary answer its sessions, from the next batch on."""
@@ -218,7 +225,9 @@ class ModelHost:
         """Tell how its version does here, in its first minute."""
         serving = self._serving.get(activation.deployment.name)
         if serving is not None and serving.stamp == activation.to_version.stamp:
-            self._company.tell(activation.pk, Progress(Phase.SERVING))
+            under_way_s = self.passes.longest_s(serving.stamp)
+            progress = Progress(Phase.SERVING, under_way_s=under_way_s)
+            self._company.tell(activation.pk, progress)
             self._company.count(activation.pk, serving.tally.take())
 
     def _change_over(self, deployment: Deployment) -> bool:

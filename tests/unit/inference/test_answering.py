@@ -15,7 +15,7 @@ from apps.inference.answering import Answers, batches_of, publish
 from apps.inference.mailbox import Letter, WorkerMailbox
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
 from apps.inference.serving.host import ModelHost
-from apps.inference.types import Frame, Infer, Predictor
+from apps.inference.types import Decode, Frame, Infer, Predictor
 from tests.alone import Alone
 from tests.scripted_predictor import ScriptedPredictor, unrehearsed
 
@@ -248,6 +248,36 @@ def test_without_a_model_every_frame_is_told_so(redis: FakeRedis, host: ModelHos
     assert len(redis.released) == 2
 
 
+def test_all_that_a_version_is_at_can_be_told(redis: FakeRedis, host: ModelHost):
+    loaded = host.version_for(DEFAULT_DEPLOYMENT)
+    seen: list[bool] = []
+
+    class Told:
+        """Notes at each step whether that it is under way can be told."""
+
+        engine = "scripted"
+
+        def prepare(self, frames: Sequence[Frame]) -> Infer:
+            self.note()
+            infer = loaded.predictor.prepare(frames)
+
+            def inferred() -> Decode:
+                self.note()
+                decode = infer()
+                return lambda: (self.note(), decode())[1]
+
+            return inferred
+
+        def note(self) -> None:
+            seen.append([each.loaded for each in host.passes.now()] == [told])
+
+    told = replace(loaded, predictor=cast(Predictor, Told()))
+    host._serving[DEFAULT_DEPLOYMENT] = told
+    answer_all(redis, host, [letter(0)])
+    assert seen == [True] * 3
+    assert host.passes.now() == []
+
+
 class Breaking:
     def prepare(self, frames: Sequence[Frame]) -> Infer:
         return self.fail
@@ -299,6 +329,7 @@ def test_a_batch_that_the_model_fails_on_is_released_and_the_next_goes_on(
     assert [message["reason"] for message in redis.messages] == ["failed", "failed"]
     assert len(redis.released) == 2
     assert "failed on a batch" in caplog.text
+    assert host.passes.now() == []
     for message in redis.messages:
         assert "detail" not in message["sentence"]
 

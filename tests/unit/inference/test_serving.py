@@ -33,7 +33,7 @@ from apps.inference.models import (
 )
 from apps.inference.registering.registry import register_version
 from apps.inference.services import activate
-from apps.inference.serving import golden, loading
+from apps.inference.serving import first_minute, golden, loading
 from apps.inference.serving import host as hosting
 from apps.inference.serving.company import Phase, Progress, Roll
 from apps.inference.serving.host import ModelHost
@@ -104,6 +104,26 @@ def test_another_version_takes_over_and_is_confirmed(
 
     assert seen(host) == "banana"
     assert outcome(deployment) == (State.SWITCHED, "")
+
+
+def test_what_hangs_in_its_first_minute_is_taken_back_by_its_own_worker(
+    deployment: Deployment,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    activate(deployment, scripted_version(label="banana"))
+    host.follow()
+    host.follow()
+    assert seen(host) == "banana"
+    monkeypatch.setattr(first_minute, "STUCK_AFTER_S", 0.0)
+    with host.passes.under_way(host.version_for(DEFAULT_DEPLOYMENT)):
+        host.follow()
+        assert seen(host) == "hot dog"
+    state, reason = outcome(deployment)
+    assert state == State.ROLLED_BACK
+    assert reason.startswith("Its answer to a frame has been under way for")
+    assert deployment.activations.latest().finished_at is not None
 
 
 def test_what_answers_already_is_not_loaded_again(
