@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 
 from apps.inference.serving import first_minute
+from apps.inference.serving.company import Company
 from apps.inference.serving.host import ModelHost
 
 logger = logging.getLogger(__name__)
@@ -37,11 +38,15 @@ class Watchdog:
 
     Args:
         host: what may be stuck.
+        company: the other workers.
         begin_anew: what is done about it.
     """
 
-    def __init__(self, host: ModelHost, begin_anew: BeginAnew = begin_anew) -> None:
+    def __init__(
+        self, host: ModelHost, company: Company, begin_anew: BeginAnew = begin_anew
+    ) -> None:
         self._host = host
+        self._company = company
         self._begin_anew = begin_anew
         self._stopping = threading.Event()
         self._thread = threading.Thread(
@@ -67,7 +72,7 @@ class Watchdog:
                     each.under_way_s,
                     "" if answers else " and answers no more",
                 )
-                self._host.leave()
+                self._company.leave()
                 self._begin_anew()
 
     def _keep_looking(self) -> None:

@@ -10,6 +10,7 @@ from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
 from apps.inference.services import activate
 from apps.inference.serving import first_minute, watchdog
 from apps.inference.serving.company import Phase, Progress
+from apps.inference.serving.following import Follower
 from apps.inference.serving.host import ModelHost
 from apps.inference.serving.loading import load_version
 from apps.inference.serving.watchdog import Watchdog
@@ -24,19 +25,24 @@ def company() -> Alone:
 
 
 @pytest.fixture
-def host(deployment: Deployment, company: Alone) -> ModelHost:
-    host = ModelHost(unrehearsed, company)
-    host.follow()
-    return host
+def follower(deployment: Deployment, company: Alone) -> Follower:
+    follower = Follower(ModelHost(), unrehearsed, company)
+    follower.follow()
+    return follower
 
 
 @pytest.fixture
-def begins_anew(host: ModelHost) -> Callable[[], bool]:
+def host(follower: Follower) -> ModelHost:
+    return follower.host
+
+
+@pytest.fixture
+def begins_anew(host: ModelHost, company: Alone) -> Callable[[], bool]:
     """Have a watchdog look, and tell whether that made the worker begin anew."""
 
     def looks() -> bool:
         times: list[str] = []
-        Watchdog(host, lambda: times.append("once")).look()
+        Watchdog(host, company, lambda: times.append("once")).look()
         return bool(times)
 
     return looks
@@ -52,6 +58,7 @@ def test_a_pass_that_goes_on_is_left_alone(
 
 def test_what_answers_has_longer_than_what_was_taken_back(
     deployment: Deployment,
+    follower: Follower,
     host: ModelHost,
     scripted_version: Callable[..., ModelVersion],
     begins_anew: Callable[[], bool],
@@ -62,7 +69,7 @@ def test_what_answers_has_longer_than_what_was_taken_back(
     with host.passes.under_way(host.version_for(DEFAULT_DEPLOYMENT)):
         assert not begins_anew()
         activate(deployment, scripted_version())
-        host.follow()
+        follower.follow()
         assert begins_anew()
     assert not begins_anew()
     assert "answers no more: this worker begins anew" in caplog.text

@@ -14,6 +14,7 @@ from apps.inference.answering import Answers, batches_of
 from apps.inference.mailbox import Letter
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion, Trial
 from apps.inference.serving import first_minute
+from apps.inference.serving.following import Follower
 from apps.inference.serving.host import ModelHost
 from apps.inference.trials import services
 from apps.inference.trials.assignment import is_within
@@ -29,10 +30,15 @@ Versions = Callable[..., ModelVersion]
 
 
 @pytest.fixture
-def host(deployment: Deployment) -> ModelHost:
-    host = ModelHost(unrehearsed, Alone())
-    host.follow()
-    return host
+def follower(deployment: Deployment) -> Follower:
+    follower = Follower(ModelHost(), unrehearsed, Alone())
+    follower.follow()
+    return follower
+
+
+@pytest.fixture
+def host(follower: Follower) -> ModelHost:
+    return follower.host
 
 
 @pytest.fixture
