@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from apps.inference.serving.company import Company, Minute, Progress, Roll
 from apps.inference.serving.first_minute import Counts
@@ -26,7 +27,7 @@ class Alone(Company):
         mine = self.progress.get(activation_id)
         return Roll(frozenset({"me"}), progress={"me": mine} if mine else {})
 
-    def count(self, activation_id: int, counts: Counts) -> None:
+    def count(self, activation_id: int, counts: Mapping[str, int]) -> None:
         self.seconds.setdefault(self.lasted_s, Counter()).update(counts)
 
     def counted(self, activation_id: int) -> Minute:

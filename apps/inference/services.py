@@ -26,7 +26,8 @@ def activate(
 ) -> Activation | None:
     """Ask the workers to switch `deployment` to `version`.
 
-    What somebody else has asked for and doesn't answer yet is superseded.
+    What somebody else has asked for and doesn't answer yet is superseded. What answered
+    before is asked for no figures: to go back must be possible in an emergency.
 
     Returns:
         The activation to watch, which is another's if it is of the same version; or
@@ -44,7 +45,7 @@ def activate(
     is_active = locked.active_version_id == version.pk
     if is_active and not under_way:
         return None
-    if not is_active:
+    if not is_active and version != version_before(locked):
         gates.refuse_short(locked, version)
     now = timezone.now()
     if under_way:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
@@ -42,6 +43,18 @@ def test_each_worker_sees_how_far_the_others_are(both: tuple[Company, Company]):
     # It is about one activation, and about the workers of one queue.
     assert a.look(ID + 1, QUEUE).progress == {}
     assert a.look(ID, "gpu-large").present == {A}
+
+
+def test_for_how_long_a_version_is_at_a_frame_is_told_to_all(
+    both: tuple[Company, Company], redis: Redis
+):
+    for each, under_way_s in zip(both, (0.2, 6.5), strict=True):
+        each.tell(ID, Progress(Phase.SERVING, under_way_s=under_way_s))
+    assert both[0].look(ID, QUEUE).under_way_s == 6.5
+    # Of a release before this was told.
+    older = {"phase": "serving", "step": "", "check": {}}
+    redis.hset(f"activation:{ID}:workers", B, json.dumps(older))
+    assert both[0].look(ID, QUEUE).under_way_s == 0.2
 
 
 def test_whoever_falls_silent_is_doubted_and_then_lost(

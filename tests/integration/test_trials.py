@@ -152,6 +152,28 @@ async def test_a_canary_answers_its_sessions_and_is_promoted(
             assert not any(each["type"] == "error" for each in sender.messages)
 
 
+async def test_a_canary_that_hangs_stops_by_itself_and_its_worker_begins_anew(
+    product: Product, scripted_model: ScriptedModel, clip: EncodedClip, tmp_path: Path
+):
+    await begin(product, scripted_model())
+    model = scripted_model(label="banana", hang_on_frame=str(tmp_path / "hung"))
+    async with Sender(product.url, clip) as sender:
+        await beside(product, model, "canary", 1.0)
+        await eventually(
+            lambda: the_trial(product)["state"] == "stopped", "the canary to be stopped"
+        )
+        await eventually(
+            lambda: "begins anew" in product.processes["worker"].output(),
+            "its worker to begin anew",
+        )
+        await sender.results(5)
+        assert sender.received[-1].message["is_hot_dog"]
+        assert not any(each["type"] == "error" for each in sender.messages)
+    assert the_trial(product)["reason"].startswith(
+        "Its answer to a frame has been under way for"
+    )
+
+
 async def test_a_canary_that_fails_stops_by_itself(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ):

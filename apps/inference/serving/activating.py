@@ -51,7 +51,7 @@ def look_after(activation: Activation, company: Company) -> None:
     if roll.lost:
         _take_back(activation, _who_died(roll), _minute_of(activation, company))
     elif activation.is_watched:
-        _watch(activation, company)
+        _watch(activation, company, roll)
     elif not roll.present:
         queue = activation.deployment.queue
         switching.wait(
@@ -71,12 +71,16 @@ def look_after(activation: Activation, company: Company) -> None:
         switching.tell(activation, *_outlook(roll))
 
 
-def _watch(activation: Activation, company: Company) -> None:
+def _watch(activation: Activation, company: Company, roll: Roll) -> None:
     minute = company.counted(activation.pk)
-    is_over = minute.lasted_s >= first_minute.LASTS_S
+    # What has begun in it is watched to its end.
+    is_over = minute.lasted_s - roll.under_way_s >= first_minute.LASTS_S
     bounds = bounds_of(activation.deployment)
     figures = {"first_minute": first_minute.figures(first_minute.total(minute.seconds))}
-    if reason := first_minute.why_not(minute.seconds, bounds, is_over=is_over):
+    reason = first_minute.why_stuck(roll.under_way_s) or first_minute.why_not(
+        minute.seconds, bounds, is_over=is_over
+    )
+    if reason:
         _take_back(activation, reason, figures)
     elif is_over:
         switching.finish(activation.pk, figures)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, cast
 
@@ -41,11 +42,16 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a worker says of itself; `check` is what its check has found out."""
+    """What a worker says of itself.
+
+    `check` is what its check has found out, and `under_way_s` for how long the version
+    has been at what it hasn't answered yet.
+    """
 
     phase: Phase
     step: str = ""
     check: dict[str, Any] = field(default_factory=dict)
+    under_way_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,11 @@ class Roll:
             if worker in self.progress
             and self.progress[worker].phase in (Phase.READY, Phase.SERVING)
         )
+
+    @property
+    def under_way_s(self) -> float:
+        """Of the worker that has been at it for longest."""
+        return max((each.under_way_s for each in self.progress.values()), default=0.0)
 
     @property
     def are_all_ready(self) -> bool:
@@ -102,13 +113,9 @@ class Company:
         if self._has_left:
             return
         self._told.add(activation_id)
-        said = {
-            "phase": progress.phase,
-            "step": progress.step,
-            "check": progress.check,
-        }
+        said = json.dumps(asdict(progress))
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(_workers(activation_id), self._worker, json.dumps(said))
+            pipe.hset(_workers(activation_id), self._worker, said)
             pipe.expire(_workers(activation_id), _LIFETIME_S)
             pipe.execute()
 
@@ -149,7 +156,7 @@ class Company:
             progress=progress,
         )
 
-    def count(self, activation_id: int, counts: Counts) -> None:
+    def count(self, activation_id: int, counts: Mapping[str, int]) -> None:
         """Add to what is known of this second."""
         seconds, _ = self._redis.time()
         key = _minute(activation_id)
@@ -173,7 +180,7 @@ class Company:
 
 
 def _read(said: dict[str, Any]) -> Progress:
-    return Progress(Phase(said["phase"]), said["step"], said["check"])
+    return Progress(**{**said, "phase": Phase(said["phase"])})
 
 
 def _workers(activation_id: int) -> str:

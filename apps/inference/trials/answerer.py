@@ -29,8 +29,9 @@ from apps.inference.models import ModelVersion, Trial
 from apps.inference.serving.loading import LoadedVersion, load_version
 from apps.inference.serving.rehearsal import stand_behind_live_frames
 from apps.inference.serving.tuning import Tuning
+from apps.inference.tally import Sums, added
 from apps.inference.trials import agreement, relay, services
-from apps.inference.trials.figures import CHALLENGER, CHAMPION, Sums, added, of_message
+from apps.inference.trials.figures import CHALLENGER, CHAMPION, of_message
 from apps.inference.trials.relay import Passed
 from apps.inference.types import Prediction
 

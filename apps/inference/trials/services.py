@@ -14,9 +14,9 @@ from django.db import transaction
 from apps.inference import services
 from apps.inference.exceptions import TrialError
 from apps.inference.models import Activation, Deployment, ModelVersion, Trial
+from apps.inference.tally import added
 from apps.inference.trials import watching
 from apps.inference.trials.ending import end
-from apps.inference.trials.figures import added
 
 State = Trial.State
 ARTICLED = {Trial.Kind.SHADOW: "a shadow", Trial.Kind.CANARY: "a canary"}

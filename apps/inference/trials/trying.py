@@ -15,13 +15,14 @@ from redis import Redis
 
 from apps.inference.answering import Answers
 from apps.inference.models import Trial
+from apps.inference.serving import first_minute
 from apps.inference.serving.beside import Loader, Rehearse
 from apps.inference.serving.host import ModelHost
+from apps.inference.tally import Sums, added
 from apps.inference.trials import services
 from apps.inference.trials.canary import Canary
-from apps.inference.trials.figures import CHALLENGER, CHAMPION, Sums, added, of_message
+from apps.inference.trials.figures import CHALLENGER, CHAMPION, of_message
 from apps.inference.trials.passing import Passing, Shadow
-from apps.inference.trials.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +46,6 @@ class Trials:
         self._loader = Loader(rehearse)
         self._host = host
         self._queues = tuple(queues)
-        # By the trial: what was counted of it and isn't written yet.
-        self._tallies: dict[int, Tally] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._keep_following, name="trials", daemon=True
@@ -70,19 +69,20 @@ class Trials:
                     is_its = canary.answers(letter.frame.session_id)
                     side = CHALLENGER if is_its else CHAMPION
                     sums = added(sums, {side: of_message(message)})
-            self._tallies[canary.trial_id].count(sums)
+            canary.tally.count(sums)
 
     def follow(self) -> None:
         """Begin, go on with and end what is tried, and write what was counted."""
         for trial in self._attend():
             if trial.deployment.name not in self._host.canaries:
                 self._load(trial)
-        for trial_id, tally in list(self._tallies.items()):
-            if sums := tally.take():
-                self._report(trial_id, tally, sums)
+        for canary in self._host.canaries.values():
+            if sums := canary.tally.take():
+                self._report(canary, sums)
 
     def _attend(self) -> list[Trial]:
         """Do all that takes no time; returns the canaries that run."""
+        self._stop_stuck()
         running = list(
             Trial.objects.filter(
                 state=Trial.State.RUNNING, deployment__queue__in=self._queues
@@ -95,12 +95,19 @@ class Trials:
         )
         canaries = [each for each in running if each.kind == Trial.Kind.CANARY]
         ids = {trial.pk for trial in canaries}
-        for name, canary in list(self._host.canaries.items()):
+        for name, canary in self._host.canaries.items():
             if canary.trial_id not in ids:
                 self._host.answer_all(name)
                 logger.info("%s answers no sessions of %s", canary.loaded.name, name)
         self._loader.forget_all_but({trial.version.stamp for trial in canaries})
         return canaries
+
+    def _stop_stuck(self) -> None:
+        """Canaries that never get out of a pass, which no figure would tell."""
+        for canary in self._host.canaries.values():
+            under_way_s = self._host.passes.longest_s(canary.loaded.stamp)
+            if reason := first_minute.why_stuck(under_way_s):
+                services.stop_if_running(canary.trial_id, reason)
 
     def _load(self, trial: Trial) -> None:
         loaded = self._loader.load_checked(
@@ -112,7 +119,6 @@ class Trials:
         if reason := self._loader.why_refused(trial.version):
             services.stop_if_running(trial.pk, reason)
         elif loaded is not None and not self._is_over(trial):
-            self._tallies[trial.pk] = Tally()
             name = trial.deployment.name
             self._host.answer_share(name, Canary(trial.pk, trial.share, loaded))
             logger.info("%s answers sessions of %s", trial.version, name)
@@ -126,13 +132,13 @@ class Trials:
             logger.warning("What is tried can't be read: %s", error)
             return False
 
-    def _report(self, trial_id: int, tally: Tally, sums: Sums) -> None:
+    def _report(self, canary: Canary, sums: Sums) -> None:
         """What can't be written now is written with what comes."""
         try:
-            goes_on = services.report(trial_id, sums)
+            goes_on = services.report(canary.trial_id, sums)
         except DatabaseError as error:
             logger.warning("A trial's figures could not be written: %s", error)
-            tally.count(sums)
+            canary.tally.count(sums)
             return
         if not goes_on:
             self._attend()

@@ -11,8 +11,9 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.inference.models import Activation, Deployment, ModelVersion, Trial
+from apps.inference.tally import Sums
 from apps.inference.trials import agreement, services
-from apps.inference.trials.figures import Sums, of_message
+from apps.inference.trials.figures import of_message
 from apps.sessions import services as session_services
 from apps.sessions.models import Capture
 from tests.unit.inference.trials.answers import answer

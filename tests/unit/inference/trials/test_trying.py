@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import cast
 
@@ -11,6 +13,8 @@ from redis import Redis
 from apps.inference.answering import Answers, batches_of
 from apps.inference.mailbox import Letter
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion, Trial
+from apps.inference.serving import first_minute
+from apps.inference.serving.following import Follower
 from apps.inference.serving.host import ModelHost
 from apps.inference.trials import services
 from apps.inference.trials.assignment import is_within
@@ -26,10 +30,15 @@ Versions = Callable[..., ModelVersion]
 
 
 @pytest.fixture
-def host(deployment: Deployment) -> ModelHost:
-    host = ModelHost(unrehearsed, Alone())
-    host.follow()
-    return host
+def follower(deployment: Deployment) -> Follower:
+    follower = Follower(ModelHost(), unrehearsed, Alone())
+    follower.follow()
+    return follower
+
+
+@pytest.fixture
+def host(follower: Follower) -> ModelHost:
+    return follower.host
 
 
 @pytest.fixture
@@ -120,6 +129,40 @@ def test_one_that_fails_is_stopped_and_answers_no_more(
     assert trial.state == Trial.State.STOPPED
     assert trial.reason.startswith("It failed on 1")
     assert all(message["type"] == "inference.result" for _, message in answers(host))
+
+
+def test_one_that_hangs_is_stopped_and_answers_no_more(
+    deployment: Deployment,
+    host: ModelHost,
+    trials: Trials,
+    scripted_version: Versions,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    trial = canary(deployment, scripted_version(label="banana"), share=1.0)
+    trials.follow()
+    with host.passes.under_way(host.canaries[DEFAULT_DEPLOYMENT].loaded):
+        trials.follow()
+    assert set(seen_by(host).values()) == {"banana"}
+    monkeypatch.setattr(first_minute, "STUCK_AFTER_S", 0.0)
+    with host.passes.under_way(host.canaries[DEFAULT_DEPLOYMENT].loaded):
+        trials.follow()
+    trial.refresh_from_db()
+    assert trial.state == Trial.State.STOPPED
+    assert trial.reason.startswith("Its answer to a frame has been under way for")
+    assert set(seen_by(host).values()) == {"hot dog"}
+
+
+def test_nothing_is_kept_of_one_that_is_over(
+    deployment: Deployment, host: ModelHost, trials: Trials, scripted_version: Versions
+):
+    trial = canary(deployment, scripted_version())
+    trials.follow()
+    trials.take_note(answers(host))
+    kept = weakref.ref(host.canaries[DEFAULT_DEPLOYMENT].tally)
+    services.stop(trial, "Enough.")
+    trials.follow()
+    gc.collect()
+    assert kept() is None
 
 
 def test_one_that_can_not_be_loaded_says_why(

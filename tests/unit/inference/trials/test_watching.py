@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from apps.inference.trials.figures import Sums, added, of_message, side
+from apps.inference.tally import Sums, added
+from apps.inference.trials.figures import of_message, side
 from apps.inference.trials.watching import LEAST_FRAMES, Bounds, why_stop
 from tests.unit.inference.trials.answers import answer
 
