@@ -182,7 +182,7 @@ async def test_a_version_that_kills_its_worker_is_taken_back_and_not_loaded_agai
         assert set(labels(sender)) == {HOT_DOG}
     taken_back = activation(serving)
     assert taken_back["state"] == "rolled_back"
-    assert "died in the first minute" in taken_back["reason"]
+    assert "died while it answered with it" in taken_back["reason"]
 
 
 async def test_a_version_that_hangs_is_taken_back_and_its_worker_begins_anew(

@@ -9,12 +9,13 @@ import pytest
 from redis import Redis
 
 from apps.inference import presence
+from apps.inference.presence import Heartbeat
 from apps.inference.serving import company as company_module
 from apps.inference.serving import first_minute
 from apps.inference.serving.company import Company, Phase, Progress
 from bench.processes import wait_until
 
-ID, QUEUE = 7, "gpu"
+ID, QUEUE = "activation:7", "gpu"
 A, B = "gpu1:1:aa", "gpu2:2:bb"
 READY = Progress(Phase.READY, "Loaded.", {"engine": "torch-cpu"})
 
@@ -41,7 +42,7 @@ def test_each_worker_sees_how_far_the_others_are(both: tuple[Company, Company]):
 
     assert a.look(ID, QUEUE).are_all_ready
     # It is about one activation, and about the workers of one queue.
-    assert a.look(ID + 1, QUEUE).progress == {}
+    assert a.look("trial:7", QUEUE).progress == {}
     assert a.look(ID, "gpu-large").present == {A}
 
 
@@ -53,7 +54,7 @@ def test_for_how_long_a_version_is_at_a_frame_is_told_to_all(
     assert both[0].look(ID, QUEUE).under_way_s == 6.5
     # Of a release before this was told.
     older = {"phase": "serving", "step": "", "check": {}}
-    redis.hset(f"activation:{ID}:workers", B, json.dumps(older))
+    redis.hset(f"{ID}:workers", B, json.dumps(older))
     assert both[0].look(ID, QUEUE).under_way_s == 0.2
 
 
@@ -81,6 +82,35 @@ def test_whoever_says_that_it_leaves_is_not_lost(both: tuple[Company, Company]):
     a.tell(ID, READY)
     roll = b.look(ID, QUEUE)
     assert (set(roll.progress), set(roll.lost)) == ({B}, set())
+
+
+def test_whoever_answers_for_another_queue_now_is_not_lost(
+    both: tuple[Company, Company], redis: Redis
+):
+    """A deployment's queue may change in the middle of an activation."""
+    for each in both:
+        each.tell(ID, READY)
+    presence.beat(redis, "gpu-large", C := "gpu3:3:cc")
+    roll = Company(redis, C).look(ID, "gpu-large")
+    assert (roll.present, roll.lost, roll.doubtful) == ({C}, set(), set())
+    assert not roll.are_all_ready
+
+
+def test_whoever_has_stopped_is_waited_for_no_more(redis: Redis):
+    heart = Heartbeat(redis, [QUEUE], A)
+    heart.start()
+    company = Company(redis)
+    wait_until(lambda: company.look(ID, QUEUE).present == {A}, "its first beat")
+    heart.stop()
+    assert company.look(ID, QUEUE).present == set()
+
+
+def test_nobody_minds_what_becomes_of_who_has_withdrawn(both: tuple[Company, Company]):
+    a, b = both
+    for each in both:
+        each.tell(ID, READY)
+    a.withdraw(ID)
+    assert set(b.look(ID, QUEUE).progress) == {B}
 
 
 def test_a_worker_that_has_begun_counts_before_its_heart_beats(redis: Redis):

@@ -36,20 +36,13 @@ _STATES = {
     Phase.READY: State.CHECKING,
 }
 _ORDER = list(Phase)
-_DIED = {
-    Phase.LOADING: "while it loaded it",
-    Phase.WARMING: "while it warmed it up",
-    Phase.CHECKING: "while it checked it",
-    Phase.READY: "when it had loaded it",
-    Phase.SERVING: "in the first minute in which it answered with it",
-}
 
 
 def look_after(activation: Activation, company: Company) -> None:
     """Decide what becomes of an activation that is under way or in its first minute."""
-    roll = company.look(activation.pk, activation.deployment.queue)
+    roll = company.look(activation.affair, activation.deployment.queue)
     if roll.lost:
-        _take_back(activation, _who_died(roll), _minute_of(activation, company))
+        _take_back(activation, roll.why_lost, _minute_of(activation, company))
     elif activation.is_watched:
         _watch(activation, company, roll)
     elif not roll.present:
@@ -72,7 +65,7 @@ def look_after(activation: Activation, company: Company) -> None:
 
 
 def _watch(activation: Activation, company: Company, roll: Roll) -> None:
-    minute = company.counted(activation.pk)
+    minute = company.counted(activation.affair)
     # What has begun in it is watched to its end.
     is_over = minute.lasted_s - roll.under_way_s >= first_minute.LASTS_S
     bounds = bounds_of(activation.deployment)
@@ -93,7 +86,7 @@ def bounds_of(deployment: Deployment) -> Bounds:
 def _minute_of(activation: Activation, company: Company) -> dict[str, Any]:
     if not activation.is_watched:
         return {}
-    seconds = company.counted(activation.pk).seconds
+    seconds = company.counted(activation.affair).seconds
     return {"first_minute": first_minute.figures(first_minute.total(seconds))}
 
 
@@ -102,12 +95,6 @@ def _take_back(
 ) -> None:
     if switching.roll_back(activation.pk, reason, figures):
         logger.error("%s is taken back: %s", activation.to_version, reason)
-
-
-def _who_died(roll: Roll) -> str:
-    worker = min(roll.lost)
-    when = _DIED[roll.progress[worker].phase]
-    return f"The worker {presence.shown(worker)} died {when}."
 
 
 def _too_long(activation: Activation) -> str:

@@ -151,7 +151,7 @@ class Follower:
     def _tell(self, activation: Activation, progress: Progress) -> None:
         """Also where nobody can hear it just now: it goes on all the same."""
         try:
-            self._company.tell(activation.pk, progress)
+            self._company.tell(activation.affair, progress)
             if progress.phase != Phase.READY:
                 activating.look_after(activation, self._company)
         except (DatabaseError, RedisError) as error:
@@ -175,8 +175,8 @@ class Follower:
         if loaded is not None and self.host.is_answering(loaded):
             under_way_s = self.host.passes.longest_s(stamp)
             progress = Progress(Phase.SERVING, under_way_s=under_way_s)
-            self._company.tell(activation.pk, progress)
-            self._company.count(activation.pk, loaded.tally.take())
+            self._company.tell(activation.affair, progress)
+            self._company.count(activation.affair, loaded.tally.take())
 
     def _change_over(self, deployment: Deployment) -> bool:
         """Have the active version answer, if it is loaded."""
@@ -202,7 +202,7 @@ class Follower:
         """Before anything is loaded: it may be what has just killed a worker."""
         for activation in switching.open_activations(self._deployments()):
             queue = activation.deployment.queue
-            while self._company.look(activation.pk, queue).doubtful:
+            while self._company.look(activation.affair, queue).doubtful:
                 if self._stopping.wait(BUSY_INTERVAL_S):
                     return
             activating.look_after(activation, self._company)

@@ -61,7 +61,7 @@ def answer(trial_id: int) -> None:
     logger.info("%s shadows %s", trial.version, trial.deployment)
     tuning = Tuning()
     tuning.start()
-    Answerer(trial_id, loaded, tuning, sync_redis(), stopping, parent).run()
+    Answerer(trial_id, loaded, tuning, sync_redis(), stopping).run(parent)
     tuning.stop()
 
 
@@ -121,7 +121,6 @@ class Answerer:
         tuning: which scores the deployment asks for.
         redis: where frames are passed on.
         stopping: set when it is to end.
-        parent: the process that has started this one, and must be there to end it.
     """
 
     def __init__(
@@ -131,7 +130,6 @@ class Answerer:
         tuning: Tuning,
         redis: Redis,
         stopping: threading.Event,
-        parent: int,
     ) -> None:
         self._trial_id = trial_id
         self._loaded = loaded
@@ -139,14 +137,14 @@ class Answerer:
         self._redis = redis
         self._stopping = stopping
         self._sums: Sums = {}
-        self._parent = parent
         self._told_at: dict[str, float] = {}
 
     @property
     def is_over(self) -> bool:
         return self._stopping.is_set()
 
-    def run(self) -> None:
+    def run(self, parent: int) -> None:
+        """Goes on for as long as there is the parent, which alone could end it."""
         reported_at = time.monotonic()
         while not self.is_over:
             self._answer_if_possible()
@@ -154,6 +152,8 @@ class Answerer:
                 reported_at = time.monotonic()
                 close_old_connections()
                 self.report()
+                if os.getppid() != parent:
+                    self._stopping.set()
         self.report()
 
     def _answer_if_possible(self) -> None:
@@ -225,8 +225,6 @@ class Answerer:
 
     def report(self) -> None:
         """What can't be written now is written with what comes."""
-        if os.getppid() != self._parent:
-            self._stopping.set()
         sums, self._sums = self._sums, {}
         try:
             if not services.report(self._trial_id, sums):

@@ -29,7 +29,7 @@ class Told(Alone):
         super().__init__()
         self.roll = Roll()
 
-    def look(self, activation_id: int, queue: str) -> Roll:
+    def look(self, affair: str, queue: str) -> Roll:
         return self.roll
 
 
@@ -230,7 +230,5 @@ def test_a_version_that_kills_its_worker_is_taken_back(
     company.roll = Roll(lost=frozenset({A}), progress={A: Progress(Phase.SERVING)})
     look_after(watched, company)
     assert now(watched).state == State.ROLLED_BACK
-    assert now(watched).reason == (
-        "The worker gpu1:7 died in the first minute in which it answered with it."
-    )
+    assert now(watched).reason == ("The worker gpu1:7 died while it answered with it.")
     assert now(watched).deployment.active_version_id == watched.from_version_id

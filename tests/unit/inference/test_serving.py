@@ -897,7 +897,7 @@ class Deserted(Alone):
         self.looks = 0
         self.gone = {"gpu1:7:aa": Progress(phase)}
 
-    def look(self, activation_id: int, queue: str) -> Roll:
+    def look(self, affair: str, queue: str) -> Roll:
         self.looks += 1
         lost = frozenset(self.gone)
         if self.looks == 1:

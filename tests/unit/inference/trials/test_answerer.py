@@ -55,9 +55,7 @@ def begin(
         tuning.read()
         loaded = load_version(version)
         no_redis = cast(Redis, None)
-        return Answerer(
-            trial.pk, loaded, tuning, no_redis, threading.Event(), os.getppid()
-        )
+        return Answerer(trial.pk, loaded, tuning, no_redis, threading.Event())
 
     return begin
 
