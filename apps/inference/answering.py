@@ -121,6 +121,7 @@ class _Dropped:
     letters: Sequence[Letter]
     reason: str
     sentence: str
+    served_by: dict[str, Any] | None = None
 
     @property
     def kind(self) -> str:
@@ -131,7 +132,12 @@ class _Dropped:
 
     def answers(self) -> Answers:
         return [
-            (letter, results.dropped_message(letter, self.reason, self.sentence))
+            (
+                letter,
+                results.dropped_message(
+                    letter, self.reason, self.sentence, self.served_by
+                ),
+            )
             for letter in self.letters
         ]
 
@@ -167,12 +173,11 @@ class _Predicted:
         answered = decode and self._tried(
             lambda: list(zip(self._letters, decode(), strict=True))
         )
-        tally = self._loaded.tally
+        tally, served_by = self._loaded.tally, self._loaded.describe()
         if answered is None:
             tally.count(first_minute.failed(len(self._letters)))
             sentence = "The model failed on this picture."
-            return _Dropped(self._letters, "failed", sentence).answers()
-        served_by = self._loaded.describe()
+            return _Dropped(self._letters, "failed", sentence, served_by).answers()
         held_ms = (time.monotonic() - self._taken_at) * 1000
         for letter in self._letters:
             tally.count(first_minute.answered(letter.age_ms + held_ms))

@@ -25,6 +25,7 @@ BEAT_INTERVAL_S = 1.0
 PRESENCE_LIFETIME_MS = 3000
 # Who has been silent for longer isn't remembered.
 _REMEMBERED_MS = 60_000
+_NOBODY_HEARD_MS = 2000
 # A container that starts again keeps its name and its numbers of processes.
 THIS_WORKER = f"{platform.node()}:{os.getpid()}:{secrets.token_hex(4)}"
 
@@ -34,11 +35,18 @@ local now = time[1] * 1000 + time[2] / 1000
 """
 
 # KEYS alive, beats, beats of all queues. ARGV the worker, lifetime of the first key, of
-# a worker's beat.
+# a worker's beat, and the silence after which nobody could be heard if nobody was.
+# Whoever was silent together has time to be heard again: Redis may have been away.
 _BEAT = (
     _NOW
     + """
 redis.call('SET', KEYS[1], 1, 'PX', ARGV[2])
+local newest = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')[2]
+if newest and now - newest > tonumber(ARGV[4]) then
+  for _, worker in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
+    redis.call('ZADD', KEYS[3], now - ARGV[4], worker)
+  end
+end
 for i = 2, 3 do
   redis.call('ZADD', KEYS[i], now, ARGV[1])
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now - ARGV[3])
@@ -134,6 +142,7 @@ def beat(redis: Redis, queue: str, worker: str) -> None:
         worker,
         str(PRESENCE_LIFETIME_MS),
         str(_REMEMBERED_MS),
+        str(_NOBODY_HEARD_MS),
     )
 
 

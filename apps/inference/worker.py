@@ -92,7 +92,7 @@ def start(**_: Any) -> None:
     redis, company = sync_redis(), Company(sync_redis(), THIS_WORKER)
     host = ModelHost()
     mailbox = WorkerMailbox(redis, queues)
-    trials = Trials(redis, rehearse, host, queues)
+    trials = Trials(redis, rehearse, host, company, queues)
     _runtime = Runtime(
         mailbox=mailbox,
         drain=Drain(redis, mailbox, host, trials),

@@ -90,7 +90,7 @@ class ThreadedWorker:
         company = Company(sync_redis(), presence.THIS_WORKER)
         self.host = ModelHost()
         mailbox = WorkerMailbox(redis, queues)
-        trials = Trials(redis, unrehearsed, self.host, queues)
+        trials = Trials(redis, unrehearsed, self.host, company, queues)
         self.runtime = worker.Runtime(
             mailbox=mailbox,
             drain=Drain(redis, mailbox, self.host, trials),

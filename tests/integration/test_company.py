@@ -12,7 +12,7 @@ from apps.inference import presence
 from apps.inference.presence import Heartbeat
 from apps.inference.serving import company as company_module
 from apps.inference.serving import first_minute
-from apps.inference.serving.company import Company, Phase, Progress
+from apps.inference.serving.company import Company, Phase, Progress, Roll
 from bench.processes import wait_until
 
 ID, QUEUE = "activation:7", "gpu"
@@ -59,18 +59,44 @@ def test_for_how_long_a_version_is_at_a_frame_is_told_to_all(
 
 
 def test_whoever_falls_silent_is_doubted_and_then_lost(
-    both: tuple[Company, Company], monkeypatch: pytest.MonkeyPatch
+    both: tuple[Company, Company], redis: Redis, monkeypatch: pytest.MonkeyPatch
 ):
-    _, b = both
     for each in both:
         each.tell(ID, READY)
-    assert b.look(ID, QUEUE).doubtful == b.look(ID, QUEUE).lost == frozenset()
+
+    def seen_by_b() -> Roll:
+        presence.beat(redis, QUEUE, B)
+        return both[1].look(ID, QUEUE)
+
+    assert seen_by_b().doubtful == seen_by_b().lost == frozenset()
 
     monkeypatch.setattr(company_module, "DOUBTFUL_AFTER_MS", 50)
-    wait_until(lambda: b.look(ID, QUEUE).doubtful == {A}, "a doubt")
+    wait_until(lambda: seen_by_b().doubtful == {A}, "a doubt")
     monkeypatch.setattr(company_module, "LOST_AFTER_MS", 100)
-    wait_until(lambda: b.look(ID, QUEUE).lost == {A}, "a loss")
-    assert b.look(ID, QUEUE).doubtful == frozenset()
+    wait_until(lambda: seen_by_b().lost == {A}, "a loss")
+    assert seen_by_b().doubtful == frozenset()
+
+
+def test_nobody_is_lost_while_redis_was_away(
+    both: tuple[Company, Company], redis: Redis, monkeypatch: pytest.MonkeyPatch
+):
+    for each, worker in zip(both, (A, B), strict=True):
+        each.tell(ID, READY)
+        redis.zincrby("worker:beats", -10_000, worker)
+    roll = both[1].look(ID, QUEUE)
+    assert (roll.lost, roll.doubtful) == (set(), {A})
+
+    presence.beat(redis, QUEUE, B)
+    roll = both[1].look(ID, QUEUE)
+    assert (roll.lost, roll.doubtful) == (set(), {A})
+
+    # Who doesn't come back is lost all the same.
+    monkeypatch.setattr(company_module, "LOST_AFTER_MS", 2100)
+    wait_until(lambda: both[1].look(ID, QUEUE).lost == {A}, "a loss")
+
+    presence.beat(redis, QUEUE, A)
+    roll = both[1].look(ID, QUEUE)
+    assert (roll.lost, roll.doubtful) == (set(), set())
 
 
 def test_whoever_says_that_it_leaves_is_not_lost(both: tuple[Company, Company]):

@@ -175,7 +175,9 @@ class Company:
                 if worker != self._worker and silences.get(worker, ms + 1) > ms
             )
 
-        lost = silent_longer_than(LOST_AFTER_MS)
+        # Who isn't heard itself can't tell that others are gone.
+        is_heard = silences.get(self._worker, 0) <= DOUBTFUL_AFTER_MS
+        lost = silent_longer_than(LOST_AFTER_MS) if is_heard else frozenset()
         return Roll(
             present=frozenset(
                 worker

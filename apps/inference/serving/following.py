@@ -1,8 +1,10 @@
 """`Follower`: has a worker's `ModelHost` answer with what the rows ask for.
 
 What the deployments and their activations ask for is loaded by `follow`, in a thread
-beside the one that serves. When it may answer is decided in `activating.py`. It knows
-the database and the company of the other workers, not Celery or the channel layer.
+beside the one that serves. Another attends to what takes no time, so that a version is
+taken back whatever is being loaded. When one may answer is decided in `activating.py`.
+It knows the database and the company of the other workers, not Celery or the channel
+layer.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ import threading
 from collections.abc import Callable, Sequence
 
 from django.db import Error as DatabaseError
-from django.db import close_old_connections, connection
 from redis.exceptions import RedisError
 
 from apps.inference.models import Activation, Deployment
@@ -22,6 +23,7 @@ from apps.inference.serving.beside import Loader, Rehearse
 from apps.inference.serving.company import Company, Phase, Progress
 from apps.inference.serving.golden import golden_frames
 from apps.inference.serving.host import ModelHost
+from apps.inference.serving.repeating import Repeated, if_possible
 
 logger = logging.getLogger(__name__)
 
@@ -52,17 +54,23 @@ class Follower:
         self._company = company
         self._queues = tuple(queues)
         self._is_busy = False
+        self._attending = threading.Lock()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(
-            target=self._keep_following, name="model-loader", daemon=True
-        )
+        self._threads = [
+            Repeated(name, act, self._interval_s, self._stopping)
+            for name, act in (
+                ("model-loader", self.follow),
+                ("activations", self._attend),
+            )
+        ]
 
     def start(self) -> None:
         """Load what is deployed, then keep following; no model is no error."""
         self.host.tuning.start()
-        self._if_possible(self._find_the_lost)
-        self._if_possible(self._load_active)
-        self._thread.start()
+        if_possible(self._find_the_lost)
+        if_possible(self._load_active)
+        for thread in self._threads:
+            thread.start()
 
     def leave(self) -> None:
         """Other workers needn't wait for this one, nor take it for lost."""
@@ -71,14 +79,15 @@ class Follower:
     def stop(self) -> None:
         self._stopping.set()
         self.leave()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
         self.host.tuning.stop()
 
     def follow(self) -> None:
         """Have answer what is active, and do for activations what this worker must."""
+        golden_frames()  # takes a second at first, which no activation shall wait for
         self._load_active()
         under_way = [each for each in self._attend() if each.is_under_way]
-        self._is_busy = bool(under_way)
         for activation in under_way:
             self._prepare(activation)
         if under_way:
@@ -91,20 +100,25 @@ class Follower:
 
     def _attend(self) -> list[Activation]:
         """Do all that takes no time; returns the activations that were open."""
-        activations = switching.open_activations(self._deployments())
-        for activation in activations:
-            try:
-                if activation.is_watched:
-                    self._count(activation)
-                activating.look_after(activation, self._company)
-            except RedisError as error:
-                logger.warning("%s has to wait for Redis: %s", activation, error)
-        deployments = self._deployments()
-        self.host.part_from_others({deployment.name for deployment in deployments})
-        self._forget_unwanted(deployments, activations)
-        for deployment in deployments:
-            self._change_over(deployment)
-        return activations
+        with self._attending:
+            activations = switching.open_activations(self._deployments())
+            self._is_busy = any(each.is_under_way for each in activations)
+            for activation in activations:
+                self._look_after(activation)
+            deployments = self._deployments()
+            self.host.part_from_others({each.name for each in deployments})
+            self._forget_unwanted(deployments, activations)
+            for each in deployments:
+                self.host.change_over(each.name, each.active_version.stamp)
+            return activations
+
+    def _look_after(self, activation: Activation) -> None:
+        try:
+            if activation.is_watched:
+                self._count(activation)
+            activating.look_after(activation, self._company)
+        except RedisError as error:
+            logger.warning("%s has to wait for Redis: %s", activation, error)
 
     def _load_active(self) -> None:
         """Load what is active and isn't loaded yet: a worker starts, or it was changed
@@ -112,7 +126,7 @@ class Follower:
         """
         for deployment in self._deployments():
             version = deployment.active_version
-            if not self._change_over(deployment):
+            if self.host.loaded(deployment.name, version.stamp) is None:
                 self._load_for(deployment)
             if reason := self._loader.why_refused(version):
                 switching.write_failure(deployment.pk, version.pk, reason)
@@ -128,7 +142,7 @@ class Follower:
         )
         if loaded is not None and is_wanted():
             self.host.keep(deployment.name, loaded)
-            self._change_over(deployment)
+            self._attend()
 
     def _prepare(self, activation: Activation) -> None:
         """Load and check what is to answer, and say that it may."""
@@ -158,12 +172,9 @@ class Follower:
             logger.warning("How far %s is can't be said: %s", activation, error)
 
     def _is_over(self, is_wanted: Callable[[], bool]) -> bool:
-        """Whether what is being loaded needn't be; attends to all else meanwhile."""
-        if self._stopping.is_set():
-            return True
+        """Whether what is being loaded needn't be."""
         try:
-            self._attend()
-            return not is_wanted()
+            return self._stopping.is_set() or not is_wanted()
         except DatabaseError as error:
             logger.warning("What is wanted can't be read: %s", error)
             return False
@@ -177,10 +188,6 @@ class Follower:
             progress = Progress(Phase.SERVING, under_way_s=under_way_s)
             self._company.tell(activation.affair, progress)
             self._company.count(activation.affair, loaded.tally.take())
-
-    def _change_over(self, deployment: Deployment) -> bool:
-        """Have the active version answer, if it is loaded."""
-        return self.host.change_over(deployment.name, deployment.active_version.stamp)
 
     def _forget_unwanted(
         self, deployments: Sequence[Deployment], activations: Sequence[Activation]
@@ -207,25 +214,8 @@ class Follower:
                     return
             activating.look_after(activation, self._company)
 
-    def _keep_following(self) -> None:
-        golden_frames()  # takes a second, which no activation shall wait for
-        while not self._stopping.wait(
-            BUSY_INTERVAL_S if self._is_busy else FOLLOW_INTERVAL_S
-        ):
-            close_old_connections()
-            self._if_possible(self.follow)
-        connection.close()
-
-    def _if_possible(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except DatabaseError as error:
-            logger.warning("The deployments could not be read: %s", error)
-        except RedisError as error:
-            logger.warning("The other workers could not be asked after: %s", error)
-        except Exception:
-            # A worker whose follower has died would answer with this version for ever.
-            logger.exception("The deployments could not be followed")
+    def _interval_s(self) -> float:
+        return BUSY_INTERVAL_S if self._is_busy else FOLLOW_INTERVAL_S
 
 
 def _is_active(deployment: Deployment) -> bool:

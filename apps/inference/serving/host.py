@@ -44,7 +44,8 @@ class ModelHost:
     @property
     def batch_size(self) -> int:
         """How many frames to take at once."""
-        return max((each.batch_size for each in self._serving.values()), default=1)
+        serving = list(self._serving.values())
+        return max((each.batch_size for each in serving), default=1)
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """What answers for each deployment."""
@@ -107,7 +108,7 @@ class ModelHost:
     def part_from_others(self, ours: Container[str]) -> None:
         """Forget what has gone to another queue, once no frame of it can come here."""
         now = time.monotonic()
-        gone = [name for name in self._serving if name not in ours]
+        gone = [name for name in list(self._serving) if name not in ours]
         self._gone_since = {name: self._gone_since.get(name, now) for name in gone}
         for name, since in self._gone_since.items():
             if now - since > PARTING_S:
@@ -116,7 +117,7 @@ class ModelHost:
 
     def let_go_of_all_but(self, wanted: Container[tuple[str, Stamp]]) -> None:
         """Keep loaded what is wanted, by the deployment, and what answers."""
-        for name, loaded in self._loaded.items():
+        for name, loaded in list(self._loaded.items()):
             serving = self._serving.get(name)
             for stamp in list(loaded):
                 if (name, stamp) not in wanted and loaded[stamp] is not serving:

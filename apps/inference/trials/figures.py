@@ -3,7 +3,8 @@
 `Trial.figures` has, for the sides `champion` and `challenger`, how many frames were
 `answered` and `failed`, and `age` and `model` as counts of a `LatencyHistogram`: from
 decoding the picture to the answer, and what of it the model took. A shadow's has
-`agreement`, too, see `agreement.py`. Every number is one that can be added.
+`agreement`, too, see `agreement.py`. Every number is one that can be added. A canary's
+has the same of its latest frames as `recent`, see `watching.with_latest`.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ Every change is a guarded update: a trial that is over stays as it ended.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -127,9 +128,13 @@ def report(trial_id: int, more: Mapping[str, Any]) -> bool:
     )
     if trial is None:
         return False
+    is_canary = trial.kind == Trial.Kind.CANARY
     trial.figures = added(trial.figures, more)
+    if is_canary:
+        recent = trial.figures.get("recent", {})
+        trial.figures["recent"] = watching.with_latest(recent, more, time.time())
     trial.save(update_fields=["figures"])
-    if trial.kind == Trial.Kind.CANARY:
+    if is_canary:
         deployment = trial.deployment
         bounds = watching.Bounds(deployment.most_failed_share, deployment.most_p95_ms)
         if reason := watching.why_stop(trial.figures, bounds):

@@ -727,6 +727,33 @@ def test_frames_are_answered_while_another_version_is_loaded(
     assert "model-loader" not in {thread.name for thread in threading.enumerate()}
 
 
+@pytest.mark.usefixtures("transactional_db")
+def test_what_fails_in_its_first_minute_is_taken_back_while_another_is_loaded(
+    deployment: Deployment,
+    scripted_model: Callable[..., Path],
+    scripted_version: Callable[..., ModelVersion],
+    slow_loading: SlowLoading,
+):
+    slow = register_version(name="slow", family="slow", directory=scripted_model())
+    follower = Follower(ModelHost(), unrehearsed, Alone())
+    follower.start()
+    try:
+        activate(deployment, scripted_version(label="banana"))
+        wait_until(lambda: seen(follower) == "banana", "the new version to answer")
+        Deployment.objects.create(name="slow", active_version=slow)
+        assert slow_loading.is_loading.wait(60)
+
+        banana = follower.host.version_for(DEFAULT_DEPLOYMENT)
+        banana.tally.count(first_minute.failed(50))
+
+        wait_until(lambda: seen(follower) == "hot dog", "the version before")
+        assert not slow_loading.may_end.is_set()
+    finally:
+        slow_loading.may_end.set()
+        follower.stop()
+    assert outcome(deployment)[0] == State.ROLLED_BACK
+
+
 def test_a_worker_loads_what_is_deployed_on_its_queues_and_no_more(
     deployment: Deployment, scripted_version: Callable[..., ModelVersion]
 ):

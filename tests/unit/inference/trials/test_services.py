@@ -218,5 +218,16 @@ def test_a_canary_that_does_badly_stops_by_itself(canary: Trial):
     assert canary.reason.startswith("It failed on 100.0% of 100 frames;")
 
 
+def test_a_canary_that_begins_to_do_badly_after_a_day_stops_by_itself(canary: Trial):
+    good: Sums = {"challenger": {"answered": 1_000_000}}
+    Trial.objects.update(figures=good | {"recent": {"before": {}, "now": {}}})
+    assert services.report(canary.pk, {"challenger": {"answered": LEAST_FRAMES}})
+    assert not services.report(canary.pk, FAILING)
+    canary.refresh_from_db()
+    assert canary.reason == (
+        "Lately it failed on 50.0% of 200 frames; the deployment allows 5.0%."
+    )
+
+
 def test_a_shadow_that_does_badly_harms_nobody(shadow: Trial):
     assert services.report(shadow.pk, FAILING)
