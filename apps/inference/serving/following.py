@@ -57,10 +57,10 @@ class Follower:
         self._attending = threading.Lock()
         self._stopping = threading.Event()
         self._threads = [
-            Repeated(name, act, self._interval_s, self._stopping)
-            for name, act in (
-                ("model-loader", self.follow),
-                ("activations", self._attend),
+            Repeated(name, act, interval_s, self._stopping)
+            for name, act, interval_s in (
+                ("model-loader", self.follow, lambda: FOLLOW_INTERVAL_S),
+                ("activations", self._attend, self._attend_interval_s),
             )
         ]
 
@@ -214,7 +214,7 @@ class Follower:
                     return
             activating.look_after(activation, self._company)
 
-    def _interval_s(self) -> float:
+    def _attend_interval_s(self) -> float:
         return BUSY_INTERVAL_S if self._is_busy else FOLLOW_INTERVAL_S
 
 

@@ -71,8 +71,11 @@ class Trials:
         self._attending = threading.Lock()
         self._stopping = threading.Event()
         self._threads = [
-            Repeated(name, act, self._interval_s, self._stopping)
-            for name, act in (("canary-loader", self.follow), ("trials", self._attend))
+            Repeated(name, act, interval_s, self._stopping)
+            for name, act, interval_s in (
+                ("canary-loader", self.follow, lambda: FOLLOW_INTERVAL_S),
+                ("trials", self._attend, self._attend_interval_s),
+            )
         ]
 
     def start(self) -> None:
@@ -227,5 +230,5 @@ class Trials:
             logger.warning("What is tried can't be read: %s", error)
             return False
 
-    def _interval_s(self) -> float:
+    def _attend_interval_s(self) -> float:
         return BUSY_INTERVAL_S if self._is_busy else FOLLOW_INTERVAL_S
