@@ -19,7 +19,8 @@ from apps.inference.serving.host import ModelHost
 logger = logging.getLogger(__name__)
 
 LOOKS_EVERY_S = 1.0
-# What answers may have its first minute judged before, and then nothing better comes.
+# What hangs in its first minute, or as a canary, is taken back before. This is for what
+# has answered well so far, and is what the worker would begin anew with.
 ANSWERS_STUCK_AFTER_S = 60.0
 
 BeginAnew = Callable[[], None]

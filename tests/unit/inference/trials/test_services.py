@@ -13,8 +13,8 @@ from apps.inference.exceptions import NotVerifiedError, TrialError
 from apps.inference.models import Activation, Deployment, ModelVersion, Trial
 from apps.inference.services import activate
 from apps.inference.serving import switching
+from apps.inference.tally import Sums
 from apps.inference.trials import services
-from apps.inference.trials.figures import Sums
 from apps.inference.trials.watching import LEAST_FRAMES
 
 pytestmark = pytest.mark.django_db
