@@ -277,7 +277,7 @@ def test_all_that_a_version_is_at_can_be_told(redis: FakeRedis, host: ModelHost)
                 self.note()
                 decode = infer()
 
-                def decoded() -> Sequence[Prediction]:
+                def decoded() -> list[Prediction]:
                     self.note()
                     return decode()
 
