@@ -43,7 +43,7 @@ def captures_dir(tmp_path: Path, settings: Settings) -> Path:
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[SessionConsumer]:
     """The visits that have heard of a disagreement."""
-    heard = []
+    heard: list[SessionConsumer] = []
 
     async def hear(consumer: SessionConsumer, message: dict[str, Any]) -> None:
         await original(consumer, message)

@@ -16,7 +16,7 @@ from apps.inference.mailbox import Letter, WorkerMailbox
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
 from apps.inference.serving.following import Follower
 from apps.inference.serving.host import ModelHost
-from apps.inference.types import Decode, Frame, Infer, Predictor
+from apps.inference.types import Decode, Frame, Infer, Prediction, Predictor
 from tests.alone import Alone
 from tests.scripted_predictor import ScriptedPredictor, unrehearsed
 
@@ -276,7 +276,12 @@ def test_all_that_a_version_is_at_can_be_told(redis: FakeRedis, host: ModelHost)
             def inferred() -> Decode:
                 self.note()
                 decode = infer()
-                return lambda: (self.note(), decode())[1]
+
+                def decoded() -> list[Prediction]:
+                    self.note()
+                    return decode()
+
+                return decoded
 
             return inferred
 
