@@ -11,13 +11,9 @@ from apps.inference.trials.assignment import is_within
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """`affair` is what workers call its trial.
-
-    `tally` has what was counted of it, on both sides, and isn't written.
-    """
+    """`tally` has what was counted of its trial, on both sides, and isn't written."""
 
     trial_id: int
-    affair: str
     share: float
     loaded: LoadedVersion
     tally: Tally = field(default_factory=Tally)

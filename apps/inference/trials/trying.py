@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from django.db import DatabaseError
 from django.db.models import QuerySet
@@ -64,8 +64,8 @@ class Trials:
         self._host = host
         self._company = company
         self._queues = tuple(queues)
-        # By the trial: the canaries that are loaded, whether or not they answer.
-        self._loaded: dict[int, Canary] = {}
+        # By the affair: the canaries that are loaded, whether or not they answer.
+        self._loaded: dict[str, Canary] = {}
         self._is_busy = False
         self._reported_at = 0.0
         self._attending = threading.Lock()
@@ -130,14 +130,14 @@ class Trials:
                     else:
                         rolls[trial] = roll
             self._is_busy = bool(rolls)
-            self._forget_all_but({trial.pk: trial for trial in rolls})
+            self._forget_all_but(rolls)
             for trial, roll in rolls.items():
                 self._share_out(trial, roll)
             # What may just have killed another worker has to wait for certainty.
             return [
                 trial
                 for trial, roll in rolls.items()
-                if trial.pk not in self._loaded and not roll.doubtful
+                if trial.affair not in self._loaded and not roll.doubtful
             ]
 
     def _running(self) -> QuerySet[Trial]:
@@ -148,7 +148,7 @@ class Trials:
 
     def _look(self, trial: Trial) -> Roll:
         """How far all are, who hear from this worker as well."""
-        canary = self._loaded.get(trial.pk)
+        canary = self._loaded.get(trial.affair)
         if canary is not None:
             answers = self._host.canaries.get(trial.deployment.name) is canary
             self._company.tell(trial.affair, SERVING if answers else READY)
@@ -156,7 +156,7 @@ class Trials:
 
     def _share_out(self, trial: Trial, roll: Roll) -> None:
         """Have it answer while all workers can, and nobody else than the champion."""
-        canary, name = self._loaded.get(trial.pk), trial.deployment.name
+        canary, name = self._loaded.get(trial.affair), trial.deployment.name
         if canary is None:
             return
         answers = name in self._host.canaries
@@ -169,14 +169,16 @@ class Trials:
             self._host.answer_all(name)
             logger.info("%s waits for a worker that has yet to load it", trial.version)
 
-    def _forget_all_but(self, canaries: Mapping[int, Trial]) -> None:
+    def _forget_all_but(self, trials: Collection[Trial]) -> None:
+        ids = {trial.pk for trial in trials}
         for name, canary in self._host.canaries.items():
-            if canary.trial_id not in canaries:
+            if canary.trial_id not in ids:
                 self._host.answer_all(name)
                 logger.info("%s answers no sessions of %s", canary.loaded.name, name)
-        for trial_id in self._loaded.keys() - canaries.keys():
-            self._company.withdraw(self._loaded.pop(trial_id).affair)
-        self._loader.forget_all_but({each.version.stamp for each in canaries.values()})
+        for affair in self._loaded.keys() - {trial.affair for trial in trials}:
+            del self._loaded[affair]
+            self._company.withdraw(affair)
+        self._loader.forget_all_but({trial.version.stamp for trial in trials})
 
     def _stop_stuck(self) -> None:
         """Canaries that never get out of a pass, which no figure would tell."""
@@ -211,8 +213,7 @@ class Trials:
             self._company.withdraw(trial.affair)
             return
         with self._attending:
-            canary = Canary(trial.pk, trial.affair, trial.share, loaded)
-            self._loaded[trial.pk] = canary
+            self._loaded[trial.affair] = Canary(trial.pk, trial.share, loaded)
 
     def _tell(self, trial: Trial, progress: Progress) -> None:
         """Also where nobody can hear it just now: it goes on all the same."""

@@ -296,6 +296,8 @@ def test_all_that_a_version_is_at_can_be_told(redis: FakeRedis, host: ModelHost)
 
 
 class Breaking:
+    engine = "scripted"
+
     def prepare(self, frames: Sequence[Frame]) -> Infer:
         return self.fail
 
@@ -315,6 +317,8 @@ class BreakingLate(Breaking):
 
 class Forgetful:
     """Answers all frames of a batch but the last."""
+
+    engine = "scripted"
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
@@ -349,6 +353,7 @@ def test_a_batch_that_the_model_fails_on_is_released_and_the_next_goes_on(
     assert host.passes.now() == []
     for message in redis.messages:
         assert "detail" not in message["sentence"]
+        assert message["served_by"]["name"] == "scripted"
 
     host._serving[DEFAULT_DEPLOYMENT] = good
     answer_all(redis, host, [letter(2)])
