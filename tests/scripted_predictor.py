@@ -2,17 +2,20 @@
 
 `config.json`: `sleep_ms` (0), `label` ("hot dog"), `fail_on_load` (a sentence),
 `kill_on_load` (false), `wait_on_load` (a file: until it is there), `kill_on_frame`
-(false: the first frame of a session kills the worker), `fail_every` (0: every n-th
-batch raises), `score` (0.9, what it says when it is examined). Loading fails where
-others build a network. Its one box is the middle of the frame.
+(false: the first frame of a session kills the worker), `hang_on_frame` (a file: whoever
+is first to make it never gets out of that frame), `fail_every` (0: every n-th batch
+raises), `score` (0.9, what it says when it is examined). Loading fails where others
+build a network. Its one box is the middle of the frame.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +47,7 @@ class ScriptedPredictor:
     sleep_ms: float
     fail_every: int
     kills: bool = False
+    hangs: Path | None = None
     score: float = 0.9
     engine: str = "scripted"
     batches: int = field(default=0)
@@ -56,8 +60,8 @@ class ScriptedPredictor:
         return infer
 
     def predict(self, frames: Sequence[Frame]) -> list[Prediction]:
-        if self.kills and not {frame.session_id for frame in frames} <= OF_NOBODY:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if not {frame.session_id for frame in frames} <= OF_NOBODY:
+            self._misbehave()
         # The first batch is the warm-up, which always goes well.
         self.batches += 1
         if self.fail_every and self.batches > 1 and self.batches % self.fail_every == 0:
@@ -71,6 +75,14 @@ class ScriptedPredictor:
             )
             for frame in frames
         ]
+
+    def _misbehave(self) -> None:
+        if self.kills:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.hangs is not None:
+            with suppress(FileExistsError):
+                self.hangs.touch(exist_ok=False)
+                threading.Event().wait()
 
     def examine(self, frames: Sequence[Frame]) -> list[Candidates]:
         return [Candidates(torch.tensor([[self.score, 0.0]])) for _ in frames]
@@ -91,6 +103,7 @@ def load(directory: Path, *, engine: str | None = None) -> ScriptedPredictor:
         sleep_ms=config.get("sleep_ms", 0),
         fail_every=config.get("fail_every", 0),
         kills=config.get("kill_on_frame", False),
+        hangs=Path(path) if (path := config.get("hang_on_frame")) else None,
         score=config.get("score", 0.9),
     )
 

@@ -19,9 +19,9 @@ from redis import Redis
 from apps.inference import results
 from apps.inference.exceptions import NoModelError
 from apps.inference.mailbox import Letter, WorkerMailbox
+from apps.inference.serving import first_minute
 from apps.inference.serving.host import ModelHost
 from apps.inference.serving.loading import LoadedVersion
-from apps.inference.serving.tuning import Tuning
 from apps.inference.types import Decode
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,8 @@ def publish(redis: Redis, mailbox: WorkerMailbox, answers: Answers) -> None:
 def _count_expired(host: ModelHost, letters: Sequence[Letter]) -> None:
     for letter in letters:
         with suppress(NoModelError):
-            host.version_for(letter.deployment).tally.expired(letter.age_ms)
+            tally = host.version_for(letter.deployment).tally
+            tally.count(first_minute.expired(letter.age_ms))
 
 
 def _of_deployment(
@@ -96,7 +97,7 @@ def _of_deployment(
         size = answering.batch_size
         for first in range(0, len(share), size):
             batch = share[first : first + size]
-            yield _Predicted(answering, batch, taken_at, host.tuning)
+            yield _Predicted(host, answering, batch, taken_at)
 
 
 def _shared_out(
@@ -120,6 +121,7 @@ class _Dropped:
     letters: Sequence[Letter]
     reason: str
     sentence: str
+    served_by: dict[str, Any] | None = None
 
     @property
     def kind(self) -> str:
@@ -130,7 +132,12 @@ class _Dropped:
 
     def answers(self) -> Answers:
         return [
-            (letter, results.dropped_message(letter, self.reason, self.sentence))
+            (
+                letter,
+                results.dropped_message(
+                    letter, self.reason, self.sentence, self.served_by
+                ),
+            )
             for letter in self.letters
         ]
 
@@ -140,15 +147,15 @@ class _Predicted:
 
     def __init__(
         self,
+        host: ModelHost,
         loaded: LoadedVersion,
         letters: Sequence[Letter],
         taken_at: float,
-        tuning: Tuning,
     ) -> None:
+        self._host = host
         self._loaded = loaded
         self._letters = letters
         self._taken_at = taken_at
-        self._tuning = tuning
         frames = [letter.frame for letter in letters]
         self._infer = self._tried(lambda: loaded.predictor.prepare(frames))
         self._decode: Decode | None = None
@@ -166,15 +173,14 @@ class _Predicted:
         answered = decode and self._tried(
             lambda: list(zip(self._letters, decode(), strict=True))
         )
-        tally = self._loaded.tally
+        tally, served_by = self._loaded.tally, self._loaded.describe()
         if answered is None:
-            tally.failed(len(self._letters))
+            tally.count(first_minute.failed(len(self._letters)))
             sentence = "The model failed on this picture."
-            return _Dropped(self._letters, "failed", sentence).answers()
-        served_by = self._loaded.describe()
+            return _Dropped(self._letters, "failed", sentence, served_by).answers()
         held_ms = (time.monotonic() - self._taken_at) * 1000
         for letter in self._letters:
-            tally.answered(letter.age_ms + held_ms)
+            tally.count(first_minute.answered(letter.age_ms + held_ms))
         return [
             (
                 letter,
@@ -183,7 +189,7 @@ class _Predicted:
                     prediction,
                     served_by,
                     held_ms,
-                    self._tuning.thresholds(letter.deployment),
+                    self._host.tuning.thresholds(letter.deployment),
                 ),
             )
             for letter, prediction in answered
@@ -191,7 +197,8 @@ class _Predicted:
 
     def _tried(self, step: Callable[[], T]) -> T | None:
         try:
-            return step()
+            with self._host.passes.under_way(self._loaded):
+                return step()
         except Exception:
             logger.exception("%s failed on a batch", self._loaded.name)
             return None

@@ -38,6 +38,13 @@ class LatencyHistogram:
         return {str(bucket): count for bucket, count in self._counts.items()}
 
 
+def counted(duration_ms: float) -> Counts:
+    """One duration, to be added to others."""
+    histogram = LatencyHistogram()
+    histogram.record(duration_ms)
+    return histogram.counts()
+
+
 class StageLatencies:
     """One histogram a stage of a frame's journey, by the names of the timings."""
 

@@ -25,6 +25,7 @@ BEAT_INTERVAL_S = 1.0
 PRESENCE_LIFETIME_MS = 3000
 # Who has been silent for longer isn't remembered.
 _REMEMBERED_MS = 60_000
+_NOBODY_HEARD_MS = 2000
 # A container that starts again keeps its name and its numbers of processes.
 THIS_WORKER = f"{platform.node()}:{os.getpid()}:{secrets.token_hex(4)}"
 
@@ -33,14 +34,24 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
 """
 
-# KEYS alive, beats. ARGV the worker, lifetime of the first key, of a worker's beat.
+# KEYS alive, beats, beats of all queues. ARGV the worker, lifetime of the first key, of
+# a worker's beat, and the silence after which nobody could be heard if nobody was.
+# Whoever was silent together has time to be heard again: Redis may have been away.
 _BEAT = (
     _NOW
     + """
 redis.call('SET', KEYS[1], 1, 'PX', ARGV[2])
-redis.call('ZADD', KEYS[2], now, ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[3])
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
+local newest = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')[2]
+if newest and now - newest > tonumber(ARGV[4]) then
+  for _, worker in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
+    redis.call('ZADD', KEYS[3], now - ARGV[4], worker)
+  end
+end
+for i = 2, 3 do
+  redis.call('ZADD', KEYS[i], now, ARGV[1])
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now - ARGV[3])
+  redis.call('PEXPIRE', KEYS[i], ARGV[3])
+end
 """
 )
 
@@ -63,6 +74,10 @@ def _key(queue: str) -> str:
 
 def _beats(queue: str) -> str:
     return f"worker:beats:{queue}"
+
+
+# Of the workers of all queues.
+_ALL_BEATS = "worker:beats"
 
 
 def shown(worker: str) -> str:
@@ -88,8 +103,14 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
+        """From then on nobody counts on this worker, as they would on who is silent."""
         self._stopping.set()
         self._thread.join()
+        try:
+            for queue in self._queues:
+                self._redis.zrem(_beats(queue), self._worker)
+        except RedisError as error:
+            logger.warning("That this worker has gone can't be said: %s", error)
 
     def _keep_beating(self) -> None:
         is_taken = True
@@ -114,18 +135,24 @@ class Heartbeat:
 def beat(redis: Redis, queue: str, worker: str) -> None:
     redis.eval(
         _BEAT,
-        2,
+        3,
         _key(queue),
         _beats(queue),
+        _ALL_BEATS,
         worker,
         str(PRESENCE_LIFETIME_MS),
         str(_REMEMBERED_MS),
+        str(_NOBODY_HEARD_MS),
     )
 
 
-def silences(redis: Redis, queue: str) -> dict[str, int]:
-    """For how many ms each worker of a queue that is remembered has said nothing."""
-    told = cast("list[bytes]", redis.eval(_SILENCES, 1, _beats(queue)))
+def silences(redis: Redis, queue: str | None = None) -> dict[str, int]:
+    """For how many ms each worker that is remembered has said nothing.
+
+    Those of one queue, or of all.
+    """
+    beats = _ALL_BEATS if queue is None else _beats(queue)
+    told = cast("list[bytes]", redis.eval(_SILENCES, 1, beats))
     names, spans = told[::2], told[1::2]
     return {name.decode(): int(span) for name, span in zip(names, spans, strict=True)}
 

@@ -69,12 +69,19 @@ def result_message(
     }
 
 
-def dropped_message(letter: Letter, reason: str, sentence: str) -> dict[str, Any]:
+def dropped_message(
+    letter: Letter,
+    reason: str,
+    sentence: str,
+    served_by: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """`served_by` says who has failed on it, if anybody has."""
     return {
         "type": "inference.dropped",
         "seq": letter.frame.seq,
         "reason": reason,
         "sentence": sentence,
+        "served_by": served_by,
     }
 
 

@@ -26,7 +26,8 @@ def activate(
 ) -> Activation | None:
     """Ask the workers to switch `deployment` to `version`.
 
-    What somebody else has asked for and doesn't answer yet is superseded.
+    What somebody else has asked for and doesn't answer yet is superseded. What answered
+    before is asked for no figures: to go back must be possible in an emergency.
 
     Returns:
         The activation to watch, which is another's if it is of the same version; or
@@ -37,14 +38,14 @@ def activate(
         GateError: its figures aren't what the deployment asks for.
     """
     locked = Deployment.objects.select_for_update().get(pk=deployment.pk)
-    version = _verified(version)
+    version = verified(version)
     under_way = locked.activations.filter(state__in=Activation.UNDER_WAY).first()
     if under_way and under_way.to_version_id == version.pk:
         return under_way
     is_active = locked.active_version_id == version.pk
     if is_active and not under_way:
         return None
-    if not is_active:
+    if not is_active and version != version_before(locked):
         gates.refuse_short(locked, version)
     now = timezone.now()
     if under_way:
@@ -110,8 +111,12 @@ def replace(deployment: Deployment, version: ModelVersion, note: str) -> None:
     locked.save(update_fields=["active_version"])
 
 
-def _verified(version: ModelVersion) -> ModelVersion:
-    """As it is written down, and stays until the transaction ends."""
+def verified(version: ModelVersion) -> ModelVersion:
+    """As it is written down, and stays until the transaction ends.
+
+    Raises:
+        NotVerifiedError: nobody knows whether it would answer.
+    """
     found = (
         ModelVersion.objects.select_for_update(of=("self",))
         .select_related("model")

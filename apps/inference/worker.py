@@ -29,7 +29,8 @@ from apps.inference.serving.rehearsal import rehearse
 
 if TYPE_CHECKING:
     from apps.inference.draining import Drain
-    from apps.inference.serving.host import ModelHost
+    from apps.inference.serving.following import Follower
+    from apps.inference.serving.watchdog import Watchdog
     from apps.inference.trials.trying import Trials
 
 logger = logging.getLogger(__name__)
@@ -39,8 +40,9 @@ logger = logging.getLogger(__name__)
 class Runtime:
     mailbox: WorkerMailbox
     drain: Drain
-    host: ModelHost
+    follower: Follower
     trials: Trials
+    watchdog: Watchdog
     heartbeat: Heartbeat
 
 
@@ -62,7 +64,7 @@ def holdings(state: Any) -> dict[str, Any]:
     queues = sorted(current_app.amqp.queues.consume_from)
     if _runtime is None:
         return {"queues": queues, "device": "", "serving": {}}
-    serving = _runtime.host.describe()
+    serving = _runtime.follower.host.describe()
     return {"queues": queues, "device": _device(), "serving": serving}
 
 
@@ -82,22 +84,26 @@ def start(**_: Any) -> None:
     if not queues:
         return
     from apps.inference.draining import Drain
+    from apps.inference.serving.following import Follower
     from apps.inference.serving.host import ModelHost
+    from apps.inference.serving.watchdog import Watchdog
     from apps.inference.trials.trying import Trials
 
-    redis = sync_redis()
-    host = ModelHost(rehearse, Company(sync_redis(), THIS_WORKER), queues)
+    redis, company = sync_redis(), Company(sync_redis(), THIS_WORKER)
+    host = ModelHost()
     mailbox = WorkerMailbox(redis, queues)
-    trials = Trials(redis, rehearse, host, queues)
+    trials = Trials(redis, rehearse, host, company, queues)
     _runtime = Runtime(
         mailbox=mailbox,
         drain=Drain(redis, mailbox, host, trials),
-        host=host,
+        follower=Follower(host, rehearse, company, queues),
         trials=trials,
+        watchdog=Watchdog(host, company),
         heartbeat=Heartbeat(sync_redis(), queues),
     )
-    _runtime.host.start()
+    _runtime.follower.start()
     _runtime.trials.start()
+    _runtime.watchdog.start()
     _runtime.heartbeat.start()
 
 
@@ -105,6 +111,8 @@ def start(**_: Any) -> None:
 def end(**_: Any) -> None:
     """On SIGTERM: finish what has been taken, and leave the rest to other workers."""
     if _runtime is not None:
+        # Who is told to end isn't to begin anew.
+        _runtime.watchdog.stop()
         _runtime.drain.end()
 
 
@@ -112,11 +120,11 @@ def end(**_: Any) -> None:
 def stop(**_: Any) -> None:
     global _runtime
     if _runtime is not None:
-        _runtime.host.leave()
+        _runtime.follower.leave()
         _runtime.heartbeat.stop()
         _runtime.drain.close()
         _runtime.trials.stop()
-        _runtime.host.stop()
+        _runtime.follower.stop()
         _runtime = None
         # The interpreter's last collection would walk through all of torch, a second of
         # work for nothing: supervisors kill who takes long to end.

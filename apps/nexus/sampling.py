@@ -7,13 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from apps.inference.hotdog import VERDICT_SCORE
 from apps.nexus.pace import Pace
 from apps.sessions.captures import Terms
 from apps.sessions.models import Capture
 
 Reason = Capture.Reason
-# An answer is uncertain if its best score is no further from the verdict's threshold.
+# An answer is uncertain if its best score is no further from the verdict's.
 UNCERTAIN_WITHIN = 0.15
 SAMPLES_PER_SECOND = 0.1
 MOST_OF_VISIT = 60
@@ -41,7 +40,9 @@ class Sampler:
         reason = None
         if self._draw() < self._terms.sample_share:
             reason = Reason.RANDOM
-        elif self._terms.sample_uncertain and is_uncertain(message):
+        elif self._terms.sample_uncertain and is_uncertain(
+            message, self._terms.verdict_score
+        ):
             reason = Reason.UNCERTAIN
         return reason if reason and self.has_room() else None
 
@@ -53,8 +54,8 @@ class Sampler:
         return True
 
 
-def is_uncertain(message: dict[str, Any]) -> bool:
+def is_uncertain(message: dict[str, Any], verdict_score: float) -> bool:
     best = [*message["detections"][:1], *message["classifications"][:1]]
     return any(
-        abs(entry["score"] - VERDICT_SCORE) <= UNCERTAIN_WITHIN for entry in best
+        abs(entry["score"] - verdict_score) <= UNCERTAIN_WITHIN for entry in best
     )

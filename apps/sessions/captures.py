@@ -17,6 +17,7 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
+from apps.inference.hotdog import VERDICT_SCORE
 from apps.sessions import capture_files
 from apps.sessions.capture_files import CaptureError
 from apps.sessions.models import CameraSession, Capture, CaptureAccess
@@ -55,15 +56,19 @@ class Terms:
     # Of a deployment that samples: the share of all frames, and whether uncertain ones.
     sample_share: float
     sample_uncertain: bool
+    # What an answer must score to be a hot dog.
+    verdict_score: float = VERDICT_SCORE
 
     @classmethod
     def of(cls, session: CameraSession) -> Terms:
         deployment = session.deployment
+        own = deployment.hot_dog_score
         return cls(
             is_allowed=session.consented_at is not None,
             retention_days=deployment.retention_days,
             sample_share=deployment.sample_share,
             sample_uncertain=deployment.sample_uncertain,
+            verdict_score=VERDICT_SCORE if own is None else own,
         )
 
     @property

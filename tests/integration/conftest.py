@@ -21,7 +21,9 @@ from apps.inference.models import Deployment
 from apps.inference.presence import Heartbeat
 from apps.inference.queues import DEFAULT_QUEUE
 from apps.inference.serving.company import Company
+from apps.inference.serving.following import Follower
 from apps.inference.serving.host import ModelHost
+from apps.inference.serving.watchdog import Watchdog
 from apps.inference.tasks import drain
 from apps.inference.trials.trying import Trials
 from apps.nexus import records
@@ -86,21 +88,22 @@ class ThreadedWorker:
         self.queues = queues
         self.redis = redis = sync_redis()
         company = Company(sync_redis(), presence.THIS_WORKER)
-        self.host = ModelHost(unrehearsed, company, queues)
+        self.host = ModelHost()
         mailbox = WorkerMailbox(redis, queues)
-        trials = Trials(redis, unrehearsed, self.host, queues)
+        trials = Trials(redis, unrehearsed, self.host, company, queues)
         self.runtime = worker.Runtime(
             mailbox=mailbox,
             drain=Drain(redis, mailbox, self.host, trials),
-            host=self.host,
+            follower=Follower(self.host, unrehearsed, company, queues),
             trials=trials,
+            watchdog=Watchdog(self.host, company),
             heartbeat=Heartbeat(sync_redis(), queues),
         )
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="threaded-worker")
 
     def start(self) -> None:
-        self.host.start()
+        self.runtime.follower.start()
         self.runtime.trials.start()
         self.runtime.heartbeat.start()
         self._thread.start()
@@ -111,7 +114,7 @@ class ThreadedWorker:
         self.runtime.heartbeat.stop()
         self.runtime.drain.close()
         self.runtime.trials.stop()
-        self.host.stop()
+        self.runtime.follower.stop()
         self.redis.delete(*(f"worker:alive:{queue}" for queue in self.queues))
 
     def _work(self) -> None:

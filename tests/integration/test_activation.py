@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from apps.inference.hotdog import HOT_DOG
 from apps.inference.starter.clips import Segment, render_clip
 from bench.clip import EncodedClip, encode
-from bench.processes import wait_until
+from bench.processes import Process, wait_until
 from bench.product import Product
-from bench.records import deploy
+from bench.records import deploy, ledgers
 from bench.sender import Sender
 from tests.integration.test_product import rows
 
@@ -180,7 +182,47 @@ async def test_a_version_that_kills_its_worker_is_taken_back_and_not_loaded_agai
         assert set(labels(sender)) == {HOT_DOG}
     taken_back = activation(serving)
     assert taken_back["state"] == "rolled_back"
-    assert "died in the first minute" in taken_back["reason"]
+    assert "died while it answered with it" in taken_back["reason"]
+
+
+async def test_a_version_that_hangs_is_taken_back_and_its_worker_begins_anew(
+    serving: Product, golden_model: ScriptedModel, clip: EncodedClip, tmp_path: Path
+) -> None:
+    serving.start("worker", label="another")
+    workers = [serving.processes[label] for label in ("worker", "another")]
+    hung = tmp_path / "hung"
+    async with Sender(serving.url, clip) as sender:
+        await sender.results(5)
+        model = golden_model(label="banana", hang_on_frame=str(hung))
+        await ask_for(serving, model)
+        taken_back = await becomes(serving, "rolled_back")
+        assert hung.exists()
+        # Nobody waits for the worker that hangs: there is another one.
+        await sees(sender, HOT_DOG)
+        assert [starts(worker) for worker in workers] == [1, 1]
+        await asyncio.to_thread(
+            wait_until, lambda: sum(map(starts, workers)) == 3, "a start anew"
+        )
+        (stuck,) = [worker for worker in workers if starts(worker) == 2]
+        assert "answers no more: this worker begins anew" in stuck.output()
+        # It is of use again.
+        (other,) = [worker for worker in workers if worker is not stuck]
+        await asyncio.to_thread(other.terminate)
+        await sender.results(5)
+        assert labels(sender)[-1] == HOT_DOG
+        session_id = sender.session_id
+    told = re.fullmatch(
+        r"Its answer to a frame has been under way for (\d+) s\.", taken_back["reason"]
+    )
+    assert told is not None
+    assert int(told[1]) < 10
+    assert taken_back["finished_at"] is not None
+    runs = await asyncio.to_thread(serving.inside, ledgers, [UUID(session_id)])
+    assert [run.adds_up and run.pending == 0 for run in runs] == [True] * len(runs)
+
+
+def starts(worker: Process) -> int:
+    return worker.output().count(" ready.")
 
 
 async def test_what_no_worker_can_do_waits_for_one_and_says_so(

@@ -64,7 +64,8 @@ def test_what_is_written_at_once_is_written_right(database_url: str, tmp_path: P
     )
     writing = (
         *("inference/test_services.py", "inference/test_switching.py"),
-        *("inference/test_registry.py", "sessions"),
+        *("inference/test_registry.py", "inference/trials/test_services.py"),
+        "sessions",
     )
     done = subprocess.run(
         [

@@ -87,6 +87,7 @@ async def test_a_drop_arrives_with_its_reason(layer: Any, redis: Redis):
         "seq": 7,
         "reason": "expired",
         "sentence": "Too old.",
+        "served_by": None,
     }
 
 

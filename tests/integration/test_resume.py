@@ -6,18 +6,22 @@ As in test_signalling.py, with the real application in this process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
+from apps.inference.models import Deployment, ModelVersion, Trial
+from apps.inference.trials import services as trials
+from apps.inference.trials.assignment import is_within
 from apps.nexus import consumers, media, moving, negotiation, pipeline, protocol
 from apps.sessions import services
 from apps.sessions.models import CameraSession, Run
 from tests.integration.camera import Camera
-from tests.integration.conftest import decoder_threads
+from tests.integration.conftest import ThreadedWorker, decoder_threads
 from tests.integration.page import Page
 from tests.waiting import eventually
 
@@ -62,6 +66,42 @@ async def test_a_page_that_was_reloaded_goes_on_with_its_session_and_its_run(
     assert run.inferred >= had.inferred + 3
     counted = sum(run.latency_counts["age"].values())
     assert counted == run.inferred
+
+
+async def test_a_page_that_comes_back_stays_on_its_side_of_a_canary(
+    answering: ThreadedWorker,
+    deployment: Deployment,
+    scripted_version: Callable[..., ModelVersion],
+):
+    trial = await begin_canary(deployment, scripted_version)
+    await eventually(lambda: answering.host.canaries, "the canary to be loaded")
+    tokens: dict[bool, str] = {}
+    while len(tokens) < 2:
+        async with Page() as page:
+            session_id = page.messages[0]["session_id"]
+            tokens[is_within(0.5, trial.pk, session_id)] = page.resume_token
+    for its, token in tokens.items():
+        for _ in range(3):
+            async with Page(resume_token=token) as again:
+                camera = Camera()
+                await again.stream(camera)
+                label = "banana" if its else "hot dog"
+                assert {label_of(each) for each in await again.results(5)} == {label}
+                await camera.close()
+
+
+@sync_to_async
+def begin_canary(
+    deployment: Deployment, scripted_version: Callable[..., ModelVersion]
+) -> Trial:
+    challenger = scripted_version(label="banana")
+    return trials.start(deployment, challenger, Trial.Kind.CANARY, 0.5)
+
+
+def label_of(result: dict[str, Any]) -> str:
+    (detection,) = result["detections"]
+    label: str = detection["label"]
+    return label
 
 
 async def test_a_page_whose_old_socket_nobody_has_missed_yet_goes_on(

@@ -152,6 +152,79 @@ async def test_a_canary_answers_its_sessions_and_is_promoted(
             assert not any(each["type"] == "error" for each in sender.messages)
 
 
+async def test_a_canary_that_hangs_stops_by_itself_and_its_worker_begins_anew(
+    product: Product, scripted_model: ScriptedModel, clip: EncodedClip, tmp_path: Path
+):
+    await begin(product, scripted_model())
+    model = scripted_model(label="banana", hang_on_frame=str(tmp_path / "hung"))
+    async with Sender(product.url, clip) as sender:
+        await beside(product, model, "canary", 1.0)
+        await eventually(
+            lambda: the_trial(product)["state"] == "stopped", "the canary to be stopped"
+        )
+        await eventually(
+            lambda: "begins anew" in product.processes["worker"].output(),
+            "its worker to begin anew",
+        )
+        await sender.results(5)
+        assert sender.received[-1].message["is_hot_dog"]
+        assert not any(each["type"] == "error" for each in sender.messages)
+    assert the_trial(product)["reason"].startswith(
+        "Its answer to a frame has been under way for"
+    )
+
+
+async def test_a_canary_that_kills_its_worker_is_stopped_and_not_loaded_again(
+    product: Product, scripted_model: ScriptedModel, clip: EncodedClip
+):
+    await begin(product, scripted_model())
+    worker = product.processes["worker"]
+    async with Sender(product.url, clip) as sender:
+        await sender.results(5)
+        killer = scripted_model(label="banana", kill_on_frame=True)
+        await beside(product, killer, "canary", 1.0)
+        await eventually(lambda: not worker.is_running(), "its death")
+        again = await asyncio.to_thread(product.start, "worker", label="again")
+        await eventually(
+            lambda: the_trial(product)["state"] == "stopped", "the canary to be stopped"
+        )
+        await sender.results(10)
+        assert all(result.message["is_hot_dog"] for result in sender.received)
+        assert again.is_running()
+    assert the_trial(product)["reason"].endswith("died while it answered with it.")
+
+
+async def test_a_session_meets_one_version_whichever_worker_answers(
+    product: Product, scripted_model: ScriptedModel, clip: EncodedClip, tmp_path: Path
+):
+    await begin(product, scripted_model())
+    gate = tmp_path / "may-load"
+    challenger = scripted_model(label="banana", wait_on_load=str(gate))
+    async with Sender(product.url, clip) as sender:
+        await beside(product, challenger, "canary", 1.0)
+        gate.touch()
+        await eventually(
+            lambda: not sender.received[-1].message["is_hot_dog"], "the canary"
+        )
+        gate.unlink()
+        # Who comes later has yet to load it: the champion answers until then.
+        await asyncio.to_thread(product.start, "worker", label="another")
+        await eventually(
+            lambda: sender.received[-1].message["is_hot_dog"], "the champion"
+        )
+        told = await sender.results(20)
+        assert {result.message["is_hot_dog"] for result in told} == {True}
+        gate.touch()
+        await eventually(
+            lambda: not sender.received[-1].message["is_hot_dog"], "the canary again"
+        )
+        # Workers begin within a fifth of a second of each other.
+        await sender.results(10)
+        told = await sender.results(20)
+        assert {result.message["is_hot_dog"] for result in told} == {False}
+    assert the_trial(product)["state"] == "running"
+
+
 async def test_a_canary_that_fails_stops_by_itself(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ):

@@ -15,11 +15,14 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
+from redis.exceptions import RedisError
 
 from apps.inference.admin.activations import MAY_ACTIVATE
 from apps.inference.admin.columns import NOTHING, ReadOnlyAdmin, badge, told, when
+from apps.inference.connections import sync_redis
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import Deployment, ModelVersion, Trial
+from apps.inference.serving.company import Company
 from apps.inference.trials import agreement, services, tables
 
 MAY_REVIEW = "emporium_sessions.review_capture"
@@ -42,13 +45,33 @@ def trial_of_deployment(deployment: Deployment | None) -> dict[str, Any]:
 def outcome(trial: Trial) -> SafeString:
     words = trial.reason
     if trial.state == Trial.State.RUNNING:
-        of_what = "frames" if trial.kind == Trial.Kind.SHADOW else "sessions"
-        words = f"{trial.share:.0%} of the {of_what}."
+        is_shadow = trial.kind == Trial.Kind.SHADOW
+        words = f"{trial.share:.0%} of the {'frames' if is_shadow else 'sessions'}."
         if not trial.figures:
             words += " Nothing has been answered yet."
-            if trial.kind == Trial.Kind.SHADOW:
+            if is_shadow:
                 words += " It takes a worker of the queue shadow, and live frames."
+        if not is_shadow:
+            words += f" {_readiness(trial)}"
     return told(badge(trial.state, trial.get_state_display()), words)
+
+
+def _readiness(trial: Trial) -> str:
+    """How many workers have a canary loaded: until all have, it answers nobody."""
+    queue = trial.deployment.queue
+    try:
+        with sync_redis() as redis:
+            roll = Company(redis).look(trial.affair, queue)
+    except RedisError:
+        return "Redis doesn’t answer, so nobody knows which workers are ready."
+    if not roll.present:
+        return f"No worker of the queue {queue} is running."
+    if roll.are_all_ready:
+        return "All workers answer with it."
+    return (
+        f"{len(roll.ready)} of {len(roll.present)} workers are ready: it answers once"
+        " all are."
+    )
 
 
 @admin.register(Trial)

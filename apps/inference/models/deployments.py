@@ -179,6 +179,11 @@ class Activation(models.Model):
         return f"{self.deployment}: {self.to_version} ({self.get_state_display()})"
 
     @property
+    def affair(self) -> str:
+        """What workers call it among themselves."""
+        return f"activation:{self.pk}"
+
+    @property
     def is_under_way(self) -> bool:
         return self.state in self.UNDER_WAY
 
@@ -241,3 +246,8 @@ class Trial(models.Model):
 
     def __str__(self) -> str:
         return f"{self.deployment}: {self.kind} {self.version}"
+
+    @property
+    def affair(self) -> str:
+        """What workers call it among themselves."""
+        return f"trial:{self.pk}"

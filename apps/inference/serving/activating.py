@@ -36,22 +36,15 @@ _STATES = {
     Phase.READY: State.CHECKING,
 }
 _ORDER = list(Phase)
-_DIED = {
-    Phase.LOADING: "while it loaded it",
-    Phase.WARMING: "while it warmed it up",
-    Phase.CHECKING: "while it checked it",
-    Phase.READY: "when it had loaded it",
-    Phase.SERVING: "in the first minute in which it answered with it",
-}
 
 
 def look_after(activation: Activation, company: Company) -> None:
     """Decide what becomes of an activation that is under way or in its first minute."""
-    roll = company.look(activation.pk, activation.deployment.queue)
+    roll = company.look(activation.affair, activation.deployment.queue)
     if roll.lost:
-        _take_back(activation, _who_died(roll), _minute_of(activation, company))
+        _take_back(activation, roll.why_lost, _minute_of(activation, company))
     elif activation.is_watched:
-        _watch(activation, company)
+        _watch(activation, company, roll)
     elif not roll.present:
         queue = activation.deployment.queue
         switching.wait(
@@ -71,12 +64,16 @@ def look_after(activation: Activation, company: Company) -> None:
         switching.tell(activation, *_outlook(roll))
 
 
-def _watch(activation: Activation, company: Company) -> None:
-    minute = company.counted(activation.pk)
-    is_over = minute.lasted_s >= first_minute.LASTS_S
+def _watch(activation: Activation, company: Company, roll: Roll) -> None:
+    minute = company.counted(activation.affair)
+    # What has begun in it is watched to its end.
+    is_over = minute.lasted_s - roll.under_way_s >= first_minute.LASTS_S
     bounds = bounds_of(activation.deployment)
     figures = {"first_minute": first_minute.figures(first_minute.total(minute.seconds))}
-    if reason := first_minute.why_not(minute.seconds, bounds, is_over=is_over):
+    reason = first_minute.why_stuck(roll.under_way_s) or first_minute.why_not(
+        minute.seconds, bounds, is_over=is_over
+    )
+    if reason:
         _take_back(activation, reason, figures)
     elif is_over:
         switching.finish(activation.pk, figures)
@@ -89,7 +86,7 @@ def bounds_of(deployment: Deployment) -> Bounds:
 def _minute_of(activation: Activation, company: Company) -> dict[str, Any]:
     if not activation.is_watched:
         return {}
-    seconds = company.counted(activation.pk).seconds
+    seconds = company.counted(activation.affair).seconds
     return {"first_minute": first_minute.figures(first_minute.total(seconds))}
 
 
@@ -98,12 +95,6 @@ def _take_back(
 ) -> None:
     if switching.roll_back(activation.pk, reason, figures):
         logger.error("%s is taken back: %s", activation.to_version, reason)
-
-
-def _who_died(roll: Roll) -> str:
-    worker = min(roll.lost)
-    when = _DIED[roll.progress[worker].phase]
-    return f"The worker {presence.shown(worker)} died {when}."
 
 
 def _too_long(activation: Activation) -> str:

@@ -112,7 +112,8 @@ class Loader:
 
     def _refuse(self, version: ModelVersion, reason: str) -> None:
         logger.error("%s stays out: %s", version, reason)
-        self._refused[version.stamp] = reason
+        # Replaced, for another thread may be forgetting some just now.
+        self._refused = {**self._refused, version.stamp: reason}
 
 
 def _tell_nobody(phase: Phase, step: str) -> None:

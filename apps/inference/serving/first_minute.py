@@ -6,12 +6,12 @@ Redis (`company.py`) and judged together. Pure: knows counts and bounds.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from apps.inference import latency
 from apps.inference.latency import LatencyHistogram
 
 LASTS_S = 60
@@ -20,6 +20,8 @@ LASTS_S = 60
 RECENT_S = 5
 LEAST_FRAMES = 20
 LEAST_FAILED = 3
+# Nobody waits for an answer for so long: the worker has lost the frame's session since.
+STUCK_AFTER_S = 5.0
 
 ANSWERED, FAILED, EXPIRED, AGE = "answered", "failed", "expired", "age:"
 # By these words; ages by their bucket of a `LatencyHistogram`.
@@ -34,38 +36,23 @@ class Bounds:
     most_p95_ms: float | None
 
 
-class Tally:
-    """What became of the frames that a version was to answer. Any thread may count."""
+def answered(age_ms: float) -> Counts:
+    """A frame was, `age_ms` after it had been decoded."""
+    return _aged(ANSWERED, age_ms)
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: Counts = Counter()
-        self._ages = LatencyHistogram()
 
-    def answered(self, age_ms: float) -> None:
-        """A frame was, `age_ms` after it had been decoded."""
-        self._count(ANSWERED, age_ms)
+def expired(age_ms: float) -> Counts:
+    """A frame was too old when its turn came, which is an age as well."""
+    return _aged(EXPIRED, age_ms)
 
-    def expired(self, age_ms: float) -> None:
-        """A frame was too old when its turn came, which is an age as well."""
-        self._count(EXPIRED, age_ms)
 
-    def failed(self, count: int) -> None:
-        with self._lock:
-            self._counts[FAILED] += count
+def failed(count: int) -> Counts:
+    return Counter({FAILED: count})
 
-    def take(self) -> Counts:
-        """All that has been counted since the last time."""
-        with self._lock:
-            counts, ages = self._counts, self._ages.counts()
-            self._counts, self._ages = Counter(), LatencyHistogram()
-        counts.update({f"{AGE}{bucket}": count for bucket, count in ages.items()})
-        return counts
 
-    def _count(self, what: str, age_ms: float) -> None:
-        with self._lock:
-            self._counts[what] += 1
-            self._ages.record(age_ms)
+def _aged(what: str, age_ms: float) -> Counts:
+    ages = latency.counted(age_ms).items()
+    return Counter({what: 1} | {f"{AGE}{bucket}": count for bucket, count in ages})
 
 
 def figures(counts: Counts) -> dict[str, Any]:
@@ -78,6 +65,13 @@ def figures(counts: Counts) -> dict[str, Any]:
         "p50_ms": ages.percentile(0.50),
         "p95_ms": ages.percentile(0.95),
     }
+
+
+def why_stuck(under_way_s: float) -> str:
+    """What a pass that has been under way for so long means; empty if nothing bad."""
+    if under_way_s < STUCK_AFTER_S:
+        return ""
+    return f"Its answer to a frame has been under way for {under_way_s:.0f} s."
 
 
 def why_not(

@@ -21,8 +21,8 @@ from apps.inference.exceptions import EngineError, InferenceError
 from apps.inference.models import ModelVersion
 from apps.inference.preprocessing import grey_frame
 from apps.inference.serving import golden
-from apps.inference.serving.first_minute import Tally
 from apps.inference.serving.golden import Examined
+from apps.inference.tally import Tally
 from apps.inference.types import Predictor
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class LoadedVersion:
     """A predictor with the identity of the version it was loaded from.
 
     `check` is what holding it against its golden answers has found out, if that was
-    done, and `tally` counts what becomes of its frames.
+    done, and `tally` counts what becomes of its frames, in the words of `first_minute`.
     """
 
     version_id: int

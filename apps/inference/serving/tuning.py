@@ -1,6 +1,6 @@
 """`Tuning`: what each deployment asks of its answers, as its row said a second ago.
 
-Read by a thread of its own: `ModelHost` may be loading a model for minutes.
+Read by a thread of its own: `Follower` may be loading a model for minutes.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apps.inference.trials.figures import CHALLENGER, CHAMPION, Sums
+from apps.inference.tally import Sums
+from apps.inference.trials.figures import CHALLENGER, CHAMPION
 
 Answer = Mapping[str, Any]
 # Boxes that share less than half of what they cover are of different things.
@@ -122,7 +123,7 @@ class Agreement:
 
 
 def summary(sums: Mapping[str, Any]) -> Agreement:
-    """Read what `compare` has counted and `figures.added` has added up."""
+    """Read what `compare` has counted and `tally.added` has added up."""
     compared, verdict = sums.get("compared", 0), sums.get("verdict", {})
     labels, boxes = sums.get("labels", {}), sums.get("boxes", {})
     alone = boxes.get(CHAMPION, 0) + boxes.get(CHALLENGER, 0)

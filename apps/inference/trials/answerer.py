@@ -29,8 +29,9 @@ from apps.inference.models import ModelVersion, Trial
 from apps.inference.serving.loading import LoadedVersion, load_version
 from apps.inference.serving.rehearsal import stand_behind_live_frames
 from apps.inference.serving.tuning import Tuning
+from apps.inference.tally import Sums, added
 from apps.inference.trials import agreement, relay, services
-from apps.inference.trials.figures import CHALLENGER, CHAMPION, Sums, added, of_message
+from apps.inference.trials.figures import CHALLENGER, CHAMPION, of_message
 from apps.inference.trials.relay import Passed
 from apps.inference.types import Prediction
 
@@ -49,6 +50,8 @@ def answer(trial_id: int) -> None:
     """Answer what is passed on, until the trial is over or this process is to end."""
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    # Before anything that takes its time: it may be gone afterwards.
+    parent = os.getppid()
     stand_behind_live_frames()
     trial = Trial.objects.select_related("version__model").get(pk=trial_id)
     loaded = _load(trial)
@@ -58,7 +61,7 @@ def answer(trial_id: int) -> None:
     logger.info("%s shadows %s", trial.version, trial.deployment)
     tuning = Tuning()
     tuning.start()
-    Answerer(trial_id, loaded, tuning, sync_redis(), stopping).run()
+    Answerer(trial_id, loaded, tuning, sync_redis(), stopping).run(parent)
     tuning.stop()
 
 
@@ -134,14 +137,14 @@ class Answerer:
         self._redis = redis
         self._stopping = stopping
         self._sums: Sums = {}
-        self._parent = os.getppid()
         self._told_at: dict[str, float] = {}
 
     @property
     def is_over(self) -> bool:
         return self._stopping.is_set()
 
-    def run(self) -> None:
+    def run(self, parent: int) -> None:
+        """Goes on for as long as there is the parent, which alone could end it."""
         reported_at = time.monotonic()
         while not self.is_over:
             self._answer_if_possible()
@@ -149,6 +152,8 @@ class Answerer:
                 reported_at = time.monotonic()
                 close_old_connections()
                 self.report()
+                if os.getppid() != parent:
+                    self._stopping.set()
         self.report()
 
     def _answer_if_possible(self) -> None:
@@ -219,12 +224,7 @@ class Answerer:
         self._sums = added(self._sums, more)
 
     def report(self) -> None:
-        """What can't be written now is written with what comes.
-
-        Who has started this process must be there to end it.
-        """
-        if os.getppid() != self._parent:
-            self._stopping.set()
+        """What can't be written now is written with what comes."""
         sums, self._sums = self._sums, {}
         try:
             if not services.report(self._trial_id, sums):

@@ -3,7 +3,8 @@
 `Trial.figures` has, for the sides `champion` and `challenger`, how many frames were
 `answered` and `failed`, and `age` and `model` as counts of a `LatencyHistogram`: from
 decoding the picture to the answer, and what of it the model took. A shadow's has
-`agreement`, too, see `agreement.py`. Every number is one that can be added.
+`agreement`, too, see `agreement.py`. Every number is one that can be added. A canary's
+has the same of its latest frames as `recent`, see `watching.with_latest`.
 """
 
 from __future__ import annotations
@@ -12,22 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apps.inference.latency import LatencyHistogram
+from apps.inference.latency import LatencyHistogram, counted
+from apps.inference.tally import Sums
 
-Sums = dict[str, Any]
 CHAMPION, CHALLENGER = "champion", "challenger"
 _MODEL_STAGES = ("featurize_ms", "forward_ms", "decode_ms")
-
-
-def added(sums: Mapping[str, Any], more: Mapping[str, Any]) -> Sums:
-    """Both together, number by number."""
-    total = dict(sums)
-    for name, value in more.items():
-        if isinstance(value, Mapping):
-            total[name] = added(total.get(name, {}), value)
-        else:
-            total[name] = total.get(name, 0) + value
-    return total
 
 
 def of_message(message: Mapping[str, Any]) -> Sums:
@@ -37,15 +27,9 @@ def of_message(message: Mapping[str, Any]) -> Sums:
     timings = message["timings"]
     return {
         "answered": 1,
-        "age": _counted(timings["wait_ms"] + timings["held_ms"]),
-        "model": _counted(sum(timings[stage] for stage in _MODEL_STAGES)),
+        "age": counted(timings["wait_ms"] + timings["held_ms"]),
+        "model": counted(sum(timings[stage] for stage in _MODEL_STAGES)),
     }
-
-
-def _counted(duration_ms: float) -> dict[str, int]:
-    histogram = LatencyHistogram()
-    histogram.record(duration_ms)
-    return histogram.counts()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Every change is a guarded update: a trial that is over stays as it ended.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,11 +13,11 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from apps.inference import services
-from apps.inference.exceptions import NotVerifiedError, TrialError
+from apps.inference.exceptions import TrialError
 from apps.inference.models import Activation, Deployment, ModelVersion, Trial
+from apps.inference.tally import added
 from apps.inference.trials import watching
 from apps.inference.trials.ending import end
-from apps.inference.trials.figures import added
 
 State = Trial.State
 ARTICLED = {Trial.Kind.SHADOW: "a shadow", Trial.Kind.CANARY: "a canary"}
@@ -51,12 +52,9 @@ def start(
         TrialError, NotVerifiedError: with a sentence for the operator.
     """
     locked = Deployment.objects.select_for_update().get(pk=deployment.pk)
-    # As it is written down: who asks may have read it long ago.
-    version = ModelVersion.objects.select_related("model").get(pk=version.pk)
+    version = services.verified(version)
     if locked.active_version_id == version.pk:
         raise TrialError(f"{version} is what {locked} runs: there is nothing to try.")
-    if version.state != ModelVersion.State.VERIFIED:
-        raise NotVerifiedError(f"{version} has not been verified, so it can't answer.")
     if not 0 < share <= 1:  # which NaN isn't either
         raise TrialError("The share must be above 0 and not above 1, which is all.")
     if kind not in Trial.Kind.values:
@@ -106,14 +104,13 @@ def promote(
         TrialError: it has ended already.
         InferenceError: the version can't be activated.
     """
-    still_running = Trial.objects.select_for_update().filter(
-        pk=trial.pk, state=State.RUNNING
-    )
-    if not still_running.exists():
+    # First of all, as in `switching`, so that two can't wait for each other.
+    deployment = Deployment.objects.select_for_update().get(pk=trial.deployment_id)
+    if not Trial.objects.filter(pk=trial.pk, state=State.RUNNING).exists():
         raise TrialError(f"{trial} isn't running any more.")
     kind = ARTICLED[Trial.Kind(trial.kind)]
     note = f"Promoted after {kind} of {trial.share:.0%} (trial {trial.pk})."
-    return services.activate(trial.deployment, trial.version, requested_by, note)
+    return services.activate(deployment, trial.version, requested_by, note)
 
 
 @transaction.atomic
@@ -131,9 +128,13 @@ def report(trial_id: int, more: Mapping[str, Any]) -> bool:
     )
     if trial is None:
         return False
+    is_canary = trial.kind == Trial.Kind.CANARY
     trial.figures = added(trial.figures, more)
+    if is_canary:
+        recent = trial.figures.get("recent", {})
+        trial.figures["recent"] = watching.with_latest(recent, more, time.time())
     trial.save(update_fields=["figures"])
-    if trial.kind == Trial.Kind.CANARY:
+    if is_canary:
         deployment = trial.deployment
         bounds = watching.Bounds(deployment.most_failed_share, deployment.most_p95_ms)
         if reason := watching.why_stop(trial.figures, bounds):

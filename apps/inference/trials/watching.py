@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from apps.inference.tally import Sums, added
 from apps.inference.trials.figures import CHALLENGER, CHAMPION, Side, side
 
 # Of fewer frames of a side nothing can be said yet: seven seconds of one camera.
@@ -14,6 +15,8 @@ LEAST_FRAMES = 100
 MORE_FAILED = 0.02
 SLOWER = 1.5
 LEAST_DELAY_MS = 30.0
+# Figures of days would outweigh what happens now: the latest frames are judged as well.
+WINDOW_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,36 @@ class Bounds:
     most_p95_ms: float | None
 
 
+def with_latest(
+    recent: Mapping[str, Any], more: Mapping[str, Any], now_s: float
+) -> Sums:
+    """The sums of the latest frames, with those that have just been counted.
+
+    They are of two windows, the one before and that of `now`, which began at `since`: a
+    new one begins when that has lasted for a minute and nobody could say any more that
+    it has too few frames.
+    """
+    since, before, now = (
+        recent.get("since", now_s),
+        recent.get("before", {}),
+        recent.get("now", {}),
+    )
+    is_full = side(now, CHALLENGER).frames >= LEAST_FRAMES
+    if is_full and now_s - since >= WINDOW_S:
+        since, before, now = now_s, now, {}
+    return {"since": since, "before": before, "now": added(now, more)}
+
+
 def why_stop(figures: Mapping[str, Any], bounds: Bounds) -> str | None:
-    """The sentence for the operator, where the challenger does badly."""
+    """The sentence for the operator, where the challenger does badly or lately does."""
+    if reason := _why_stop(figures, bounds):
+        return reason
+    recent = figures.get("recent", {})
+    reason = _why_stop(added(recent.get("before", {}), recent.get("now", {})), bounds)
+    return reason and f"Lately {reason[0].lower()}{reason[1:]}"
+
+
+def _why_stop(figures: Mapping[str, Any], bounds: Bounds) -> str | None:
     challenger, champion = side(figures, CHALLENGER), side(figures, CHAMPION)
     if challenger.frames < LEAST_FRAMES:
         return None

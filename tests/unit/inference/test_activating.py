@@ -29,7 +29,7 @@ class Told(Alone):
         super().__init__()
         self.roll = Roll()
 
-    def look(self, activation_id: int, queue: str) -> Roll:
+    def look(self, affair: str, queue: str) -> Roll:
         return self.roll
 
 
@@ -196,13 +196,39 @@ def test_a_version_that_fails_is_taken_back_with_the_figures(
     assert now(watched).deployment.active_version_id == watched.from_version_id
 
 
+def test_a_version_that_hangs_is_taken_back(watched: Activation, company: Told):
+    company.roll = roll(a=Phase.SERVING, b=Phase.SERVING)
+    company.roll.progress[B] = Progress(Phase.SERVING, under_way_s=4.0)
+    look_after(watched, company)
+    assert now(watched).is_watched
+
+    company.roll.progress[B] = Progress(Phase.SERVING, under_way_s=5.6)
+    look_after(watched, company)
+
+    assert now(watched).state == State.ROLLED_BACK
+    assert now(watched).reason == "Its answer to a frame has been under way for 6 s."
+    assert now(watched).deployment.active_version_id == watched.from_version_id
+
+
+def test_what_has_begun_in_the_first_minute_is_watched_to_its_end(
+    watched: Activation, company: Told
+):
+    company.roll.progress[A] = Progress(Phase.SERVING, under_way_s=3.0)
+    company.lasted_s = first_minute.LASTS_S + 2
+    look_after(watched, company)
+    assert now(watched).is_watched
+
+    company.lasted_s += 1
+    look_after(watched, company)
+
+    assert (now(watched).state, now(watched).is_watched) == (State.SWITCHED, False)
+
+
 def test_a_version_that_kills_its_worker_is_taken_back(
     watched: Activation, company: Told
 ):
     company.roll = Roll(lost=frozenset({A}), progress={A: Progress(Phase.SERVING)})
     look_after(watched, company)
     assert now(watched).state == State.ROLLED_BACK
-    assert now(watched).reason == (
-        "The worker gpu1:7 died in the first minute in which it answered with it."
-    )
+    assert now(watched).reason == ("The worker gpu1:7 died while it answered with it.")
     assert now(watched).deployment.active_version_id == watched.from_version_id

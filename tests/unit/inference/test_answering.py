@@ -14,8 +14,9 @@ from redis import Redis
 from apps.inference.answering import Answers, batches_of, publish
 from apps.inference.mailbox import Letter, WorkerMailbox
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
+from apps.inference.serving.following import Follower
 from apps.inference.serving.host import ModelHost
-from apps.inference.types import Frame, Infer, Predictor
+from apps.inference.types import Decode, Frame, Infer, Prediction, Predictor
 from tests.alone import Alone
 from tests.scripted_predictor import ScriptedPredictor, unrehearsed
 
@@ -59,10 +60,15 @@ def redis() -> FakeRedis:
 
 
 @pytest.fixture
-def host(deployment: Deployment) -> ModelHost:
-    host = ModelHost(unrehearsed, Alone())
-    host.follow()
-    return host
+def follower(deployment: Deployment) -> Follower:
+    follower = Follower(ModelHost(), unrehearsed, Alone())
+    follower.follow()
+    return follower
+
+
+@pytest.fixture
+def host(follower: Follower) -> ModelHost:
+    return follower.host
 
 
 def letter(seq: int, **fields: Any) -> Letter:
@@ -159,13 +165,16 @@ def test_a_frame_past_its_age_is_expired_and_never_predicted(
 
 
 def test_each_deployment_has_an_age_budget_of_its_own(
-    redis: FakeRedis, host: ModelHost, scripted_version: Callable[..., ModelVersion]
+    redis: FakeRedis,
+    follower: Follower,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
 ):
     Deployment.objects.create(
         name="slow", active_version=scripted_version(), age_budget_ms=5000
     )
     Deployment.objects.filter(name=DEFAULT_DEPLOYMENT).update(age_budget_ms=100)
-    host.follow()
+    follower.follow()
     host.tuning.read()
     answer_all(
         redis, host, [letter(0, age_ms=101), letter(1, age_ms=4999, deployment="slow")]
@@ -195,12 +204,15 @@ def test_scores_are_asked_for_as_the_deployment_says_at_that_moment(
 
 
 def test_deployments_in_one_batch_each_ask_their_own_model(
-    redis: FakeRedis, host: ModelHost, scripted_version: Callable[..., ModelVersion]
+    redis: FakeRedis,
+    follower: Follower,
+    host: ModelHost,
+    scripted_version: Callable[..., ModelVersion],
 ):
     Deployment.objects.create(
         name="fruit", active_version=scripted_version(label="banana")
     )
-    host.follow()
+    follower.follow()
 
     answer_all(
         redis,
@@ -248,7 +260,44 @@ def test_without_a_model_every_frame_is_told_so(redis: FakeRedis, host: ModelHos
     assert len(redis.released) == 2
 
 
+def test_all_that_a_version_is_at_can_be_told(redis: FakeRedis, host: ModelHost):
+    loaded = host.version_for(DEFAULT_DEPLOYMENT)
+    seen: list[bool] = []
+
+    class Told:
+        """Notes at each step whether that it is under way can be told."""
+
+        engine = "scripted"
+
+        def prepare(self, frames: Sequence[Frame]) -> Infer:
+            self.note()
+            infer = loaded.predictor.prepare(frames)
+
+            def inferred() -> Decode:
+                self.note()
+                decode = infer()
+
+                def decoded() -> list[Prediction]:
+                    self.note()
+                    return decode()
+
+                return decoded
+
+            return inferred
+
+        def note(self) -> None:
+            seen.append([each.loaded for each in host.passes.now()] == [told])
+
+    told = replace(loaded, predictor=cast(Predictor, Told()))
+    host._serving[DEFAULT_DEPLOYMENT] = told
+    answer_all(redis, host, [letter(0)])
+    assert seen == [True] * 3
+    assert host.passes.now() == []
+
+
 class Breaking:
+    engine = "scripted"
+
     def prepare(self, frames: Sequence[Frame]) -> Infer:
         return self.fail
 
@@ -268,6 +317,8 @@ class BreakingLate(Breaking):
 
 class Forgetful:
     """Answers all frames of a batch but the last."""
+
+    engine = "scripted"
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
@@ -299,8 +350,10 @@ def test_a_batch_that_the_model_fails_on_is_released_and_the_next_goes_on(
     assert [message["reason"] for message in redis.messages] == ["failed", "failed"]
     assert len(redis.released) == 2
     assert "failed on a batch" in caplog.text
+    assert host.passes.now() == []
     for message in redis.messages:
         assert "detail" not in message["sentence"]
+        assert message["served_by"]["name"] == "scripted"
 
     host._serving[DEFAULT_DEPLOYMENT] = good
     answer_all(redis, host, [letter(2)])

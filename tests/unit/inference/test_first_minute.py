@@ -6,33 +6,39 @@ from collections import Counter
 
 import pytest
 
-from apps.inference.serving.first_minute import Bounds, Counts, Tally, figures, why_not
+from apps.inference.serving import first_minute
+from apps.inference.serving.first_minute import (
+    Bounds,
+    Counts,
+    figures,
+    why_not,
+    why_stuck,
+)
+from apps.inference.tally import Tally
 
 BOUNDS = Bounds(most_failed_share=0.05, most_p95_ms=None)
 
 
 def second(answered: int = 0, failed: int = 0, age_ms: float = 50.0) -> Counts:
-    tally = Tally()
+    counts = first_minute.failed(failed)
     for _ in range(answered):
-        tally.answered(age_ms)
-    tally.failed(failed)
-    return tally.take()
+        counts.update(first_minute.answered(age_ms))
+    return counts
 
 
 def test_what_was_taken_isn_t_counted_again():
     tally = Tally()
-    tally.answered(20.0)
-    tally.failed(2)
-    assert figures(tally.take())["failed"] == 2
-    assert tally.take() == Counter()
+    tally.count(first_minute.answered(20.0))
+    tally.count(first_minute.failed(2))
+    assert figures(Counter(tally.take()))["failed"] == 2
+    assert tally.take() == {}
 
 
 def test_the_figures_say_how_old_the_answers_were():
-    tally = Tally()
+    counts = first_minute.expired(2000.0)
     for age_ms in range(1, 101):
-        tally.answered(age_ms)
-    tally.expired(2000.0)
-    found = figures(tally.take())
+        counts.update(first_minute.answered(age_ms))
+    found = figures(counts)
     assert (found["answered"], found["failed"], found["expired"]) == (100, 0, 1)
     assert found["p50_ms"] == pytest.approx(50, rel=0.05)
     assert found["p95_ms"] == pytest.approx(96, rel=0.05)
@@ -72,7 +78,12 @@ def test_answers_that_are_too_old_break_the_bound_where_there_is_one():
 
 
 def test_frames_that_expire_are_old_frames():
-    tally = Tally()
+    counts: Counts = Counter()
     for _ in range(30):
-        tally.expired(1500.0)
-    assert "and 500 ms are allowed" in why_not({1: tally.take()}, Bounds(0.05, 500))
+        counts.update(first_minute.expired(1500.0))
+    assert "and 500 ms are allowed" in why_not({1: counts}, Bounds(0.05, 500))
+
+
+def test_an_answer_that_does_not_come_is_found_by_how_long_it_takes():
+    assert why_stuck(4.9) == ""
+    assert why_stuck(6.2) == "Its answer to a frame has been under way for 6 s."

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
 
 from apps.inference import services
 from apps.inference.datasets import add_picture, keeping
@@ -19,6 +21,7 @@ from apps.inference.models import (
     Evaluation,
     ModelVersion,
 )
+from apps.inference.serving import switching
 
 from .dataset_files import picture
 
@@ -60,6 +63,33 @@ def refusal(deployment: Deployment, version: ModelVersion) -> str:
         services.activate(deployment, version)
     assert not Activation.objects.exists()
     return str(error.value)
+
+
+def test_to_go_back_no_figures_are_asked_for(
+    gated: Deployment, challenger: ModelVersion, kitchen: Dataset
+):
+    before = gated.active_version
+    evaluated(challenger, kitchen, map50=0.5, verdict_recall=0.95)
+    activation = services.activate(gated, challenger)
+    assert activation is not None
+    switching.switch(activation.pk, {})
+    gated.refresh_from_db()
+
+    back = services.go_back(gated)
+
+    assert back is not None
+    assert back.to_version == before
+
+
+def test_the_page_says_that_one_may_go_back_whatever_the_figures(
+    admin_client: Client, gated: Deployment, challenger: ModelVersion
+):
+    page = reverse("admin:inference_deployment_change", args=[gated.pk])
+    words = "At any time, whatever its figures."
+    services.replace(gated, challenger, "Its files are gone.")
+    assert words in admin_client.get(page).content.decode()
+    Deployment.objects.update(gates={})
+    assert words not in admin_client.get(page).content.decode()
 
 
 def test_who_has_the_figures_is_activated(

@@ -33,9 +33,9 @@ from apps.inference.models import (
 )
 from apps.inference.registering.registry import register_version
 from apps.inference.services import activate
-from apps.inference.serving import golden, loading
-from apps.inference.serving import host as hosting
+from apps.inference.serving import first_minute, following, golden, host, loading
 from apps.inference.serving.company import Phase, Progress, Roll
+from apps.inference.serving.following import Follower
 from apps.inference.serving.host import ModelHost
 from apps.inference.types import Frame, Prediction
 from bench.processes import wait_until
@@ -50,16 +50,16 @@ FRAME = Frame("a session", 0, 64, 48, b"\x80" * (64 * 48 * 3 // 2))
 
 
 @pytest.fixture
-def host(deployment: Deployment) -> ModelHost:
-    """A host that has loaded what is deployed: a model that sees hot dogs."""
-    host = ModelHost(unrehearsed, Alone())
-    host.follow()
-    return host
+def follower(deployment: Deployment) -> Follower:
+    """Has a host that has loaded what is deployed: a model that sees hot dogs."""
+    follower = Follower(ModelHost(), unrehearsed, Alone())
+    follower.follow()
+    return follower
 
 
-def seen(host: ModelHost, deployment: str = DEFAULT_DEPLOYMENT) -> str:
+def seen(follower: Follower, deployment: str = DEFAULT_DEPLOYMENT) -> str:
     """The label by which the versions of these tests can be told."""
-    (prediction,) = host.version_for(deployment).predictor.predict([FRAME])
+    (prediction,) = follower.host.version_for(deployment).predictor.predict([FRAME])
     return prediction.detections[0].label
 
 
@@ -69,9 +69,9 @@ def outcome(deployment: Deployment) -> tuple[str, str]:
 
 
 def test_what_is_deployed_answers_and_says_who_it_is(
-    deployment: Deployment, host: ModelHost
+    deployment: Deployment, follower: Follower
 ):
-    loaded = host.version_for(DEFAULT_DEPLOYMENT)
+    loaded = follower.host.version_for(DEFAULT_DEPLOYMENT)
     version = deployment.active_version
     assert loaded.describe() == {
         "version_id": version.pk,
@@ -81,48 +81,68 @@ def test_what_is_deployed_answers_and_says_who_it_is(
         "engine": "scripted",
         "worker": loading.WORKER_NAME,
     }
-    assert seen(host) == "hot dog"
+    assert seen(follower) == "hot dog"
 
 
 @pytest.mark.django_db
 def test_without_a_deployment_there_is_no_model_and_no_fault():
-    host = ModelHost(unrehearsed, Alone())
-    host.follow()
+    follower = Follower(ModelHost(), unrehearsed, Alone())
+    follower.follow()
     with pytest.raises(NoModelError, match="default"):
-        host.version_for(DEFAULT_DEPLOYMENT)
+        follower.host.version_for(DEFAULT_DEPLOYMENT)
 
 
 def test_another_version_takes_over_and_is_confirmed(
     deployment: Deployment,
-    host: ModelHost,
+    follower: Follower,
     scripted_version: Callable[..., ModelVersion],
 ):
     activate(deployment, scripted_version(label="banana"))
-    assert seen(host) == "hot dog"
+    assert seen(follower) == "hot dog"
 
-    host.follow()
+    follower.follow()
 
-    assert seen(host) == "banana"
+    assert seen(follower) == "banana"
     assert outcome(deployment) == (State.SWITCHED, "")
 
 
-def test_what_answers_already_is_not_loaded_again(
-    deployment: Deployment, host: ModelHost
+def test_what_hangs_in_its_first_minute_is_taken_back_by_its_own_worker(
+    deployment: Deployment,
+    follower: Follower,
+    scripted_version: Callable[..., ModelVersion],
+    monkeypatch: pytest.MonkeyPatch,
 ):
-    before = host.version_for(DEFAULT_DEPLOYMENT)
-    host.follow()
-    after = host.version_for(DEFAULT_DEPLOYMENT)
+    activate(deployment, scripted_version(label="banana"))
+    follower.follow()
+    follower.follow()
+    assert seen(follower) == "banana"
+    monkeypatch.setattr(first_minute, "STUCK_AFTER_S", 0.0)
+    with follower.host.passes.under_way(follower.host.version_for(DEFAULT_DEPLOYMENT)):
+        follower.follow()
+        assert seen(follower) == "hot dog"
+    state, reason = outcome(deployment)
+    assert state == State.ROLLED_BACK
+    assert reason.startswith("Its answer to a frame has been under way for")
+    assert deployment.activations.latest().finished_at is not None
+
+
+def test_what_answers_already_is_not_loaded_again(
+    deployment: Deployment, follower: Follower
+):
+    before = follower.host.version_for(DEFAULT_DEPLOYMENT)
+    follower.follow()
+    after = follower.host.version_for(DEFAULT_DEPLOYMENT)
     assert after is before
 
 
 def test_each_deployment_has_its_own_version(
-    host: ModelHost, scripted_version: Callable[..., ModelVersion]
+    follower: Follower, scripted_version: Callable[..., ModelVersion]
 ):
     Deployment.objects.create(
         name="fruit", active_version=scripted_version(label="banana")
     )
-    host.follow()
-    assert (seen(host), seen(host, "fruit")) == ("hot dog", "banana")
+    follower.follow()
+    assert (seen(follower), seen(follower, "fruit")) == ("hot dog", "banana")
 
 
 def spoil_weights(directory: Path) -> None:
@@ -152,7 +172,7 @@ def break_config(directory: Path) -> None:
 )
 def test_a_version_that_cannot_be_loaded_is_rolled_back_with_the_reason(
     deployment: Deployment,
-    host: ModelHost,
+    follower: Follower,
     scripted_version: Callable[..., ModelVersion],
     damage: Callable[[Path], None],
     reason: str,
@@ -162,9 +182,9 @@ def test_a_version_that_cannot_be_loaded_is_rolled_back_with_the_reason(
     damage(version.path)
     activate(deployment, version)
 
-    host.follow()
+    follower.follow()
 
-    assert seen(host) == "hot dog"
+    assert seen(follower) == "hot dog"
     assert Deployment.objects.get().active_version == before
     state, told = outcome(deployment)
     assert state == State.ROLLED_BACK
@@ -181,7 +201,7 @@ def test_a_version_that_cannot_be_loaded_is_rolled_back_with_the_reason(
 )
 def test_a_family_that_cannot_be_run_is_rolled_back_with_the_reason(
     deployment: Deployment,
-    host: ModelHost,
+    follower: Follower,
     scripted_model: Callable[..., Path],
     settings: Settings,
     caplog: pytest.LogCaptureFixture,
@@ -197,9 +217,9 @@ def test_a_family_that_cannot_be_run_is_rolled_back_with_the_reason(
     )
     activate(deployment, version)
 
-    host.follow()
+    follower.follow()
 
-    assert seen(host) == "hot dog"
+    assert seen(follower) == "hot dog"
     assert outcome(deployment) == (State.ROLLED_BACK, reason)
     assert ("No module named" in caplog.text) == (family == "unwritten")
 
@@ -210,50 +230,50 @@ def test_a_refused_version_is_not_tried_every_second(
     """A deployment that never worked has no version to go back to."""
     version = scripted_version(fail_on_load="The head is missing.")
     Deployment.objects.create(name=DEFAULT_DEPLOYMENT, active_version=version)
-    host = ModelHost(unrehearsed, Alone())
+    follower = Follower(ModelHost(), unrehearsed, Alone())
 
     for _ in range(3):
-        host.follow()
+        follower.follow()
 
     assert caplog.text.count("The head is missing.") == 1
 
 
 def test_a_refused_version_is_tried_again_when_it_is_activated_anew(
     deployment: Deployment,
-    host: ModelHost,
+    follower: Follower,
     scripted_version: Callable[..., ModelVersion],
 ):
     version = scripted_version(fail_on_load="The head is missing.")
     activate(deployment, version)
-    host.follow()
-    host.follow()
+    follower.follow()
+    follower.follow()
     (version.path / "config.json").write_text(json.dumps({"label": "banana"}))
 
     activate(deployment, version)
-    host.follow()
+    follower.follow()
 
-    assert seen(host) == "banana"
+    assert seen(follower) == "banana"
     assert outcome(deployment) == (State.SWITCHED, "")
 
 
 def test_going_back_to_what_answers_already_is_confirmed(
     deployment: Deployment,
-    host: ModelHost,
+    follower: Follower,
     scripted_version: Callable[..., ModelVersion],
 ):
     before = deployment.active_version
     activate(deployment, scripted_version(label="banana"))
     activate(deployment, before)
 
-    host.follow()
+    follower.follow()
 
-    assert seen(host) == "hot dog"
+    assert seen(follower) == "hot dog"
     assert outcome(deployment) == (State.SWITCHED, "")
 
 
 def test_a_version_that_two_deployments_ask_for_is_rolled_back_in_both(
     deployment: Deployment,
-    host: ModelHost,
+    follower: Follower,
     scripted_version: Callable[..., ModelVersion],
     caplog: pytest.LogCaptureFixture,
 ):
@@ -264,7 +284,7 @@ def test_a_version_that_two_deployments_ask_for_is_rolled_back_in_both(
     activate(deployment, version)
     activate(other, version)
 
-    host.follow()
+    follower.follow()
 
     told = (State.ROLLED_BACK, "The head is missing.")
     assert outcome(deployment) == outcome(other) == told
@@ -295,7 +315,7 @@ def unwritable_activations() -> Iterator[None]:
 )
 def test_what_the_database_could_not_take_is_told_later(
     deployment: Deployment,
-    host: ModelHost,
+    follower: Follower,
     scripted_version: Callable[..., ModelVersion],
     config: dict[str, str],
     label: str,
@@ -303,12 +323,12 @@ def test_what_the_database_could_not_take_is_told_later(
 ):
     activate(deployment, scripted_version(**config))
     with unwritable_activations(), pytest.raises(OperationalError):
-        host.follow()
-    assert seen(host) == "hot dog"
+        follower.follow()
+    assert seen(follower) == "hot dog"
 
-    host.follow()
+    follower.follow()
 
-    assert seen(host) == label
+    assert seen(follower) == label
     assert outcome(deployment)[0] == state
 
 
@@ -370,12 +390,12 @@ def test_a_version_answers_as_its_verification_chose(db: None, tmp_path: Path):
 
 
 def test_a_batch_may_be_chosen_by_hand(
-    deployment: Deployment, host: ModelHost, settings: Settings
+    deployment: Deployment, follower: Follower, settings: Settings
 ):
     verified_with(deployment.active_version, measured("scripted", batch_size=4))
     settings.BATCH_SIZE = 3
-    host.follow()
-    assert host.batch_size == 3
+    follower.follow()
+    assert follower.host.batch_size == 3
 
 
 def measured(engine: str, *, batch_size: int) -> dict[str, Any]:
@@ -391,7 +411,7 @@ def verified_with(version: ModelVersion, *engines: dict[str, Any]) -> ModelVersi
 
 
 def test_an_engine_that_verification_refused_is_not_forced_on_live_sessions(
-    deployment: Deployment, host: ModelHost, settings: Settings, tmp_path: Path
+    deployment: Deployment, follower: Follower, settings: Settings, tmp_path: Path
 ):
     version = register_version(
         name="boxes", family="yolov5", directory=write_yolov5(tmp_path)
@@ -400,9 +420,9 @@ def test_an_engine_that_verification_refused_is_not_forced_on_live_sessions(
     activate(deployment, verified_with(version, refused))
     settings.ENGINE = TORCH_CPU
 
-    host.follow()
+    follower.follow()
 
-    assert seen(host) == "hot dog"
+    assert seen(follower) == "hot dog"
     state, told = outcome(deployment)
     assert state == State.ROLLED_BACK
     assert told == (
@@ -423,19 +443,21 @@ def test_a_forced_engine_takes_the_batch_that_was_measured_for_it(
     assert (loaded.predictor.engine, loaded.batch_size) == (TORCH_CPU, 4)
 
 
-def test_what_was_verified_anew_is_loaded_anew(deployment: Deployment, host: ModelHost):
+def test_what_was_verified_anew_is_loaded_anew(
+    deployment: Deployment, follower: Follower
+):
     version = deployment.active_version
-    before = host.version_for(DEFAULT_DEPLOYMENT)
+    before = follower.host.version_for(DEFAULT_DEPLOYMENT)
     version.engine, version.batch_size = "scripted", 4
     version.verified_at = timezone.now()
     version.save()
 
-    host.follow()
+    follower.follow()
 
-    after = host.version_for(DEFAULT_DEPLOYMENT)
+    after = follower.host.version_for(DEFAULT_DEPLOYMENT)
     assert (before.batch_size, after.batch_size) == (1, 4)
-    host.follow()
-    assert host.version_for(DEFAULT_DEPLOYMENT) is after
+    follower.follow()
+    assert follower.host.version_for(DEFAULT_DEPLOYMENT) is after
 
 
 def test_a_refused_version_is_tried_again_once_it_was_verified_anew(
@@ -444,14 +466,14 @@ def test_a_refused_version_is_tried_again_once_it_was_verified_anew(
     """Also where it is the only one, which nobody can activate anew."""
     version = scripted_version(fail_on_load="The head is missing.")
     Deployment.objects.create(name=DEFAULT_DEPLOYMENT, active_version=version)
-    host = ModelHost(unrehearsed, Alone())
-    host.follow()
+    follower = Follower(ModelHost(), unrehearsed, Alone())
+    follower.follow()
     (version.path / "config.json").write_text(json.dumps({"label": "banana"}))
     ModelVersion.objects.update(verified_at=timezone.now())
 
-    host.follow()
+    follower.follow()
 
-    assert seen(host) == "banana"
+    assert seen(follower) == "banana"
 
 
 def test_a_version_verified_on_a_richer_machine_takes_what_there_is(
@@ -471,9 +493,9 @@ def test_a_host_takes_as_many_frames_as_its_version_wants(
     ModelVersion.objects.filter(pk=deployment.active_version_id).update(
         engine="scripted", batch_size=4
     )
-    host = ModelHost(unrehearsed, Alone())
-    host.follow()
-    assert host.batch_size == 4
+    follower = Follower(ModelHost(), unrehearsed, Alone())
+    follower.follow()
+    assert follower.host.batch_size == 4
 
 
 @pytest.fixture
@@ -505,29 +527,33 @@ def test_only_what_must_be_built_beside_another_is_rehearsed(
     expected: list[str],
 ):
     rehearsed: list[str] = []
-    host = ModelHost(lambda version, _: rehearsed.append(version.model.name), Alone())
-    host.follow()
+    follower = Follower(
+        ModelHost(), lambda version, _: rehearsed.append(version.model.name), Alone()
+    )
+    follower.follow()
     settings.ENGINE = engine
     version = boxes()
     if is_kept:
         loading.load_version(version)
     activate(deployment, version)
 
-    host.follow()
+    follower.follow()
 
     assert rehearsed == expected
-    assert host.version_for(DEFAULT_DEPLOYMENT).name == "boxes"
+    assert follower.host.version_for(DEFAULT_DEPLOYMENT).name == "boxes"
 
 
 def test_nothing_is_rehearsed_while_nobody_waits(boxes: Callable[[], ModelVersion]):
     Deployment.objects.create(name=DEFAULT_DEPLOYMENT, active_version=boxes())
     rehearsed: list[ModelVersion] = []
-    host = ModelHost(lambda version, _: rehearsed.append(version), Alone())
+    follower = Follower(
+        ModelHost(), lambda version, _: rehearsed.append(version), Alone()
+    )
 
-    host.follow()
+    follower.follow()
 
     assert rehearsed == []
-    assert host.version_for(DEFAULT_DEPLOYMENT).name == "boxes"
+    assert follower.host.version_for(DEFAULT_DEPLOYMENT).name == "boxes"
 
 
 def test_a_worker_that_stops_while_it_rehearses_loads_nothing(
@@ -538,7 +564,7 @@ def test_a_worker_that_stops_while_it_rehearses_loads_nothing(
         worker._stopping.set()
         assert is_over()
 
-    worker = ModelHost(stop, Alone())
+    worker = Follower(ModelHost(), stop, Alone())
     worker.follow()
     activate(deployment, boxes())
 
@@ -556,11 +582,11 @@ def test_whoever_waits_for_a_rehearsal_reads_that_it_goes_on(
         activation = deployment.activations.latest()
         told.append((activation.state, activation.step))
 
-    host = ModelHost(look, Alone())
-    host.follow()
+    follower = Follower(ModelHost(), look, Alone())
+    follower.follow()
     activate(deployment, boxes())
 
-    host.follow()
+    follower.follow()
 
     assert told == [
         (
@@ -582,13 +608,13 @@ def test_a_choice_that_is_overtaken_while_it_is_rehearsed_never_answers(
         activate(deployment, before)
         assert is_over()
 
-    host = ModelHost(overtake, Alone())
-    host.follow()
+    follower = Follower(ModelHost(), overtake, Alone())
+    follower.follow()
     activate(deployment, boxes())
 
-    host.follow()
-    assert seen(host) == "hot dog"
-    host.follow()
+    follower.follow()
+    assert seen(follower) == "hot dog"
+    follower.follow()
 
     assert [each.state for each in deployment.activations.all()] == [
         State.SWITCHED,
@@ -598,7 +624,7 @@ def test_a_choice_that_is_overtaken_while_it_is_rehearsed_never_answers(
 
 def test_a_choice_that_is_overtaken_while_it_is_loaded_never_answers(
     deployment: Deployment,
-    host: ModelHost,
+    follower: Follower,
     scripted_version: Callable[..., ModelVersion],
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -615,11 +641,11 @@ def test_a_choice_that_is_overtaken_while_it_is_loaded_never_answers(
     monkeypatch.setattr(loading, "load_version", overtaken)
     activate(deployment, apple)
 
-    host.follow()
-    assert seen(host) == "hot dog"
-    host.follow()
+    follower.follow()
+    assert seen(follower) == "hot dog"
+    follower.follow()
 
-    assert seen(host) == "banana"
+    assert seen(follower) == "banana"
 
 
 def test_a_rehearsal_that_fails_is_as_good_as_a_loading_that_fails(
@@ -628,13 +654,13 @@ def test_a_rehearsal_that_fails_is_as_good_as_a_loading_that_fails(
     def refuse(version: ModelVersion, is_over: Callable[[], bool]) -> None:
         raise InferenceError("It kills whoever loads it; perhaps memory is short.")
 
-    host = ModelHost(refuse, Alone())
-    host.follow()
+    follower = Follower(ModelHost(), refuse, Alone())
+    follower.follow()
     activate(deployment, boxes())
 
-    host.follow()
+    follower.follow()
 
-    assert seen(host) == "hot dog"
+    assert seen(follower) == "hot dog"
     assert outcome(deployment) == (
         State.ROLLED_BACK,
         "It kills whoever loads it; perhaps memory is short.",
@@ -642,7 +668,7 @@ def test_a_rehearsal_that_fails_is_as_good_as_a_loading_that_fails(
 
 
 def test_a_host_without_a_model_takes_one_frame_to_say_so():
-    assert ModelHost(unrehearsed, Alone()).batch_size == 1
+    assert ModelHost().batch_size == 1
 
 
 class SlowLoading(ModuleType):
@@ -665,7 +691,7 @@ class SlowLoading(ModuleType):
 def slow_loading(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> SlowLoading:
     module = SlowLoading()
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(hosting, "FOLLOW_INTERVAL_S", 0.001)
+    monkeypatch.setattr(following, "FOLLOW_INTERVAL_S", 0.001)
     settings.PREDICTOR_FAMILIES = {
         **settings.PREDICTOR_FAMILIES,
         "slow": module.__name__,
@@ -682,23 +708,50 @@ def test_frames_are_answered_while_another_version_is_loaded(
     version = register_version(
         name="slow", family="slow", directory=scripted_model(label="banana")
     )
-    host = ModelHost(unrehearsed, Alone())
-    host.start()
+    follower = Follower(ModelHost(), unrehearsed, Alone())
+    follower.start()
     try:
         activate(deployment, version)
         assert slow_loading.is_loading.wait(60)
-        assert seen(host) == "hot dog"
+        assert seen(follower) == "hot dog"
 
         slow_loading.may_end.set()
 
-        wait_until(lambda: seen(host) == "banana", "the new version to answer")
+        wait_until(lambda: seen(follower) == "banana", "the new version to answer")
         wait_until(
             lambda: outcome(deployment)[0] == State.SWITCHED, "it to be recorded"
         )
     finally:
         slow_loading.may_end.set()
-        host.stop()
+        follower.stop()
     assert "model-loader" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_what_fails_in_its_first_minute_is_taken_back_while_another_is_loaded(
+    deployment: Deployment,
+    scripted_model: Callable[..., Path],
+    scripted_version: Callable[..., ModelVersion],
+    slow_loading: SlowLoading,
+):
+    slow = register_version(name="slow", family="slow", directory=scripted_model())
+    follower = Follower(ModelHost(), unrehearsed, Alone())
+    follower.start()
+    try:
+        activate(deployment, scripted_version(label="banana"))
+        wait_until(lambda: seen(follower) == "banana", "the new version to answer")
+        Deployment.objects.create(name="slow", active_version=slow)
+        assert slow_loading.is_loading.wait(60)
+
+        banana = follower.host.version_for(DEFAULT_DEPLOYMENT)
+        banana.tally.count(first_minute.failed(50))
+
+        wait_until(lambda: seen(follower) == "hot dog", "the version before")
+        assert not slow_loading.may_end.is_set()
+    finally:
+        slow_loading.may_end.set()
+        follower.stop()
+    assert outcome(deployment)[0] == State.ROLLED_BACK
 
 
 def test_a_worker_loads_what_is_deployed_on_its_queues_and_no_more(
@@ -708,38 +761,38 @@ def test_a_worker_loads_what_is_deployed_on_its_queues_and_no_more(
         Deployment.objects.create(
             name=name, queue=queue, active_version=scripted_version(label=name)
         )
-    host = ModelHost(unrehearsed, Alone(), ["gpu", "gpu-large"])
-    host.follow()
-    assert seen(host) == "hot dog"
-    assert seen(host, "fruit") == "fruit"
-    assert host.describe().keys() == {DEFAULT_DEPLOYMENT, "fruit"}
+    follower = Follower(ModelHost(), unrehearsed, Alone(), ["gpu", "gpu-large"])
+    follower.follow()
+    assert seen(follower) == "hot dog"
+    assert seen(follower, "fruit") == "fruit"
+    assert follower.host.describe().keys() == {DEFAULT_DEPLOYMENT, "fruit"}
 
 
 def test_what_has_gone_to_another_queue_is_answered_until_all_know(
-    deployment: Deployment, host: ModelHost, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, follower: Follower, monkeypatch: pytest.MonkeyPatch
 ):
     deployment.queue = "gpu-large"
     deployment.save()
-    host.follow()
-    assert seen(host) == "hot dog"
+    follower.follow()
+    assert seen(follower) == "hot dog"
 
-    monkeypatch.setattr(hosting, "PARTING_S", -1)
-    host.follow()
+    monkeypatch.setattr(host, "PARTING_S", -1)
+    follower.follow()
 
-    assert host.describe() == {}
+    assert follower.host.describe() == {}
 
 
 def test_what_comes_back_to_the_queue_in_time_is_not_loaded_again(
-    deployment: Deployment, host: ModelHost, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, follower: Follower, monkeypatch: pytest.MonkeyPatch
 ):
-    before = host.version_for(DEFAULT_DEPLOYMENT)
+    before = follower.host.version_for(DEFAULT_DEPLOYMENT)
     Deployment.objects.update(queue="gpu-large")
-    host.follow()
+    follower.follow()
     Deployment.objects.update(queue="gpu")
-    host.follow()
-    monkeypatch.setattr(hosting, "PARTING_S", -1)
-    host.follow()
-    assert host.version_for(DEFAULT_DEPLOYMENT) is before
+    follower.follow()
+    monkeypatch.setattr(host, "PARTING_S", -1)
+    follower.follow()
+    assert follower.host.version_for(DEFAULT_DEPLOYMENT) is before
 
 
 def golden_version(
@@ -755,14 +808,14 @@ def golden_version(
 
 def test_what_answers_otherwise_than_when_it_was_verified_stays_out(
     deployment: Deployment,
-    host: ModelHost,
+    follower: Follower,
     scripted_version: Callable[..., ModelVersion],
 ):
     activate(deployment, golden_version(scripted_version, score=0.5))
 
-    host.follow()
+    follower.follow()
 
-    assert seen(host) == "hot dog"
+    assert seen(follower) == "hot dog"
     state, told = outcome(deployment)
     assert state == State.ROLLED_BACK
     assert told == (
@@ -773,11 +826,11 @@ def test_what_answers_otherwise_than_when_it_was_verified_stays_out(
 
 def test_what_the_check_has_found_is_kept_with_the_activation(
     deployment: Deployment,
-    host: ModelHost,
+    follower: Follower,
     scripted_version: Callable[..., ModelVersion],
 ):
     activate(deployment, golden_version(scripted_version, label="banana"))
-    host.follow()
+    follower.follow()
     (check,) = deployment.activations.latest().figures["check"].values()
     assert (check["engine"], check["pictures"]) == ("scripted", 4)
     assert check["largest_score_difference"] < 0.001
@@ -785,11 +838,11 @@ def test_what_the_check_has_found_is_kept_with_the_activation(
 
 def test_what_was_verified_without_golden_answers_must_answer_at_all(
     deployment: Deployment,
-    host: ModelHost,
+    follower: Follower,
     scripted_version: Callable[..., ModelVersion],
 ):
     activate(deployment, scripted_version(fail_every=3))
-    host.follow()
+    follower.follow()
     assert outcome(deployment) == (
         State.ROLLED_BACK,
         "Loading it failed; the worker's log says why.",
@@ -806,20 +859,20 @@ def switched(
     deployment: Deployment,
     company: Alone,
     scripted_version: Callable[..., ModelVersion],
-) -> ModelHost:
-    """A host in the first minute of another version."""
-    host = ModelHost(unrehearsed, company)
-    host.follow()
+) -> Follower:
+    """Has a host in the first minute of another version."""
+    follower = Follower(ModelHost(), unrehearsed, company)
+    follower.follow()
     activate(deployment, scripted_version(label="banana"))
-    host.follow()
-    assert seen(host) == "banana"
-    return host
+    follower.follow()
+    assert seen(follower) == "banana"
+    return follower
 
 
 def test_the_version_before_is_back_at_once_when_the_new_one_fails(
-    deployment: Deployment, company: Alone, switched: ModelHost
+    deployment: Deployment, company: Alone, switched: Follower
 ):
-    switched.version_for(DEFAULT_DEPLOYMENT).tally.failed(50)
+    switched.host.version_for(DEFAULT_DEPLOYMENT).tally.count(first_minute.failed(50))
     # It needn't be loaded again, nor could it be.
     remove_weights(deployment.active_version.path)
 
@@ -832,12 +885,16 @@ def test_the_version_before_is_back_at_once_when_the_new_one_fails(
 
 
 def test_what_was_counted_before_a_version_answers_is_not_held_against_it(
-    deployment: Deployment, company: Alone, switched: ModelHost
+    deployment: Deployment, company: Alone, switched: Follower
 ):
     """It may have answered before, and have been taken back."""
     before = deployment.active_version
-    switched.version_for(DEFAULT_DEPLOYMENT).tally.answered(20.0)
-    switched._loaded[DEFAULT_DEPLOYMENT][before.stamp].tally.failed(50)
+    switched.host.version_for(DEFAULT_DEPLOYMENT).tally.count(
+        first_minute.answered(20.0)
+    )
+    switched.host._loaded[DEFAULT_DEPLOYMENT][before.stamp].tally.count(
+        first_minute.failed(50)
+    )
     activate(Deployment.objects.get(), before)
     switched.follow()
     switched.follow()
@@ -845,17 +902,17 @@ def test_what_was_counted_before_a_version_answers_is_not_held_against_it(
 
 
 def test_the_version_before_is_forgotten_after_the_first_minute(
-    deployment: Deployment, company: Alone, switched: ModelHost
+    deployment: Deployment, company: Alone, switched: Follower
 ):
     switched.follow()
-    assert len(switched._loaded[DEFAULT_DEPLOYMENT]) == 2
+    assert len(switched.host._loaded[DEFAULT_DEPLOYMENT]) == 2
     company.lasted_s = 60
 
     switched.follow()
     switched.follow()
 
     assert seen(switched) == "banana"
-    assert len(switched._loaded[DEFAULT_DEPLOYMENT]) == 1
+    assert len(switched.host._loaded[DEFAULT_DEPLOYMENT]) == 1
     assert not deployment.activations.latest().is_watched
 
 
@@ -867,7 +924,7 @@ class Deserted(Alone):
         self.looks = 0
         self.gone = {"gpu1:7:aa": Progress(phase)}
 
-    def look(self, activation_id: int, queue: str) -> Roll:
+    def look(self, affair: str, queue: str) -> Roll:
         self.looks += 1
         lost = frozenset(self.gone)
         if self.looks == 1:
@@ -878,10 +935,10 @@ class Deserted(Alone):
 def test_a_worker_that_starts_does_not_load_what_has_just_killed_another(
     transactional_db: None,
     deployment: Deployment,
-    switched: ModelHost,
+    switched: Follower,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(hosting, "BUSY_INTERVAL_S", 0.001)
+    monkeypatch.setattr(following, "BUSY_INTERVAL_S", 0.001)
     loaded: list[str] = []
     load = loading.load_version
 
@@ -890,10 +947,10 @@ def test_a_worker_that_starts_does_not_load_what_has_just_killed_another(
         return load(version, *warming)
 
     monkeypatch.setattr(loading, "load_version", noted)
-    host = ModelHost(unrehearsed, Deserted(Phase.SERVING))
-    host.start()
-    host.stop()
+    follower = Follower(ModelHost(), unrehearsed, Deserted(Phase.SERVING))
+    follower.start()
+    follower.stop()
 
-    assert seen(host) == "hot dog"
+    assert seen(follower) == "hot dog"
     assert set(loaded) == {deployment.active_version.version}
     assert outcome(deployment)[0] == State.ROLLED_BACK

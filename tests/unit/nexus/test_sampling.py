@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from apps.inference.models import Deployment
 from apps.nexus import sampling
 from apps.nexus.sampling import SAMPLES_PER_SECOND, Sampler, is_uncertain
 from apps.sessions.captures import Terms
-from apps.sessions.models import Capture
+from apps.sessions.models import CameraSession, Capture
 
 Reason = Capture.Reason
 
@@ -70,7 +72,18 @@ def test_the_uncertain_are_taken(clock: Clock):
     ],
 )
 def test_uncertain_is_near_the_threshold(message: dict[str, Any], expected: bool):
-    assert is_uncertain(message) is expected
+    assert is_uncertain(message, 0.5) is expected
+
+
+def test_uncertain_is_near_the_threshold_of_the_deployment(clock: Clock):
+    session = CameraSession(
+        deployment=Deployment(hot_dog_score=0.8, sample_uncertain=True),
+        consented_at=timezone.now(),
+    )
+    terms = Terms.of(session)
+    assert Sampler(terms, lambda: 0.5, clock).choose(answer(0.5)) is None
+    taken = Sampler(terms, lambda: 0.5, clock).choose(answer(0.9))
+    assert taken is Reason.UNCERTAIN
 
 
 def test_one_is_taken_at_a_time(clock: Clock):

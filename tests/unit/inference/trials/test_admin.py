@@ -11,8 +11,10 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.inference.models import Activation, Deployment, ModelVersion, Trial
+from apps.inference.serving.company import Company, Phase, Progress, Roll
+from apps.inference.tally import Sums
 from apps.inference.trials import agreement, services
-from apps.inference.trials.figures import Sums, of_message
+from apps.inference.trials.figures import of_message
 from apps.sessions import services as session_services
 from apps.sessions.models import Capture
 from tests.unit.inference.trials.answers import answer
@@ -174,6 +176,40 @@ def test_kept_pictures_are_shown_to_who_may_review_them(
     user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     admin_client.force_login(user)
     assert picture not in content(admin_client.get(page_of(shadow)))
+
+
+@pytest.mark.parametrize(
+    ("roll", "words"),
+    [
+        (Roll(), "No worker of the queue gpu is running."),
+        (
+            Roll(frozenset("ab"), progress={"a": Progress(Phase.READY)}),
+            "1 of 2 workers are ready: it answers once all are.",
+        ),
+        (
+            Roll(frozenset("a"), progress={"a": Progress(Phase.SERVING)}),
+            "All workers answer with it.",
+        ),
+    ],
+)
+def test_how_many_workers_have_a_canary_is_told(
+    admin_client: Client,
+    deployment: Deployment,
+    challenger: ModelVersion,
+    monkeypatch: pytest.MonkeyPatch,
+    roll: Roll,
+    words: str,
+):
+    monkeypatch.setattr(Company, "look", lambda *_: roll)
+    canary = services.start(deployment, challenger, Trial.Kind.CANARY, 0.1)
+    assert words in content(admin_client.get(page_of(canary)))
+
+
+def test_without_redis_a_canary_s_page_says_so(
+    admin_client: Client, deployment: Deployment, challenger: ModelVersion
+):
+    canary = services.start(deployment, challenger, Trial.Kind.CANARY, 0.1)
+    assert "Redis doesn’t answer" in content(admin_client.get(page_of(canary)))
 
 
 def test_the_list_shows_what_came_of_each(admin_client: Client, shadow: Trial):

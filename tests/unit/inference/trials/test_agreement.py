@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from apps.inference.tally import added
 from apps.inference.trials import agreement
 from apps.inference.trials.agreement import compare, iou, matched, summary
-from apps.inference.trials.figures import added
 from tests.unit.inference.trials.answers import answer
 
 LEFT, RIGHT = (0.0, 0.0, 10.0, 10.0), (20.0, 0.0, 30.0, 10.0)

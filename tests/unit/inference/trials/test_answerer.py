@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any, cast
@@ -11,9 +13,10 @@ from redis import Redis
 
 from apps.inference import results
 from apps.inference.models import Deployment, ModelVersion, Trial
-from apps.inference.serving.loading import load_version
+from apps.inference.serving.loading import LoadedVersion, load_version
 from apps.inference.serving.tuning import Tuning
-from apps.inference.trials import services
+from apps.inference.trials import answerer as answering
+from apps.inference.trials import relay, services
 from apps.inference.trials.answerer import Answerer
 from apps.inference.trials.relay import Passed
 from apps.inference.types import Frame
@@ -115,3 +118,35 @@ def test_it_ends_with_its_trial(begin: Begin):
     services.stop(Trial.objects.get(), "Enough.")
     answerer.report()
     assert answerer.is_over
+
+
+def test_it_ends_if_its_parent_has_died_while_it_was_loading(
+    deployment: Deployment,
+    scripted_version: Callable[..., ModelVersion],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    trial = services.start(deployment, scripted_version(), Trial.Kind.SHADOW, 1.0)
+
+    def load(version: ModelVersion) -> LoadedVersion:
+        monkeypatch.setattr(os, "getppid", lambda: 1)
+        return load_version(version)
+
+    monkeypatch.setattr(answering, "_load_in_one_thread", load)
+    for name in ("stand_behind_live_frames", "stand_behind_everybody"):
+        monkeypatch.setattr(answering, name, lambda: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(Tuning, "start", lambda _: None)
+    monkeypatch.setattr(Tuning, "stop", lambda _: None)
+    monkeypatch.setattr(answering, "REPORT_INTERVAL_S", 0.0)
+    asked: list[int] = []
+
+    def ask_for(redis: Redis, trial_id: int, count: int) -> list[Passed]:
+        assert asked == [], "it goes on"
+        asked.append(trial_id)
+        return []
+
+    monkeypatch.setattr(relay, "ask_for", ask_for)
+
+    answering.answer(trial.pk)
+
+    assert asked == [trial.pk]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models import Model, QuerySet
 
 from apps.inference.exceptions import NotVerifiedError, TrialError
 from apps.inference.models import Activation, Deployment, ModelVersion, Trial
 from apps.inference.services import activate
 from apps.inference.serving import switching
+from apps.inference.tally import Sums
 from apps.inference.trials import services
-from apps.inference.trials.figures import Sums
 from apps.inference.trials.watching import LEAST_FRAMES
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +71,14 @@ def test_only_what_is_verified_is_tried(
     assert services.running(deployment) is None
 
 
+def test_what_was_removed_meanwhile_is_not_tried(
+    deployment: Deployment, challenger: ModelVersion
+):
+    ModelVersion.objects.filter(pk=challenger.pk).delete()
+    with pytest.raises(NotVerifiedError, match="has been removed"):
+        services.start(deployment, challenger, Kind.SHADOW, 1.0)
+
+
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.01, float("nan")])
 def test_a_share_is_some_of_all(
     deployment: Deployment, challenger: ModelVersion, share: float
@@ -114,6 +124,34 @@ def test_promoting_asks_the_workers_to_switch(
     assert canary.ended_at is not None
     with pytest.raises(TrialError, match="isn't running any more"):
         services.promote(canary)
+
+
+@pytest.mark.parametrize("act", ["start", "promote"])
+def test_the_deployment_is_locked_before_anything_else(
+    deployment: Deployment,
+    challenger: ModelVersion,
+    monkeypatch: pytest.MonkeyPatch,
+    act: str,
+):
+    """As workers do it that switch: two that lock in turn would wait for ever."""
+    trial = Trial(deployment=deployment, version=challenger, kind=Kind.CANARY, share=1)
+    if act == "promote":
+        trial.save()
+    locked: list[type[Model]] = []
+    lock = QuerySet.select_for_update
+
+    def noted(rows: QuerySet[Model], *args: Any, **options: Any) -> QuerySet[Model]:
+        locked.append(rows.model)
+        return lock(rows, *args, **options)
+
+    monkeypatch.setattr(QuerySet, "select_for_update", noted)
+    if act == "promote":
+        services.promote(trial)
+    else:
+        services.start(deployment, challenger, trial.kind, trial.share)
+    assert locked[0] is Deployment
+    assert ModelVersion in locked
+    assert Trial not in locked
 
 
 def test_one_that_can_not_take_over_goes_on_being_tried(canary: Trial):
@@ -178,6 +216,17 @@ def test_a_canary_that_does_badly_stops_by_itself(canary: Trial):
     canary.refresh_from_db()
     assert canary.state == State.STOPPED
     assert canary.reason.startswith("It failed on 100.0% of 100 frames;")
+
+
+def test_a_canary_that_begins_to_do_badly_after_a_day_stops_by_itself(canary: Trial):
+    good: Sums = {"challenger": {"answered": 1_000_000}}
+    Trial.objects.update(figures=good | {"recent": {"before": {}, "now": {}}})
+    assert services.report(canary.pk, {"challenger": {"answered": LEAST_FRAMES}})
+    assert not services.report(canary.pk, FAILING)
+    canary.refresh_from_db()
+    assert canary.reason == (
+        "Lately it failed on 50.0% of 200 frames; the deployment allows 5.0%."
+    )
 
 
 def test_a_shadow_that_does_badly_harms_nobody(shadow: Trial):

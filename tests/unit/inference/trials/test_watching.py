@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from apps.inference.trials.figures import Sums, added, of_message, side
-from apps.inference.trials.watching import LEAST_FRAMES, Bounds, why_stop
+from apps.inference.tally import Sums, added
+from apps.inference.trials.figures import of_message, side
+from apps.inference.trials.watching import (
+    LEAST_FRAMES,
+    WINDOW_S,
+    Bounds,
+    why_stop,
+    with_latest,
+)
 from tests.unit.inference.trials.answers import answer
 
 LENIENT = Bounds(most_failed_share=0.05, most_p95_ms=None)
@@ -81,6 +90,46 @@ def test_a_little_slower_is_no_reason(theirs: float, ours: float):
 def test_a_champion_with_few_frames_is_no_measure():
     few = figures([answer(age_ms=500.0)] * 100, [answer()] * 10)
     assert why_stop(few, LENIENT) is None
+
+
+def second(answered: int, failed: int = 0, age_ms: float = 20.0) -> Sums:
+    """What both sides have done in a second, the champion always well."""
+    theirs = [answer(age_ms=age_ms)] * answered + [FAILED] * failed
+    return figures(theirs, [answer()] * 30)
+
+
+def after(*seconds: Sums) -> Iterator[Sums]:
+    """The figures of a canary, second by second."""
+    total: Sums = {}
+    for now_s, more in enumerate(seconds):
+        total = added(total, more)
+        total["recent"] = with_latest(total.get("recent", {}), more, now_s)
+        yield total
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (second(0, failed=30), r"Lately it failed on \d+\.\d% of \d+ frames; the"),
+        (second(30, age_ms=900.0), "Lately the p95 age of its results was"),
+    ],
+)
+def test_a_good_past_outweighs_no_bad_present(bad: Sums, reason: str):
+    past, present = [second(30)] * 2000, [bad] * 10
+    told = [why_stop(each, LENIENT) for each in after(*past, *present)]
+    assert set(told[:2001]) == {None}
+    assert re.match(reason, told[-1] or "")
+
+
+def test_a_bad_second_of_a_good_minute_is_no_reason():
+    seconds = [second(30)] * 300 + [second(20, failed=10)] + [second(30)] * 100
+    assert {why_stop(each, LENIENT) for each in after(*seconds)} == {None}
+
+
+def test_the_latest_frames_of_few_sessions_are_of_more_than_a_minute():
+    *_, last = after(*[second(1)] * 60 * WINDOW_S)
+    latest = side(added(last["recent"]["before"], last["recent"]["now"]), "challenger")
+    assert LEAST_FRAMES <= latest.frames <= 2 * LEAST_FRAMES
 
 
 def test_a_side_is_read_from_its_sums():

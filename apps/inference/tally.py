@@ -1,4 +1,4 @@
-"""What a worker has counted of a trial and not written down yet, by any thread."""
+"""Sums of what a worker has seen and not told yet: numbers that can be added."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from apps.inference.trials.figures import Sums, added
+Sums = dict[str, Any]
+
+
+def added(sums: Mapping[str, Any], more: Mapping[str, Any]) -> Sums:
+    """Both together, number by number."""
+    total = dict(sums)
+    for name, value in more.items():
+        if isinstance(value, Mapping):
+            total[name] = added(total.get(name, {}), value)
+        else:
+            total[name] = total.get(name, 0) + value
+    return total
 
 
 class Tally:
+    """Any thread may count, and any may take."""
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sums: Sums = {}
