@@ -21,20 +21,29 @@ logger = logging.getLogger(__name__)
 GRACE_S = 3600
 
 
-def remove(files: Iterable[Path], named: Callable[[], Iterable[Path]]) -> int:
+def unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def remove(
+    files: Iterable[Path],
+    named: Callable[[], Iterable[Path]],
+    remove_one: Callable[[Path], None] = unlink,
+) -> int:
     """Remove those of the files that no row names; returns how many there were.
 
     Args:
         files: what was found.
         named: gives what the rows name. It is asked behind `files`, so that a row that
             has come meanwhile counts.
+        remove_one: how.
     """
     born_at = _database_born_at()
     old = [path for path in files if _is_old(path, born_at)]
     kept = set(named()) if old else set()
     # Looked at once more: who writes the same file again makes it new.
     leftovers = [path for path in old if path not in kept and _is_old(path, born_at)]
-    return sum(map(_is_removed, leftovers))
+    return sum(_is_removed(path, remove_one) for path in leftovers)
 
 
 def _is_old(path: Path, born_at: float) -> bool:
@@ -51,9 +60,9 @@ def _database_born_at() -> float:
     return float(migrations.aggregate(at=Min("applied"))["at"].timestamp())
 
 
-def _is_removed(path: Path) -> bool:
+def _is_removed(path: Path, remove_one: Callable[[Path], None]) -> bool:
     try:
-        path.unlink(missing_ok=True)
+        remove_one(path)
     except OSError as error:
         logger.error("A file that no row names could not be removed: %s", error)
         return False

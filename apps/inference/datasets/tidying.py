@@ -1,6 +1,7 @@
-"""Removes what killed processes have left of datasets: imports, and files without rows.
+"""Removes what is left of datasets where something ended in its middle.
 
-A dataset that is gone itself counts as one without rows.
+Files without rows, of which a dataset that is gone itself has none; what killed imports
+had read so far; and uploads whose import was cancelled before it began.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from django.conf import settings
 
 from apps.inference import leftovers
 from apps.inference.datasets import keeping
-from apps.inference.models import Example
+from apps.inference.models import Example, Job, ModelVersion
+from apps.inference.registering import uploads
 
 # An import that takes longer writes to its folder all the time.
 FORGOTTEN_AFTER_S = 24 * 3600
@@ -25,9 +27,9 @@ _OURS = re.compile(r"[0-9a-f]{64}\.(jpg|png|webp)|\.[0-9a-f]{16}")
 
 
 def remove_leftovers() -> int:
-    """Returns how many files there were in datasets."""
+    """Returns how many pictures and uploads there were."""
     _remove_staged()
-    return sum(map(_remove_of, _directories()))
+    return sum(map(_remove_of, _directories())) + _remove_uploads()
 
 
 def _directories() -> list[Path]:
@@ -55,6 +57,23 @@ def _named(directory: Path) -> Iterator[Path]:
     examples = Example.objects.filter(dataset__name=directory.name)
     for file in examples.values_list("file", flat=True).iterator():
         yield directory / file
+
+
+def _remove_uploads() -> int:
+    return leftovers.remove(
+        uploads.stored(),
+        _needed_uploads,
+        lambda path: uploads.remove(f"file:{path}"),
+    )
+
+
+def _needed_uploads() -> Iterator[Path]:
+    """Of jobs that aren't over, and whatever a version says that it comes from."""
+    under_way = Job.objects.filter(state__in=Job.UNDER_WAY)
+    said = under_way.values_list("parameters", flat=True)
+    sources = [each.get("source", "") for each in said]
+    for source in (*sources, *ModelVersion.objects.values_list("source", flat=True)):
+        yield Path(source.removeprefix("file:"))
 
 
 def _remove_staged() -> None:

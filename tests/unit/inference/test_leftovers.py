@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from apps.inference import leftovers
 from apps.inference.datasets import add_picture, keeping, tidying
-from apps.inference.models import Dataset
+from apps.inference.models import Dataset, Deployment, Job, ModelVersion
+from apps.inference.registering import uploads
 
 from .dataset_files import folder, picture
 
@@ -27,6 +29,7 @@ NAME = "ab/" + "ab" * 32 + ".png"
 @pytest.fixture(autouse=True)
 def shelf(settings: Any, tmp_path: Path) -> Path:
     settings.DATASETS_DIR = tmp_path / "datasets"
+    settings.MODELS_DIR = tmp_path / "models"
     return tmp_path / "datasets"
 
 
@@ -145,3 +148,25 @@ def test_what_a_killed_import_has_left_is_forgotten_after_a_day(shelf: Path):
     tidying.remove_leftovers()
     assert not (staged / "a").exists()
     assert (staged / "b").exists()
+
+
+def test_an_upload_whose_import_never_began_goes(deployment: Deployment):
+    """One that is to be read yet stays, and what a version comes from."""
+    cancelled, waiting, added, never_asked = (
+        uploads.store(SimpleUploadedFile("foods.zip", b"zip")) for _ in range(4)
+    )
+    for state, source in (("waiting", waiting), ("cancelled", cancelled)):
+        parameters = {"dataset": "kitchen", "source": source}
+        Job.objects.create(kind="import", state=state, parameters=parameters)
+    ModelVersion.objects.update(source=added)
+    for path in uploads.stored():
+        aged(path, 2)
+    assert tidying.remove_leftovers() == 2
+    for gone in (cancelled, never_asked):
+        assert not path_of(gone).parent.exists()
+    assert path_of(waiting).exists()
+    assert path_of(added).exists()
+
+
+def path_of(source: str) -> Path:
+    return Path(source.removeprefix("file:"))
