@@ -101,7 +101,8 @@ def _refuse(problems: list[str], entries: int) -> None:
 @contextmanager
 def _staging() -> Iterator[Path]:
     directory = keeping.staging_shelf() / secrets.token_hex(8)
-    keeping.make_private(directory)
+    keeping.make_private(directory.parent)
+    directory.mkdir()
     try:
         yield directory
     finally:

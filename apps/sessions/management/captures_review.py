@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, _SubParsersAction
 from typing import Any
 
+from apps.inference.management.deployments_activations import Subcommands
 from apps.sessions import reviewing
 from apps.sessions.models import Capture
 from apps.sessions.review_views import answer_words, said_words
 from apps.sessions.reviewing import ReviewError
-
-Subcommands = _SubParsersAction[ArgumentParser]
 
 
 def add_arguments(what: Subcommands) -> None:

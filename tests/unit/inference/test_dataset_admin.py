@@ -166,7 +166,7 @@ def test_pictures_are_shown_to_who_may_see_kept_ones(
     response = client.get(small)
     assert Image.open(io.BytesIO(response.content)).format == "JPEG"
     # Whoever looks once more is written down once more.
-    assert response.headers["Cache-Control"] == "private, no-store"
+    assert "no-store" in response.headers["Cache-Control"]
     whole = client.get(reverse("admin:inference_picture", args=[example.pk]))
     assert whole.content == example.path.read_bytes()
     assert whole.headers["Content-Type"] == "image/png"

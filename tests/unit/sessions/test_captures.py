@@ -211,7 +211,9 @@ def test_taking_consent_back_removes_what_nobody_has_used(
     assert files(captures_dir) == [captures_dir / used.file]
     assert list(Capture.objects.all()) == [used]
     assert CameraSession.objects.get().consented_at is None
-    assert CaptureAccess.objects.get(session_id=session.pk).act == "purged"
+    assert (
+        CaptureAccess.objects.filter(session_id=session.pk, act="purged").count() == 1
+    )
 
 
 def test_the_file_goes_with_the_session(
