@@ -148,7 +148,7 @@ def _answer(
     """A picture, of which it is written down that it was seen; so nobody keeps it."""
     try:
         content = read()
-    except (OSError, SyntaxError, ValueError) as error:
+    except pictures.DAMAGED as error:
         raise Http404("The file is gone or damaged.") from error
     examples = Example.objects.filter(pk=example.pk)
     looking.seen.send(Example, examples=examples, user=request.user)

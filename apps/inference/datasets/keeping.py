@@ -102,7 +102,7 @@ def examples(
     for example in rows(dataset, split):
         try:
             image = pictures.rgb(dataset.directory / example.file)
-        except (OSError, SyntaxError, ValueError) as error:
+        except pictures.DAMAGED as error:
             raise DatasetError(
                 f"The picture {example.file} of {dataset} can't be read any more."
             ) from error

@@ -112,6 +112,13 @@ def test_the_checksum_follows_pictures_and_labels(kitchen: Dataset):
     assert len({first, relabelled, keeping.checksum(kitchen, "held_out")}) == 3
 
 
+# Held sideways, and as wide as "ab".
+CROOKED = (
+    b"Exif\0\0II*\0\x08\0\0\0\x02\0"
+    b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\x01\x02\0\x02\0\0\0ab\0\0\0\0\0\0"
+)
+
+
 def bomb() -> bytes:
     """A small file that says it is of more pixels than anybody needs."""
     side = int(MOST_PIXELS**0.5) + 64
@@ -128,10 +135,20 @@ def bomb() -> bytes:
         (picture(form="GIF"), "It is no JPEG, PNG or WebP picture."),
         (picture()[:-60], "It is damaged: it can't be decoded to its end."),
         (picture(form="JPEG")[:400], "It is damaged"),
+        (picture(form="JPEG", exif=CROOKED), "It is damaged"),
         (bomb(), "It has more than 64 million pixels."),
         (picture(size=(4, 200)), "It is only 4 x 200 pixels."),
     ],
-    ids=["empty", "svg", "gif", "cut png", "cut jpeg", "bomb", "sliver"],
+    ids=[
+        "empty",
+        "svg",
+        "gif",
+        "cut png",
+        "cut jpeg",
+        "crooked exif",
+        "bomb",
+        "sliver",
+    ],
 )
 def test_what_is_no_picture_is_refused(kitchen: Dataset, encoded: bytes, sentence: str):
     with pytest.raises(DatasetError, match=sentence):

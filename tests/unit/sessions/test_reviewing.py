@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -502,6 +505,30 @@ def test_an_export_that_fails_says_so(
         call_command("captures", "export", str(tmp_path / "out"))
     assert not CaptureAccess.objects.exists()
     assert sorted(tmp_path.iterdir()) == [captures_dir]
+
+
+def test_an_export_that_has_no_room_leaves_nothing(
+    keep: KeepOne,
+    tmp_path: Path,
+    captures_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    keep()
+    copied: list[Path] = []
+
+    def copy(source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        copied.append(target)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(CommandError, match=r"Nothing was exported: .*No space left"):
+        call_command("captures", "export", str(out))
+    assert copied
+    assert sorted(tmp_path.iterdir()) == [captures_dir, out]
+    assert list(out.iterdir()) == []
 
 
 def test_an_export_is_for_nobody_else_on_the_machine(keep: KeepOne, tmp_path: Path):
