@@ -45,8 +45,8 @@ def act(what: str, options: dict[str, Any]) -> str:
         case "show":
             return "\n".join(_facts(_capture(number)))
         case "accept":
-            dataset = reviewing.dataset_called(options["dataset"])
             annotations = _annotations(_capture(number), options)
+            dataset = reviewing.dataset_called(options["dataset"])
             reviewing.accept(number, None, annotations, dataset)
             return f"Capture {number} is an example of {dataset}."
         case "reject":
