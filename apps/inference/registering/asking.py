@@ -152,7 +152,8 @@ def fail_version(version: ModelVersion, reason: str) -> None:
 
 def adding_ended(job: Job) -> None:
     """Fail what a job was to add and has not; nothing is left of it but the row."""
-    version = ModelVersion.objects.filter(job=job, state=State.ADDING).first()
+    versions = ModelVersion.objects.select_for_update(of=("self",))
+    version = versions.filter(job=job, state=State.ADDING).first()
     if version is None:  # it was registered just before
         return
     source, staging = version.source, version.staging
@@ -170,6 +171,7 @@ def verifying_ended(job: Job) -> None:
         return
     # It may have been verified just before the job's process was killed.
     since_then = Q(verified_at__gte=job.started_at)
-    version = ModelVersion.objects.filter(job=job).exclude(since_then).first()
+    versions = ModelVersion.objects.select_for_update(of=("self",))
+    version = versions.filter(job=job).exclude(since_then).first()
     if version is not None:
         fail_version(version, job.reason)
