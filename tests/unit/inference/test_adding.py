@@ -303,7 +303,7 @@ def test_an_upload_that_is_gone_is_said_to_be(add: Add, models_dir: Path):
         upload.write_text("no checkpoint")
         with pytest.raises(InferenceError, match="isn't one that PyTorch saved"):
             add(upload)
-    with pytest.raises(InferenceError, match="There is no file"):
+    with pytest.raises(InferenceError, match="upload it anew"):
         add(upload)
 
 
