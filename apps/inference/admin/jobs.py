@@ -33,13 +33,17 @@ _SHOWN_AS = {State.WAITING: "queued", State.RUNNING: "working"}
 def course(job: Job) -> SafeString:
     """How far it is, or what came of it."""
     shown = badge(_SHOWN_AS.get(State(job.state), job.state), job.get_state_display())
+    return told(shown, in_words(job))
+
+
+def in_words(job: Job) -> str:
     if job.is_cancelling and job.state == State.RUNNING:
-        return told(shown, "It is being cancelled.")
+        return "It is being cancelled."
     if job.state == State.RUNNING:
-        return told(shown, f"{job.progress:.0%} {job.step}")
+        return f"{job.progress:.0%} {job.step}"
     if job.state == State.WAITING:
-        return told(shown, "Waiting for its turn, and a worker of the queue jobs.")
-    return told(shown, job.reason)
+        return "Waiting for its turn, and a worker of the queue jobs."
+    return job.reason
 
 
 @admin.register(Job)
@@ -102,12 +106,17 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="asked for")
     def asked_for(self, job: Job) -> SafeString | str:
-        return readable(job.parameters)
+        return _with_link(job.parameters)
 
     @admin.display(description="result")
     def made(self, job: Job) -> SafeString | str:
-        said = dict(job.result)
-        version = ModelVersion.objects.filter(pk=said.pop("version", None)).first()
-        if version is None:
-            return readable(job.result)
-        return format_html("<p>{}</p>{}", link_to(version), readable(said))
+        return _with_link(job.result)
+
+
+def _with_link(said: dict[str, Any]) -> SafeString | str:
+    """What a job says, and a link to the version that it names, if any."""
+    others = dict(said)
+    version = ModelVersion.objects.filter(pk=others.pop("version", None)).first()
+    if version is None:
+        return readable(said)
+    return format_html("<p>{}</p>{}", link_to(version), readable(others))
