@@ -187,5 +187,6 @@ def _refuse_unless_allowed(allowing: QuerySet[CameraSession]) -> None:
 def _remove_picture(instance: Capture, **_: Any) -> None:
     """Wherever it lies; also of captures that go with their session."""
     transaction.on_commit(partial(capture_files.remove, instance.file))
-    for example in Example.objects.filter(pk=instance.example_id):
-        datasets.remove_picture(example)
+    if instance.example_id is not None:
+        for example in Example.objects.filter(pk=instance.example_id):
+            datasets.remove_picture(example)

@@ -501,17 +501,15 @@ def test_an_export_that_fails_says_so(
 ):
     (captures_dir / keep().file).unlink()
     keep()
+    shelf = tmp_path / "shelf"
     with pytest.raises(CommandError, match=r"Nothing was exported: .*No such file"):
-        call_command("captures", "export", str(tmp_path / "out"))
+        call_command("captures", "export", str(shelf / "out"))
     assert not CaptureAccess.objects.exists()
-    assert sorted(tmp_path.iterdir()) == [captures_dir]
+    assert list(shelf.iterdir()) == []
 
 
 def test_an_export_that_has_no_room_leaves_nothing(
-    keep: KeepOne,
-    tmp_path: Path,
-    captures_dir: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    keep: KeepOne, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     keep()
     copied: list[Path] = []
@@ -522,12 +520,12 @@ def test_an_export_that_has_no_room_leaves_nothing(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(shutil, "copyfile", copy)
-    out = tmp_path / "out"
-    out.mkdir()
+    out = tmp_path / "shelf" / "out"
+    out.mkdir(parents=True)
     with pytest.raises(CommandError, match=r"Nothing was exported: .*No space left"):
         call_command("captures", "export", str(out))
     assert copied
-    assert sorted(tmp_path.iterdir()) == [captures_dir, out]
+    assert list(out.parent.iterdir()) == [out]
     assert list(out.iterdir()) == []
 
 
