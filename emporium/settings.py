@@ -294,6 +294,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "apps.sessions.tasks.expire_captures",
         "schedule": 600.0,
     },
+    "remove-leftovers": {
+        "task": "apps.sessions.tasks.remove_leftovers",
+        "schedule": 3600.0,
+    },
     "remove-abandoned-finetunes": {
         "task": "apps.inference.tasks.remove_abandoned_finetunes",
         "schedule": 300.0,
@@ -337,6 +341,8 @@ DATASETS_DIR = Path(
 CAPTURES_DIR = Path(
     env.str("CAPTURES_DIR", default="") or VAR_DIR / "captures"
 ).resolve()
+# How many of them may wait until somebody makes use of them; then no more are kept.
+CAPTURES_MOST = integer("CAPTURES_MOST", 10_000, 0, 10_000_000)
 # Read by OpenMP when torch is loaded. Its threads would spin while they wait for each
 # other, and where others want the same cores (the web process, a browser) a forward
 # pass takes seconds: measured on two busy cores, 3,200 ms against 13.

@@ -10,8 +10,8 @@ class SessionsConfig(AppConfig):
     verbose_name = "Sessions"
 
     def ready(self) -> None:
-        """Have the file of a capture go with its row, whoever deletes it."""
-        from apps.sessions import captures  # noqa: F401
+        """Have the file of a capture go with its row, and every look written down."""
+        from apps.sessions import access, captures  # noqa: F401
         from apps.sessions.groups import make_groups
 
         # The last of our apps that have permissions, so that all are there.

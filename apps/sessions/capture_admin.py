@@ -21,8 +21,8 @@ from apps.inference.admin.columns import (
     when,
 )
 from apps.inference.admin.filters import ModelFilter
-from apps.inference.models import ModelVersion
-from apps.sessions import retention, review_views
+from apps.inference.models import Dataset, ModelVersion
+from apps.sessions import capture_files, retention, review_views, reviewing
 from apps.sessions.models import CameraSession, Capture, CaptureAccess
 
 
@@ -128,7 +128,9 @@ class CaptureAdmin(ReadOnlyAdmin):
         return readable([each["label"] for each in capture.annotations])
 
     @admin.display
-    def picture(self, capture: Capture) -> SafeString:
+    def picture(self, capture: Capture) -> SafeString | str:
+        if capture_files.is_gone(capture.file):
+            return reviewing.GONE
         address = reverse("admin:emporium_sessions_capture_picture", args=[capture.pk])
         return format_html(
             '<img class="capture-picture" src="{}" width="{}" height="{}" '
@@ -184,12 +186,15 @@ class SessionPurging(admin.ModelAdmin):
             count = retention.purge(session.pk, request.user)
             messages.success(request, f"Removed, with what was made of them: {count}.")
             return HttpResponseRedirect(page)
+        given = session.captures.values("example__sha256")
+        datasets = Dataset.objects.filter(examples__sha256__in=given)
         context = {
             **self.admin_site.each_context(request),
             "title": "Remove all pictures of this session",
             "session": session,
             "page": page,
             "count": session.captures.count(),
-            "used": session.captures.filter(state=Capture.State.ACCEPTED).count(),
+            "used": session.captures.exclude(example=None).count(),
+            "datasets": datasets.distinct(),
         }
         return render(request, "admin/purge_session.html", context)

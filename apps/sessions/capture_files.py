@@ -8,7 +8,9 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import uuid
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -26,8 +28,16 @@ NOT_WRITTEN = "The picture could not be kept: it could not be written."
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
+# The names that `write` gives: whatever else lies there isn't ours.
+_OURS = re.compile(r"[0-9a-f]{32}\.png")
+
+
 def path_of(file: str) -> Path:
     return Path(settings.CAPTURES_DIR) / file
+
+
+def is_gone(file: str) -> bool:
+    return not path_of(file).is_file()
 
 
 def write(encoded: bytes, at: datetime) -> str:
@@ -58,3 +68,11 @@ def remove(file: str) -> None:
         path_of(file).unlink(missing_ok=True)
     except OSError as error:
         logger.error("A picture could not be removed: %s", error)
+
+
+def found() -> Iterator[Path]:
+    """Every file that is there, with or without a row."""
+    directory = Path(settings.CAPTURES_DIR)
+    for path in directory.glob("[0-9][0-9][0-9][0-9]/[0-9][0-9]/*"):
+        if _OURS.fullmatch(path.name):
+            yield path

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Coalesce, Now
@@ -17,12 +18,14 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
+from apps.inference import datasets
 from apps.inference.hotdog import VERDICT_SCORE
+from apps.inference.models import Example
 from apps.sessions import capture_files
 from apps.sessions.capture_files import CaptureError
 from apps.sessions.models import CameraSession, Capture, CaptureAccess
 
-# What one visit can give, so that none can fill the disk.
+# What one visit can give; what all can, CAPTURES_MOST says. So none fills the disk.
 MOST_OF_SESSION = 200
 
 # What is kept of an answer.
@@ -30,8 +33,7 @@ PREDICTED = ("is_hot_dog", "detections", "classifications")
 
 NOT_ALLOWED = "No picture was kept: this visit doesn't allow it."
 ENOUGH = "This visit has given as many pictures as anybody will look at. Thank you."
-# What nobody learns from; the rest is in a dataset.
-UNUSED = (Capture.State.WAITING, Capture.State.REJECTED)
+TOO_MANY = "No picture was kept: too many wait until somebody looks at them."
 
 
 class NotAllowedError(CaptureError):
@@ -125,10 +127,22 @@ def withdraw(session_id: uuid.UUID) -> Withdrawn:
     """Keep nothing more, and remove what nobody has used."""
     CameraSession.objects.filter(pk=session_id).update(consented_at=None)
     given = Capture.objects.filter(session_id=session_id)
-    removed, _ = given.filter(state__in=UNUSED).delete()
+    removed = remove(unused(given))
     if removed:
         CaptureAccess.objects.create(session_id=session_id, act="purged")
-    return Withdrawn(removed, used=given.count())
+    return Withdrawn(len(removed), used=given.count())
+
+
+def unused(captures: QuerySet[Capture]) -> QuerySet[Capture]:
+    """Those that nobody learns from: the others are in a dataset."""
+    return captures.filter(example=None)
+
+
+def remove(captures: QuerySet[Capture]) -> list[Capture]:
+    """Remove captures, which nobody reviews meanwhile, in the caller's transaction."""
+    chosen = list(captures.select_for_update(of=("self",)))
+    Capture.objects.filter(pk__in=[each.pk for each in chosen]).delete()
+    return chosen
 
 
 def keep_capture(session_id: uuid.UUID, still: Still, occasion: Occasion) -> Capture:
@@ -170,9 +184,14 @@ def _refuse_unless_allowed(allowing: QuerySet[CameraSession]) -> None:
         raise NotAllowedError(NOT_ALLOWED)
     if session.captures.count() >= MOST_OF_SESSION:
         raise CaptureError(ENOUGH)
+    if unused(Capture.objects.all()).count() >= settings.CAPTURES_MOST:
+        raise CaptureError(TOO_MANY)
 
 
 @receiver(post_delete, sender=Capture)
-def _remove_file(instance: Capture, **_: Any) -> None:
-    """Also of captures that go with their session."""
+def _remove_picture(instance: Capture, **_: Any) -> None:
+    """Wherever it lies; also of captures that go with their session."""
     transaction.on_commit(partial(capture_files.remove, instance.file))
+    if instance.example_id is not None:
+        for example in Example.objects.filter(pk=instance.example_id):
+            datasets.remove_picture(example)

@@ -1,17 +1,22 @@
-"""Removing kept pictures: those whose time is over, and all of a session."""
+"""Removing kept pictures: those whose time is over, all of a session, and leftovers."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.inference import datasets
+from apps.inference import leftovers
+from apps.inference.datasets.looking import Who
 from apps.inference.models import Deployment
-from apps.sessions.access import Act, Who, log
-from apps.sessions.captures import UNUSED
+from apps.sessions import capture_files
+from apps.sessions.access import Act, log
+from apps.sessions.captures import remove, unused
 from apps.sessions.models import CameraSession, Capture
 
 # As many rows as are held in memory at once.
@@ -25,16 +30,20 @@ def expire() -> int:
 
 def _expire_of(deployment: Deployment) -> int:
     before = timezone.now() - timedelta(days=deployment.retention_days)
-    overdue = Capture.objects.filter(
-        session__deployment=deployment, state__in=UNUSED, taken_at__lt=before
+    overdue = unused(
+        Capture.objects.filter(session__deployment=deployment, taken_at__lt=before)
     )
-    removed = 0
-    while batch := list(overdue[:AT_ONCE]):
-        with transaction.atomic():
-            log(batch, Act.EXPIRED, None)
-            overdue.filter(pk__in=[capture.pk for capture in batch]).delete()
-        removed += len(batch)
-    return removed
+    count = 0
+    while removed := _expire_some(overdue[:AT_ONCE]):
+        count += removed
+    return count
+
+
+@transaction.atomic
+def _expire_some(captures: QuerySet[Capture]) -> int:
+    removed = remove(captures)
+    log(removed, Act.EXPIRED, None)
+    return len(removed)
 
 
 @transaction.atomic
@@ -45,11 +54,16 @@ def purge(session_id: uuid.UUID, user: Who) -> int:
         How many pictures there were.
     """
     CameraSession.objects.filter(pk=session_id).update(consented_at=None)
-    captures = Capture.objects.filter(session_id=session_id)
-    given = list(captures.select_related("example__dataset"))
-    log(given, Act.PURGED, user)
-    for capture in given:
-        if capture.example is not None:
-            datasets.remove_example(capture.example)
-    captures.delete()
-    return len(given)
+    removed = remove(Capture.objects.filter(session_id=session_id))
+    log(removed, Act.PURGED, user)
+    return len(removed)
+
+
+def remove_leftovers() -> int:
+    """Remove the files that no capture names; returns how many there were."""
+    return leftovers.remove(capture_files.found(), _named)
+
+
+def _named() -> Iterator[Path]:
+    files = Capture.objects.values_list("file", flat=True)
+    return map(capture_files.path_of, files.iterator())

@@ -5,7 +5,6 @@ Who may not review sees neither. Every picture that is shown is written down.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,8 +21,6 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.inference import datasets
-from apps.inference.exceptions import DatasetError
 from apps.inference.hotdog import HOT_DOG
 from apps.inference.models import Dataset
 from apps.inference.registering.contents import labels_of
@@ -33,7 +30,6 @@ from apps.sessions.models import Capture
 from apps.sessions.reviewing import ReviewError
 
 PERMISSION = "emporium_sessions.review_capture"
-DATASET = "captures"
 # In the reviewer's own session: what can be undone, and which dataset was chosen.
 REVIEWED, CHOSEN = "reviewed_captures", "reviewed_into"
 MOST_UNDONE = 20
@@ -64,7 +60,7 @@ def review_page(request: HttpRequest) -> HttpResponse:
         "filters": urlencode(filters),
         "after": after or "",
         "undoable": reviewed[-1] if reviewed else None,
-        "dataset": request.session.get(CHOSEN, DATASET),
+        "dataset": request.session.get(CHOSEN, reviewing.DATASET),
         "datasets": Dataset.objects.values_list("name", flat=True),
     }
     if capture:
@@ -79,6 +75,7 @@ def _of_capture(capture: Capture) -> dict[str, Any]:
         "labels": labels_of(capture.model_version),
         "model_said": answer_words(capture.predicted),
         "person_said": said_words(said),
+        "gone": reviewing.GONE if capture_files.is_gone(capture.file) else "",
         "capture_data": {
             "width": capture.width,
             "height": capture.height,
@@ -121,14 +118,8 @@ def _query(posted: QueryDict, capture_id: int, stays: bool) -> str:
 
 
 def _accept(request: HttpRequest, capture_id: int) -> None:
-    name = request.POST.get("dataset", "").strip()
-    try:
-        annotations = json.loads(request.POST.get("annotations", ""))
-        dataset = Dataset.objects.filter(name=name).first() or datasets.create(name)
-    except (ValueError, RecursionError) as error:
-        raise ReviewError("The boxes could not be read.") from error
-    except DatasetError as error:
-        raise ReviewError(f"The dataset can't be called so. {error}") from error
+    annotations = reviewing.read_annotations(request.POST.get("annotations", ""))
+    dataset = reviewing.dataset_called(request.POST.get("dataset", "").strip())
     reviewing.accept(capture_id, request.user, annotations, dataset)
     request.session[CHOSEN] = dataset.name
 

@@ -5,6 +5,7 @@ Each decision is a guarded update, so that of two reviewers the second is told.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.db import transaction
@@ -12,14 +13,18 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.inference import datasets
-from apps.inference.exceptions import InferenceError
+from apps.inference.datasets.looking import Who
+from apps.inference.exceptions import DatasetError, InferenceError
 from apps.inference.hotdog import HOT_DOG, names_hot_dog
-from apps.inference.models import Dataset
+from apps.inference.models import Dataset, Example
 from apps.sessions import capture_files
-from apps.sessions.access import Act, Who, log
+from apps.sessions.access import Act, log
 from apps.sessions.models import Capture
 
 State = Capture.State
+# Where examples go unless a reviewer says otherwise.
+DATASET = "captures"
+GONE = "The file of this picture is gone: reject it."
 
 
 class ReviewError(Exception):
@@ -53,7 +58,7 @@ def accept(capture_id: int, user: Who, annotations: Any, dataset: Dataset) -> Ca
         source = f"capture {capture.pk}"
         example = datasets.add_picture(dataset, encoded, annotations, source=source)
     except OSError as error:
-        raise ReviewError("The file of this picture is gone: reject it.") from error
+        raise ReviewError(GONE) from error
     except InferenceError as error:
         raise ReviewError(str(error)) from error
     capture.example, capture.annotations = example, example.annotations
@@ -90,11 +95,41 @@ def undo(capture_id: int, user: Who) -> Capture:
     if capture is None:
         raise ReviewError("There is nothing of yours to undo on that picture.")
     if capture.example is not None:
-        datasets.remove_example(capture.example)
+        _take_back(capture, capture.example)
     capture.example = capture.reviewed_by = capture.reviewed_at = None
     capture.state, capture.annotations = State.WAITING, []
     capture.save()
     return capture
+
+
+def _take_back(capture: Capture, example: Example) -> None:
+    """Remove an example, unless the same picture was kept and accepted twice."""
+    others = Capture.objects.filter(example=example).exclude(pk=capture.pk)
+    if other := others.order_by("-reviewed_at").first():
+        example.annotations = other.annotations
+        example.save(update_fields=["annotations"])
+    else:
+        datasets.remove_example(example)
+
+
+def dataset_called(name: str) -> Dataset:
+    """It is made if there is none.
+
+    Raises:
+        ReviewError: nothing can be called so.
+    """
+    try:
+        return Dataset.objects.filter(name=name).first() or datasets.create(name)
+    except DatasetError as error:
+        raise ReviewError(f"The dataset can't be called so. {error}") from error
+
+
+def read_annotations(text: str) -> Any:
+    """Raises: ReviewError, if it is no JSON; what it says, `accept` looks at."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ReviewError("The boxes could not be read.") from error
 
 
 def suggestions(capture: Capture) -> dict[str, list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Housekeeping of sessions, on the queue of that name."""
+"""Housekeeping of sessions and kept pictures, on the queue of that name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 
 from celery import shared_task
 
+from apps.inference.datasets import tidying
 from apps.sessions import retention, services
 
 logger = logging.getLogger(__name__)
@@ -23,3 +24,10 @@ def expire_captures() -> None:
     removed = retention.expire()
     if removed:
         logger.info("Removed %d pictures whose time was over", removed)
+
+
+@shared_task
+def remove_leftovers() -> None:
+    removed = retention.remove_leftovers() + tidying.remove_leftovers()
+    if removed:
+        logger.warning("Removed %d pictures that no row named", removed)

@@ -144,7 +144,7 @@ class DatasetAdmin(admin.ModelAdmin):
         if form not in exporting.FORMATS or not may_see_pictures(request):
             raise PermissionDenied
         try:
-            pieces = exporting.stream(dataset, form)
+            pieces = exporting.stream(dataset, form, request.user)
         except InferenceError as error:
             messages.error(request, str(error))
             return redirect("admin:inference_dataset_change", pk)

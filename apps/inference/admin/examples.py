@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -14,13 +16,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.inference.admin.columns import ReadOnlyAdmin, when
-from apps.inference.datasets import keeping, pictures
+from apps.inference.datasets import keeping, looking, pictures
 from apps.inference.datasets.annotations import labels_of
 from apps.inference.models import Example
 
 # Datasets are filled from kept pictures, so who sees those sees these.
 MAY_SEE_PICTURES = "emporium_sessions.review_capture"
 THUMBNAIL_SIDE = 160
+GONE = "The file of this picture is gone: take it out, or import it again."
 
 
 def may_see_pictures(request: HttpRequest) -> bool:
@@ -47,7 +50,9 @@ class ExampleAdmin(ReadOnlyAdmin):
         return ("drawn", *words) if may_see_pictures(request) else words
 
     @admin.display(description="picture")
-    def thumbnail(self, example: Example) -> SafeString:
+    def thumbnail(self, example: Example) -> SafeString | str:
+        if not example.path.is_file():
+            return "gone"
         return format_html(
             '<img src="{}" alt="{}" loading="lazy" height="80">',
             reverse("admin:inference_thumbnail", args=[example.pk]),
@@ -55,8 +60,10 @@ class ExampleAdmin(ReadOnlyAdmin):
         )
 
     @admin.display(description="picture")
-    def drawn(self, example: Example) -> SafeString:
+    def drawn(self, example: Example) -> SafeString | str:
         """With its boxes."""
+        if not example.path.is_file():
+            return GONE
         boxes = format_html_join(
             "",
             '<rect x="{}" y="{}" width="{}" height="{}" fill="none"'
@@ -114,23 +121,19 @@ class ExampleAdmin(ReadOnlyAdmin):
         view = self.admin_site.admin_view
         return [
             path("<int:pk>/picture/", view(self.picture), name="inference_picture"),
-            path(
-                "<int:pk>/thumbnail/",
-                view(self.small, cacheable=True),
-                name="inference_thumbnail",
-            ),
+            path("<int:pk>/thumbnail/", view(self.small), name="inference_thumbnail"),
             *urls,
         ]
 
     def picture(self, request: HttpRequest, pk: int) -> HttpResponse:
         example = _shown(request, pk)
         kind = f"image/{example.path.suffix.removeprefix('.').replace('jpg', 'jpeg')}"
-        return _private(_read(example.path.read_bytes), kind)
+        return _answer(request, example, example.path.read_bytes, kind)
 
     def small(self, request: HttpRequest, pk: int) -> HttpResponse:
         example = _shown(request, pk)
-        content = _read(lambda: pictures.thumbnail(example.path, THUMBNAIL_SIDE))
-        return _private(content, "image/jpeg")
+        read = partial(pictures.thumbnail, example.path, THUMBNAIL_SIDE)
+        return _answer(request, example, read, "image/jpeg")
 
 
 def _shown(request: HttpRequest, pk: int) -> Example:
@@ -139,13 +142,15 @@ def _shown(request: HttpRequest, pk: int) -> Example:
     return get_object_or_404(Example.objects.select_related("dataset"), pk=pk)
 
 
-def _read(read: Any) -> bytes:
+def _answer(
+    request: HttpRequest, example: Example, read: Callable[[], bytes], kind: str
+) -> HttpResponse:
+    """A picture, of which it is written down that it was seen; so nobody keeps it."""
     try:
-        return bytes(read())
-    except OSError as error:
+        content = read()
+    except pictures.DAMAGED as error:
         raise Http404("The file is gone or damaged.") from error
-
-
-def _private(content: bytes, kind: str) -> HttpResponse:
-    headers = {"Cache-Control": "private, max-age=3600"}
+    examples = Example.objects.filter(pk=example.pk)
+    looking.seen.send(Example, examples=examples, user=request.user)
+    headers = {"Cache-Control": "private, no-store"}
     return HttpResponse(content, content_type=kind, headers=headers)

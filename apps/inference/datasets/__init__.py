@@ -10,7 +10,15 @@ from apps.inference.datasets.keeping import (
     create,
     examples,
     remove_example,
+    remove_picture,
     split_of,
 )
 
-__all__ = ["add_picture", "create", "examples", "remove_example", "split_of"]
+__all__ = [
+    "add_picture",
+    "create",
+    "examples",
+    "remove_example",
+    "remove_picture",
+    "split_of",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +12,8 @@ Annotation = dict[str, Any]
 LONGEST_LABEL = 100
 # Tools round, and half a pixel more or less is nobody's mistake.
 _TOLERANCE = 1.0
+# Beyond any picture, and what no float can hold.
+_FARTHEST = 1e9
 
 
 def checked(said: Any, width: int, height: int) -> list[Annotation]:
@@ -47,6 +48,8 @@ def _checked(said: Any, width: int, height: int) -> Annotation:
     label = " ".join(label.split())
     if len(label) > LONGEST_LABEL:
         raise DatasetError(f"A label is longer than {LONGEST_LABEL} characters.")
+    if not label.isprintable():
+        raise DatasetError("A label has characters that can't be printed.")
     if said.get("box") is None:
         return {"label": label}
     return {"label": label, "box": _box(said["box"], label, width, height)}
@@ -56,7 +59,8 @@ def _box(said: Any, label: str, width: int, height: int) -> list[float]:
     is_box = (
         isinstance(said, list | tuple)
         and len(said) == 4
-        and all(isinstance(each, int | float) and math.isfinite(each) for each in said)
+        and all(isinstance(each, int | float) for each in said)
+        and all(abs(each) < _FARTHEST for each in said)
     )
     if not is_box:
         raise DatasetError(f"The box of “{label}” is not four numbers.")

@@ -7,6 +7,7 @@ and never more of one than it may be large.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -77,7 +78,7 @@ class _Zip:
             raise DatasetError(
                 "It is encrypted, or packed in an unusual way."
             ) from error
-        except (zipfile.BadZipFile, EOFError) as error:
+        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
             raise DatasetError("It is damaged in the ZIP file.") from error
         if len(content) > most_bytes:
             raise _too_large(most_bytes)
@@ -87,7 +88,8 @@ class _Zip:
 def refuse_outside(name: str) -> None:
     """Raises: DatasetError, for a name that leads out of where it is."""
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    parts = path.parts
+    if not parts or path.is_absolute() or ".." in parts or ":" in parts[0]:
         raise DatasetError(f"The name “{name}” leads out of the archive.")
 
 

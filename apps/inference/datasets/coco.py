@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -181,5 +182,6 @@ def _corners(box: Any) -> list[float]:
     match box:
         case [int() | float(), int() | float(), int() | float(), int() | float()]:
             left, top, width, height = box
-            return [left, top, left + width, top + height]
+            with suppress(OverflowError):
+                return [left, top, left + width, top + height]
     raise DatasetError("It has no box of four numbers.")

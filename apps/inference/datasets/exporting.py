@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from apps.inference.datasets import coco, folders
+from apps.inference.datasets import coco, folders, looking
+from apps.inference.datasets.looking import Who
 from apps.inference.exceptions import DatasetError
 from apps.inference.models import Dataset, Example
 
@@ -23,8 +24,10 @@ FORMATS = (COCO, FOLDERS)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def stream(dataset: Dataset, form: str) -> Iterator[bytes]:
-    """The ZIP file, piece by piece; what can't be exported is said before the first.
+def stream(dataset: Dataset, form: str, user: Who) -> Iterator[bytes]:
+    """The ZIP file, piece by piece, for a user or, without one, for a command.
+
+    What can't be exported is said before the first piece.
 
     Raises:
         DatasetError
@@ -38,6 +41,7 @@ def stream(dataset: Dataset, form: str) -> Iterator[bytes]:
             f"{len(gone)} files of {dataset} are missing: {gone[0].file} is the first."
         )
     contents = _coco(examples) if form == COCO else _folders(examples)
+    looking.exported.send(Dataset, examples=dataset.examples.all(), user=user)
     return _zipped(dataset, contents)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,7 +29,6 @@ from apps.inference.registering import uploads
 
 # More of them tell nobody more.
 MOST_TOLD = 50
-FORGOTTEN_AFTER_S = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +100,8 @@ def _refuse(problems: list[str], entries: int) -> None:
 
 @contextmanager
 def _staging() -> Iterator[Path]:
-    shelf = keeping.staging_shelf()
-    shelf.mkdir(parents=True, exist_ok=True)
-    for left in shelf.iterdir():  # by an import that was killed
-        if time.time() - left.stat().st_mtime > FORGOTTEN_AFTER_S:
-            shutil.rmtree(left, ignore_errors=True)
-    directory = shelf / secrets.token_hex(8)
+    directory = keeping.staging_shelf() / secrets.token_hex(8)
+    keeping.make_private(directory.parent)
     directory.mkdir()
     try:
         yield directory
@@ -173,6 +167,7 @@ def _take_over(dataset: Dataset, staged: _Staged, source: str) -> Imported:
     """First the files, which nobody sees without a row; then all rows at once."""
     known = set(dataset.examples.values_list("sha256", flat=True))
     moved: list[Path] = []
+    keeping.make_private(dataset.directory)
     try:
         for sha256, taken in staged.taken.items():
             target = dataset.directory / keeping.file_of(taken.picture)
@@ -180,6 +175,7 @@ def _take_over(dataset: Dataset, staged: _Staged, source: str) -> Imported:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(staged.directory / sha256, target)
                 moved.append(target)
+            target.touch()  # its row comes soon: see `leftovers`
         with transaction.atomic():
             keeping.put_rows(
                 [

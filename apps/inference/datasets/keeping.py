@@ -102,7 +102,7 @@ def examples(
     for example in rows(dataset, split):
         try:
             image = pictures.rgb(dataset.directory / example.file)
-        except (OSError, SyntaxError, ValueError) as error:
+        except pictures.DAMAGED as error:
             raise DatasetError(
                 f"The picture {example.file} of {dataset} can't be read any more."
             ) from error
@@ -136,14 +136,21 @@ def file_of(picture: Picture) -> str:
 def write(path: Path, encoded: bytes) -> None:
     """All of it or nothing, whatever happens meanwhile."""
     if path.exists():
+        path.touch()  # its row may come only now: see `leftovers`
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parents[1])
+    path.parent.mkdir(exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(8)}")
     try:
         part.write_bytes(encoded)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def make_private(directory: Path) -> None:
+    """Pictures of people are for the processes' user and nobody else."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def row_of(
@@ -215,6 +222,30 @@ def remove_example(example: Example) -> None:
     path = example.path
     example.delete()
     transaction.on_commit(lambda: path.unlink(missing_ok=True))
+
+
+@transaction.atomic
+def take_out(dataset: Dataset, numbers: Sequence[int]) -> int:
+    """Remove the examples of these numbers; returns how many there were.
+
+    Raises:
+        DatasetError: one isn't the dataset's, and nothing is removed.
+    """
+    chosen = {each.pk: each for each in dataset.examples.filter(pk__in=numbers)}
+    if strange := [str(number) for number in numbers if number not in chosen]:
+        raise DatasetError(
+            f"{dataset} has no picture {strange[0]}; `datasets show` lists all."
+        )
+    for example in chosen.values():
+        remove_example(example)
+    return len(chosen)
+
+
+def remove_picture(example: Example) -> None:
+    """From every dataset: another may have it from an export of this one."""
+    same = Example.objects.filter(sha256=example.sha256)
+    for each in same.select_related("dataset"):
+        remove_example(each)
 
 
 def staging_shelf() -> Path:

@@ -7,6 +7,7 @@ is read from its head before anything is decoded.
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +22,8 @@ SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}
 MOST_BYTES = 64 * 2**20
 MOST_PIXELS = 64_000_000
 LEAST_SIDE = 8
+# What Pillow raises of a file that is gone or can't be decoded.
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 _QUALITY = 95  # of those that had to be turned
 _ORIENTATION = 0x0112
 
@@ -53,7 +56,7 @@ def read(encoded: bytes) -> Picture:
         raise DatasetError("It is no JPEG, PNG or WebP picture.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large() from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except DAMAGED as error:
         raise DatasetError("It is damaged: it can't be decoded to its end.") from error
 
 

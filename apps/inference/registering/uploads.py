@@ -6,6 +6,7 @@ Nothing else is ever removed here, whatever a version says it comes from.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
@@ -40,6 +41,11 @@ def remove(source: str) -> None:
     if _is_upload(path) and path.parent.exists():
         path.unlink(missing_ok=True)
         path.parent.rmdir()
+
+
+def stored() -> Iterator[Path]:
+    """Every upload that is there."""
+    return _shelf().glob("*/*")
 
 
 def is_gone(source: str) -> bool:

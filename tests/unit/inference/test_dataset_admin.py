@@ -165,7 +165,8 @@ def test_pictures_are_shown_to_who_may_see_kept_ones(
     assert small in listed
     response = client.get(small)
     assert Image.open(io.BytesIO(response.content)).format == "JPEG"
-    assert response.headers["Cache-Control"] == "private, max-age=3600"
+    # Whoever looks once more is written down once more.
+    assert "no-store" in response.headers["Cache-Control"]
     whole = client.get(reverse("admin:inference_picture", args=[example.pk]))
     assert whole.content == example.path.read_bytes()
     assert whole.headers["Content-Type"] == "image/png"
@@ -173,8 +174,24 @@ def test_pictures_are_shown_to_who_may_see_kept_ones(
         reverse("admin:inference_example_change", args=[example.pk])
     ).content.decode()
     assert '<rect x="4.0" y="6.0" width="36.0" height="24.0"' in drawn
+
+
+def test_a_picture_whose_file_is_gone_or_damaged_says_so(
+    someone: Callable[..., Client], kitchen: Dataset
+):
+    client = someone(OPERATOR)
+    example = kitchen.examples.get(split="train")
+    small = reverse("admin:inference_thumbnail", args=[example.pk])
+    example.path.write_bytes(example.path.read_bytes()[:60])
+    assert client.get(small).status_code == 404
     example.path.unlink()
     assert client.get(small).status_code == 404
+    listed = client.get(reverse("admin:inference_example_changelist")).content.decode()
+    assert small not in listed
+    assert ">gone<" in listed
+    shown = client.get(reverse("admin:inference_example_change", args=[example.pk]))
+    assert "The file of this picture is gone" in shown.content.decode()
+    assert '<svg class="example"' not in shown.content.decode()
 
 
 def test_who_only_views_sees_words_but_no_picture_and_changes_nothing(

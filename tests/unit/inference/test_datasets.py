@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import zipfile
 import zlib
 from pathlib import Path
@@ -111,6 +112,13 @@ def test_the_checksum_follows_pictures_and_labels(kitchen: Dataset):
     assert len({first, relabelled, keeping.checksum(kitchen, "held_out")}) == 3
 
 
+# Held sideways, and as wide as "ab".
+CROOKED = (
+    b"Exif\0\0II*\0\x08\0\0\0\x02\0"
+    b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\x01\x02\0\x02\0\0\0ab\0\0\0\0\0\0"
+)
+
+
 def bomb() -> bytes:
     """A small file that says it is of more pixels than anybody needs."""
     side = int(MOST_PIXELS**0.5) + 64
@@ -127,10 +135,20 @@ def bomb() -> bytes:
         (picture(form="GIF"), "It is no JPEG, PNG or WebP picture."),
         (picture()[:-60], "It is damaged: it can't be decoded to its end."),
         (picture(form="JPEG")[:400], "It is damaged"),
+        (picture(form="JPEG", exif=CROOKED), "It is damaged"),
         (bomb(), "It has more than 64 million pixels."),
         (picture(size=(4, 200)), "It is only 4 x 200 pixels."),
     ],
-    ids=["empty", "svg", "gif", "cut png", "cut jpeg", "bomb", "sliver"],
+    ids=[
+        "empty",
+        "svg",
+        "gif",
+        "cut png",
+        "cut jpeg",
+        "crooked exif",
+        "bomb",
+        "sliver",
+    ],
 )
 def test_what_is_no_picture_is_refused(kitchen: Dataset, encoded: bytes, sentence: str):
     with pytest.raises(DatasetError, match=sentence):
@@ -147,6 +165,8 @@ def test_what_is_no_picture_is_refused(kitchen: Dataset, encoded: bytes, sentenc
         ({"label": "cup", "box": [9, 9, 9, 20]}, "The box of “cup” has no area."),
         ({"label": "cup", "box": [1, 2, 3]}, "The box of “cup” is not four numbers."),
         ({"label": "cup", "box": [0, 0, 9, float("nan")]}, "is not four numbers."),
+        ({"label": "cup", "box": [0, 0, 10**400, 9]}, "is not four numbers."),
+        ({"label": "c\0up"}, "A label has characters that can't be printed."),
         ({"label": "  "}, "One of its annotations has no label."),
         ({"box": BOX}, "One of its annotations has no label."),
     ],
@@ -253,6 +273,7 @@ IMAGES = COCO_FILES["annotations.json"]["images"]
         (annotation(category_id=9), ["Annotation 7: Its category 9 is unknown"]),
         (annotation(image_id=9), ["Annotation 7: It is of image 9, which the file"]),
         (annotation(bbox=None), ["Annotation 7: It has no box of four numbers."]),
+        (annotation(bbox=[0.5, 0, 10**400, 9]), ["It has no box of four numbers."]),
         (annotation(iscrowd=1), ["Annotation 7: It marks a crowd"]),
         (changed(a=b"no picture"), ["images/a.png: It is no JPEG, PNG or WebP"]),
         (changed(a=bomb()), ["images/a.png: It has more than 64 million pixels."]),
@@ -261,8 +282,9 @@ IMAGES = COCO_FILES["annotations.json"]["images"]
             ["annotations.json: The file nowhere.png is missing."],
         ),
         (
-            changed(json=coco(["../../etc/passwd", "/etc/passwd"], [])),
+            changed(json=coco(["../../etc/passwd", "/etc/passwd", "."], [])),
             [
+                "The name “.” leads out of the archive.",
                 "The name “../../etc/passwd” leads out of the archive.",
                 "The name “/etc/passwd” leads out of the archive.",
             ],
@@ -317,6 +339,18 @@ def test_every_problem_is_told(tmp_path: Path):
 def test_names_in_a_zip_file_lead_nowhere_else(tmp_path: Path):
     path = zipped(tmp_path / "x.zip", {"../../cup/a.png": picture()})
     with pytest.raises(CommandError, match="leads out of the archive"):
+        call_command("datasets", "import", "kitchen", "--from", str(path))
+
+
+def test_a_zip_file_that_was_damaged_on_its_way(tmp_path: Path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("cup/a.png", bytes(10_000))
+        begins_at = file.infolist()[0].header_offset + 30 + len("cup/a.png")
+    content = bytearray(path.read_bytes())
+    content[begins_at] = 0xFF  # a kind of block that there isn't
+    path.write_bytes(content)
+    with pytest.raises(CommandError, match=r"cup/a.png: It is damaged in the ZIP file"):
         call_command("datasets", "import", "kitchen", "--from", str(path))
 
 
@@ -389,17 +423,6 @@ def test_a_disk_that_is_full_half_way_leaves_nothing(
     assert not kitchen.examples.exists()
 
 
-def test_what_a_killed_import_has_left_is_forgotten_after_a_day(
-    tmp_path: Path, shelf: Path
-):
-    left, under_way = folder(shelf / ".staging", {"a/x": b"", "b/y": b""}).iterdir()
-    os.utime(left, (0, 0))
-    path = folder(tmp_path / "import", {"cup/a.png": picture()})
-    call_command("datasets", "import", "kitchen", "--from", str(path))
-    assert not left.exists()
-    assert under_way.exists()
-
-
 @pytest.mark.parametrize("form", ["coco", "folders"])
 def test_what_is_exported_is_imported_again(tmp_path: Path, form: str):
     first = keeping.create("first")
@@ -457,6 +480,43 @@ def test_what_was_evaluated_on_it_keeps_it(kitchen: Dataset, deployment: Any):
     ):
         keeping.remove(kitchen)
     assert len(files_of(kitchen)) == 1
+
+
+def test_pictures_are_for_nobody_else_on_the_machine(tmp_path: Path, shelf: Path):
+    path = folder(tmp_path / "import", {"cup/a.png": picture()})
+    call_command("datasets", "import", "kitchen", "--from", str(path))
+    add_picture(keeping.create("other"), picture(), [])
+    for name in ("kitchen", "other", ".staging"):
+        assert stat.S_IMODE((shelf / name).stat().st_mode) == 0o700, name
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_picture_is_shown_and_taken_out(
+    kitchen: Dataset, capsys: pytest.CaptureFixture[str]
+):
+    wrong = add_picture(kitchen, picture(1), [HOT_DOG], split="train", source="web")
+    right = add_picture(kitchen, picture(2), [], split="held_out")
+    call_command("datasets", "show", "kitchen")
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        ["picture", "split", "labels", "source"],
+        [str(wrong.pk), "train", "hot", "dog", "web"],
+        [str(right.pk), "held_out", "(nothing)"],
+    ]
+    call_command("datasets", "show", "kitchen", "--split", "held_out")
+    assert str(wrong.pk) not in capsys.readouterr().out.split()
+    call_command("datasets", "remove", "kitchen", str(wrong.pk))
+    assert "kitchen has 1 pictures less." in capsys.readouterr().out
+    assert list(kitchen.examples.all()) == [right]
+    assert files_of(kitchen) == [right.file]
+
+
+def test_what_is_not_in_the_dataset_is_not_taken_out(kitchen: Dataset):
+    here = add_picture(kitchen, picture(1), [])
+    elsewhere = add_picture(keeping.create("other"), picture(2), [])
+    with pytest.raises(CommandError, match=f"kitchen has no picture {elsewhere.pk}"):
+        call_command("datasets", "remove", "kitchen", str(here.pk), str(elsewhere.pk))
+    assert Example.objects.count() == 2
 
 
 def test_a_dataset_that_is_not_there():

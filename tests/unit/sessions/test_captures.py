@@ -6,6 +6,7 @@ import base64
 import errno
 import os
 import stat
+import time
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,20 +17,49 @@ import cv2
 import numpy as np
 import pytest
 from django.contrib.auth.models import User
-from django.db import DatabaseError
+from django.core.management import call_command
+from django.db import DatabaseError, connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
-from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from apps.inference.models import Deployment
+from apps.inference import datasets
+from apps.inference.models import Deployment, Evaluation, Example
 from apps.inference.types import Frame
 from apps.nexus.stills import PREVIEW_SIDE, preview_of, still_of
-from apps.sessions import capture_files, captures, retention, services, tasks
+from apps.sessions import (
+    capture_files,
+    captures,
+    retention,
+    reviewing,
+    services,
+    tasks,
+)
 from apps.sessions.capture_files import DISK_FULL, NOT_WRITTEN, CaptureError
-from apps.sessions.captures import ENOUGH, NotAllowedError, Occasion, Terms, Withdrawn
+from apps.sessions.captures import (
+    ENOUGH,
+    TOO_MANY,
+    NotAllowedError,
+    Occasion,
+    Terms,
+    Withdrawn,
+)
 from apps.sessions.models import CameraSession, Capture, CaptureAccess
 from tests.unit.sessions.conftest import ANSWER, KeepOne, files, still
 
 State = Capture.State
+Use = Callable[[Capture], Any]
+
+
+@pytest.fixture
+def use(captures_dir: Path, db: None) -> Use:
+    """Accept a capture into a dataset."""
+
+    def accept(capture: Capture) -> Capture:
+        dataset = reviewing.dataset_called("used")
+        return reviewing.accept(capture.pk, None, [], dataset)
+
+    return accept
 
 
 @pytest.fixture
@@ -137,6 +167,27 @@ def test_a_row_that_can_not_be_written_leaves_no_file(
     assert files(captures_dir) == []
 
 
+def test_all_together_don_t_fill_the_disk(
+    session: CameraSession,
+    keep: KeepOne,
+    use: Use,
+    captures_dir: Path,
+    settings: Settings,
+):
+    settings.CAPTURES_MOST = 2
+    keep()
+    used = keep()
+    other = services.open_session(
+        deployment=session.deployment.name, user=None, client="test"
+    )
+    captures.allow(other.pk)
+    with pytest.raises(CaptureError, match=TOO_MANY):
+        keep(of=other)
+    assert len(files(captures_dir)) == 2
+    use(used)
+    keep(of=other)
+
+
 def test_no_session_fills_the_disk(keep: KeepOne, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(captures, "MOST_OF_SESSION", 2)
     keep()
@@ -148,31 +199,37 @@ def test_no_session_fills_the_disk(keep: KeepOne, monkeypatch: pytest.MonkeyPatc
 def test_taking_consent_back_removes_what_nobody_has_used(
     session: CameraSession,
     keep: KeepOne,
+    use: Use,
     captures_dir: Path,
     committing: Callable[[], Any],
 ):
     keep()
     Capture.objects.filter(pk=keep().pk).update(state=State.REJECTED)
-    used = keep()
-    Capture.objects.filter(pk=used.pk).update(state=State.ACCEPTED)
+    used = use(keep())
     with committing():
         assert captures.withdraw(session.pk) == Withdrawn(removed=2, used=1)
     assert files(captures_dir) == [captures_dir / used.file]
     assert list(Capture.objects.all()) == [used]
     assert CameraSession.objects.get().consented_at is None
-    assert CaptureAccess.objects.get(session_id=session.pk).act == "purged"
+    assert (
+        CaptureAccess.objects.filter(session_id=session.pk, act="purged").count() == 1
+    )
 
 
 def test_the_file_goes_with_the_session(
     session: CameraSession,
     keep: KeepOne,
+    use: Use,
     captures_dir: Path,
     committing: Callable[[], Any],
 ):
     keep()
+    used = use(keep())
     with committing():
         session.delete()
     assert files(captures_dir) == []
+    assert not Example.objects.exists()
+    assert not used.example.path.exists()
 
 
 def test_a_file_that_is_gone_already_is_no_error(
@@ -187,14 +244,14 @@ def test_a_file_that_is_gone_already_is_no_error(
 def test_what_nobody_has_used_goes_when_its_time_is_over(
     session: CameraSession,
     keep: KeepOne,
+    use: Use,
     captures_dir: Path,
     committing: Callable[[], Any],
 ):
     Deployment.objects.update(retention_days=7)
-    old, used, new = keep(), keep(), keep()
+    old, used, new = keep(), use(keep()), keep()
     over = timezone.now() - timedelta(days=7, seconds=1)
     Capture.objects.filter(pk__in=[old.pk, used.pk]).update(taken_at=over)
-    Capture.objects.filter(pk=used.pk).update(state=State.ACCEPTED)
     with committing():
         tasks.expire_captures()
     assert set(Capture.objects.all()) == {used, new}
@@ -202,9 +259,19 @@ def test_what_nobody_has_used_goes_when_its_time_is_over(
         captures_dir / used.file,
         captures_dir / new.file,
     }
-    access = CaptureAccess.objects.get()
-    assert (access.act, access.capture_id) == ("expired", old.pk)
+    access = CaptureAccess.objects.get(act="expired")
+    assert access.capture_id == old.pk
     assert access.user is None
+
+
+def test_what_was_taken_out_of_its_dataset_goes_like_what_nobody_has_used(
+    keep: KeepOne, use: Use
+):
+    Deployment.objects.update(retention_days=0)
+    used = use(keep())
+    assert retention.expire() == 0
+    datasets.remove_example(used.example)
+    assert retention.expire() == 1
 
 
 def test_many_are_removed_some_at_a_time(
@@ -226,7 +293,7 @@ def test_a_purge_removes_all_that_a_session_gave_and_ends_its_consent(
 ):
     operator = User.objects.create_user("operator")
     keep()
-    Capture.objects.filter(pk=keep().pk).update(state=State.ACCEPTED)
+    keep()
     with committing():
         assert retention.purge(session.pk, operator) == 2
     assert files(captures_dir) == []
@@ -239,6 +306,53 @@ def test_a_purge_removes_all_that_a_session_gave_and_ends_its_consent(
 def test_a_session_that_gave_nothing_is_purged_of_nothing(session: CameraSession):
     assert retention.purge(session.pk, None) == 0
     assert retention.purge(uuid.uuid4(), None) == 0
+
+
+def test_a_purge_reaches_every_dataset_that_has_the_picture(
+    session: CameraSession, keep: KeepOne, use: Use, tmp_path: Path
+):
+    used = use(keep())
+    copied = datasets.create("copied")
+    path = str(tmp_path / "out.zip")
+    call_command("datasets", "export", used.example.dataset.name, "--to", path)
+    call_command("datasets", "import", "copied", "--from", path)
+    other = datasets.add_picture(copied, still(level=20).encoded, [])
+    retention.purge(session.pk, None)
+    assert list(Example.objects.all()) == [other]
+
+
+def test_a_purge_leaves_the_figures_of_what_learned_from_it(
+    session: CameraSession, keep: KeepOne, use: Use, deployment: Deployment
+):
+    dataset = use(keep()).example.dataset
+    evaluation = Evaluation.objects.create(
+        version=deployment.active_version, dataset=dataset, figures={"top1": 1.0}
+    )
+    retention.purge(session.pk, None)
+    evaluation.refresh_from_db()
+    assert (evaluation.dataset, evaluation.figures) == (dataset, {"top1": 1.0})
+
+
+@pytest.fixture
+def database_of_yesterday(db: None) -> None:
+    migrations = MigrationRecorder(connection).migration_qs
+    migrations.update(applied=timezone.now() - timedelta(days=1))
+
+
+@pytest.mark.usefixtures("database_of_yesterday")
+def test_a_picture_whose_row_was_never_written_is_removed_by_the_housekeeping(
+    session: CameraSession, keep: KeepOne, captures_dir: Path
+):
+    two_hours_ago = (time.time() - 2 * 3600,) * 2
+    kept = captures_dir / keep().file
+    left = captures_dir / capture_files.write(b"left", timezone.now())
+    young = captures_dir / capture_files.write(b"young", timezone.now())
+    foreign = kept.with_name("holiday.png")
+    foreign.touch()
+    for path in (kept, left, foreign):
+        os.utime(path, two_hours_ago)
+    tasks.remove_leftovers()
+    assert set(files(captures_dir)) == {kept, young, foreign}
 
 
 def test_terms_are_those_of_the_session_and_its_deployment(session: CameraSession):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,7 @@ from apps.inference.models import Dataset, Example
 from apps.sessions import retention, reviewing
 from apps.sessions.models import CameraSession, Capture, CaptureAccess
 from apps.sessions.reviewing import ReviewError, suggestions
-from tests.unit.sessions.conftest import KeepOne, files
+from tests.unit.sessions.conftest import KeepOne, files, still
 
 State = Capture.State
 CUP: list[dict[str, Any]] = [{"label": "cup", "box": [8, 8, 24, 20]}]
@@ -142,6 +146,23 @@ def test_a_decision_is_undone_by_who_took_it(
     waiting = Capture.objects.get()
     assert (waiting.state, waiting.annotations) == (State.WAITING, [])
     assert (waiting.reviewed_by, waiting.example) == (None, None)
+    assert not Example.objects.exists()
+    assert files(dataset.directory) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_picture_that_was_kept_twice_stays_until_both_are_taken_back(
+    keep: KeepOne, reviewer: User, dataset: Dataset, captures_dir: Path
+):
+    first, second = keep(), keep()
+    picture = (captures_dir / first.file).read_bytes()
+    (captures_dir / second.file).write_bytes(picture)
+    reviewing.accept(first.pk, reviewer, CUP, dataset)
+    reviewing.accept(second.pk, reviewer, [], dataset)
+    reviewing.undo(second.pk, reviewer)
+    assert Example.objects.get().annotations == CUP
+    assert len(files(dataset.directory)) == 1
+    reviewing.undo(first.pk, reviewer)
     assert not Example.objects.exists()
     assert files(dataset.directory) == []
 
@@ -311,6 +332,75 @@ def test_a_picture_that_is_gone_is_not_found(
     assert not CaptureAccess.objects.exists()
 
 
+def test_a_picture_that_is_gone_is_said_to_be(
+    client: Client, reviewer: User, keep: KeepOne, captures_dir: Path
+):
+    capture = keep()
+    source = f'"{address("capture_picture", capture.pk)}"'
+    pages = address("capture_change", capture.pk), address("capture_review")
+    for page in pages:
+        assert source in client.get(page).content.decode()
+    (captures_dir / capture.file).unlink()
+    for page in pages:
+        content = client.get(page).content.decode()
+        assert "The file of this picture is gone: reject it." in content
+        assert source not in content
+
+
+@pytest.fixture
+def example(keep: KeepOne, reviewer: User, dataset: Dataset) -> Example:
+    """One that was made of a capture, beside one that is nobody's."""
+    datasets.add_picture(dataset, still(level=20).encoded, [])
+    example = reviewing.accept(keep().pk, reviewer, CUP, dataset).example
+    CaptureAccess.objects.all().delete()
+    assert example is not None
+    return example
+
+
+@pytest.mark.parametrize("view", ["picture", "thumbnail"])
+def test_who_sees_it_in_a_dataset_is_written_down_as_well(
+    client: Client, reviewer: User, example: Example, view: str
+):
+    for shown in Example.objects.all():
+        client.get(reverse(f"admin:inference_{view}", args=[shown.pk]))
+    access = CaptureAccess.objects.get()
+    assert (access.act, access.user) == ("seen", reviewer)
+    capture = Capture.objects.get()
+    assert (access.capture_id, access.session_id) == (capture.pk, capture.session_id)
+
+
+def test_a_picture_that_could_not_be_shown_was_not_seen(
+    client: Client, reviewer: User, example: Example
+):
+    example.path.unlink()
+    client.get(reverse("admin:inference_picture", args=[example.pk]))
+    assert not CaptureAccess.objects.exists()
+
+
+@pytest.mark.parametrize("form", ["coco", "folders"])
+def test_who_takes_a_dataset_along_is_written_down(
+    client: Client, reviewer: User, example: Example, form: str, tmp_path: Path
+):
+    page = reverse("admin:inference_export", args=[example.dataset_id, form])
+    assert client.get(page)["Content-Type"] == "application/zip"
+    access = CaptureAccess.objects.get()
+    assert (access.act, access.user) == ("exported", reviewer)
+    assert access.capture_id == Capture.objects.get().pk
+    to = str(tmp_path / "out.zip")
+    call_command("datasets", "export", "captures", "--to", to, "--as", form)
+    acts = CaptureAccess.objects.values_list("act", "user")
+    assert sorted(acts, key=str) == [("exported", reviewer.pk), ("exported", None)]
+
+
+def test_a_look_at_a_copy_in_another_dataset_is_written_down(
+    client: Client, reviewer: User, example: Example
+):
+    content = example.path.read_bytes()
+    copy = datasets.add_picture(datasets.create("copied"), content, [])
+    client.get(reverse("admin:inference_picture", args=[copy.pk]))
+    assert CaptureAccess.objects.get().capture_id == Capture.objects.get().pk
+
+
 def test_who_may_not_review_sees_the_list_and_no_picture(client: Client, keep: KeepOne):
     capture = keep()
     client.force_login(user_with("view_capture", "view_camerasession"))
@@ -345,12 +435,25 @@ def test_a_session_is_purged_from_its_page(
     shown = client.get(address("camerasession_change", session.pk))
     purge = address("camerasession_purge", session.pk)
     assert purge.encode() in shown.content
-    assert b"has given 1 picture." in client.get(purge).content
+    asked = client.get(purge).content
+    assert b"has given 1 picture." in asked
+    assert b"learned from" not in asked
     assert Capture.objects.count() == 1
     page = client.post(purge, follow=True)
     assert words(page) == ["Removed, with what was made of them: 1."]
     assert not Capture.objects.exists()
     assert purge.encode() not in page.content
+
+
+def test_a_purge_says_what_becomes_of_what_was_learned(
+    client: Client, reviewer: User, session: CameraSession, example: Example
+):
+    datasets.add_picture(
+        datasets.create("copied"), example.path.read_bytes(), example.annotations
+    )
+    asked = client.get(address("camerasession_purge", session.pk)).content.decode()
+    assert "of which 1 is in a dataset: captures, copied." in asked
+    assert "Evaluations and versions that learned from it stay" in asked
 
 
 def test_lists_don_t_ask_row_by_row(client: Client, reviewer: User, keep: KeepOne):
@@ -397,9 +500,100 @@ def test_an_export_that_fails_says_so(
     keep: KeepOne, tmp_path: Path, captures_dir: Path
 ):
     (captures_dir / keep().file).unlink()
-    with pytest.raises(CommandError, match="Not all could be exported"):
-        call_command("captures", "export", str(tmp_path / "out"))
+    keep()
+    shelf = tmp_path / "shelf"
+    with pytest.raises(CommandError, match=r"Nothing was exported: .*No such file"):
+        call_command("captures", "export", str(shelf / "out"))
     assert not CaptureAccess.objects.exists()
+    assert list(shelf.iterdir()) == []
+
+
+def test_an_export_that_has_no_room_leaves_nothing(
+    keep: KeepOne, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    keep()
+    copied: list[Path] = []
+
+    def copy(source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        copied.append(target)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    out = tmp_path / "shelf" / "out"
+    out.mkdir(parents=True)
+    with pytest.raises(CommandError, match=r"Nothing was exported: .*No space left"):
+        call_command("captures", "export", str(out))
+    assert copied
+    assert list(out.parent.iterdir()) == [out]
+    assert list(out.iterdir()) == []
+
+
+def test_an_export_is_for_nobody_else_on_the_machine(keep: KeepOne, tmp_path: Path):
+    keep()
+    out = tmp_path / "new" / "out"
+    call_command("captures", "export", str(out))
+    assert stat.S_IMODE(out.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("said", "annotations"),
+    [
+        (["--right"], [{"label": "hot dog", "box": [8, 8, 24, 20]}]),
+        (["--wrong"], [{"label": "cup", "box": [8, 8, 24, 20]}]),
+        (
+            ["--label", "cup", "--label", "plate"],
+            [{"label": "cup"}, {"label": "plate"}],
+        ),
+        (["--annotations", json.dumps(CUP)], CUP),
+        (["--nothing"], []),
+    ],
+)
+def test_a_capture_is_reviewed_typed(
+    keep: KeepOne,
+    captures_dir: Path,
+    capsys: pytest.CaptureFixture[str],
+    said: list[str],
+    annotations: list[Any],
+):
+    number = str(keep(said={"is_hot_dog": False, "label": "cup"}).pk)
+    call_command("captures", "accept", number, *said, "--dataset", "kitchen")
+    assert f"Capture {number} is an example of kitchen." in capsys.readouterr().out
+    example = Example.objects.get(dataset__name="kitchen")
+    assert example.annotations == annotations
+    call_command("captures", "show", number)
+    shown = capsys.readouterr().out
+    assert f"example:     {example.pk} of kitchen" in shown
+    assert "person said: Not a hot dog: cup" in shown
+    call_command("captures", "undo", number)
+    assert Capture.objects.get().state == State.WAITING
+    call_command("captures", "reject", number)
+    assert Capture.objects.get().state == State.REJECTED
+    assert not Example.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["accept", "0", "--right"], "There is no capture 0"),
+        (["show", "0"], "There is no capture 0"),
+        (["reject", "0"], "has been removed meanwhile"),
+        (["undo", "0"], "nothing of yours to undo"),
+        (["accept", "PK", "--wrong"], "Nobody has said what it is"),
+        (["accept", "PK", "--annotations", "["], "The boxes could not be read."),
+        (["accept", "PK", "--label", " "], "One of its annotations has no label."),
+        (["accept", "PK", "--right", "--dataset", "a b"], "can't be called so."),
+    ],
+)
+def test_what_can_not_be_decided_typed_says_why(
+    keep: KeepOne, arguments: list[str], sentence: str
+):
+    number = str(keep().pk)
+    with pytest.raises(CommandError, match=sentence):
+        call_command(
+            "captures", *[number if each == "PK" else each for each in arguments]
+        )
+    assert Capture.objects.get().state == State.WAITING
 
 
 def test_a_session_is_purged_by_how_its_number_begins(

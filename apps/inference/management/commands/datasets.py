@@ -10,11 +10,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count, Q
 
 from apps.inference.datasets import exporting, importing, keeping
+from apps.inference.datasets.annotations import labels_of
 from apps.inference.exceptions import InferenceError
 from apps.inference.management import terminal
 from apps.inference.models import Dataset, Example
 
 COLUMNS = ("dataset", "pictures", "held out", "description")
+EXAMPLE_COLUMNS = ("picture", "split", "labels", "source")
 
 
 class Command(BaseCommand):
@@ -42,8 +44,18 @@ class Command(BaseCommand):
         give.add_argument(
             "--as", dest="form", choices=exporting.FORMATS, default=exporting.COCO
         )
-        remove = what.add_parser("remove", help="remove a dataset with its pictures")
+        show = what.add_parser("show", help="every picture of a dataset")
+        show.add_argument("name")
+        show.add_argument("--split", choices=Example.Split.values)
+        remove = what.add_parser("remove", help="remove a dataset, or pictures of it")
         remove.add_argument("name")
+        remove.add_argument(
+            "examples",
+            nargs="*",
+            type=int,
+            metavar="EXAMPLE",
+            help="a picture's number, as `show` says it; none for all of the dataset",
+        )
 
     def handle(self, *args: Any, what: str, **options: Any) -> None:
         try:
@@ -81,7 +93,8 @@ class Command(BaseCommand):
 
     def _export(self, options: dict[str, Any]) -> None:
         path = options["path"]
-        pieces = exporting.stream(keeping.find(options["name"]), options["form"])
+        dataset = keeping.find(options["name"])
+        pieces = exporting.stream(dataset, options["form"], None)
         part = path.with_name(f".{path.name}.part")
         try:
             with part.open("wb") as file:
@@ -95,7 +108,24 @@ class Command(BaseCommand):
             part.unlink(missing_ok=True)
         self.stdout.write(f"Written to {path}")
 
+    def _show(self, options: dict[str, Any]) -> None:
+        examples = keeping.find(options["name"]).examples.all()
+        if options["split"]:
+            examples = examples.filter(split=options["split"])
+        rows = [
+            (str(each.pk), each.split, _labels(each), each.source) for each in examples
+        ]
+        self.stdout.write("\n".join(terminal.aligned([EXAMPLE_COLUMNS, *rows])))
+
     def _remove(self, options: dict[str, Any]) -> None:
         dataset = keeping.find(options["name"])
+        if options["examples"]:
+            count = keeping.take_out(dataset, options["examples"])
+            self.stdout.write(f"{dataset} has {count} pictures less.")
+            return
         keeping.remove(dataset)
         self.stdout.write(f"{options['name']} is removed.")
+
+
+def _labels(example: Example) -> str:
+    return ", ".join(labels_of(example.annotations)) or keeping.UNLABELLED

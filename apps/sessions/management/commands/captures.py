@@ -1,12 +1,14 @@
-"""Lists, exports and removes kept pictures: what the admin offers, typed."""
+"""Lists, reviews, exports and removes kept pictures: what the admin offers, typed."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
 from argparse import ArgumentParser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -14,12 +16,16 @@ from django.db.models import QuerySet
 
 from apps.sessions import capture_files, retention
 from apps.sessions.access import Act, log
+from apps.sessions.management import captures_review
 from apps.sessions.models import CameraSession, Capture
 from apps.sessions.review_views import answer_words, said_words
+from apps.sessions.reviewing import ReviewError
 
 
 class Command(BaseCommand):
-    help = "List, export and remove the pictures that people allowed to be kept."
+    help = (
+        "List, review, export and remove the pictures that people allowed to be kept."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         what = parser.add_subparsers(dest="what", required=True, metavar="what")
@@ -30,12 +36,19 @@ class Command(BaseCommand):
             each.add_argument("--state", choices=Capture.State.values)
             each.add_argument("--reason", choices=Capture.Reason.values)
             each.add_argument("--deployment", metavar="NAME")
+        captures_review.add_arguments(what)
         purge = what.add_parser("purge", help="remove all that a session gave")
         purge.add_argument("session", help="its number, or how it begins")
         what.add_parser("expire", help="remove what nobody has used in time")
 
     def handle(self, *args: Any, what: str, **options: Any) -> None:
-        getattr(self, f"_{what}")(options)
+        if what not in captures_review.ACTS:
+            getattr(self, f"_{what}")(options)
+            return
+        try:
+            self.stdout.write(captures_review.act(what, options))
+        except ReviewError as error:
+            raise CommandError(str(error)) from error
 
     def _list(self, options: dict[str, Any]) -> None:
         captures = _chosen(options)
@@ -48,16 +61,20 @@ class Command(BaseCommand):
         self.stdout.write(f"{captures.count()} in all.")
 
     def _export(self, options: dict[str, Any]) -> None:
-        directory: Path = options["directory"]
+        directory: Path = options["directory"].absolute()
         captures = list(_chosen(options))
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            if any(directory.iterdir()):
+            if directory.exists() and any(directory.iterdir()):
                 raise CommandError(f"{directory} is not empty.")
-            facts = [_copy(capture, directory) for capture in captures]
-            (directory / "captures.json").write_text(json.dumps(facts, indent=2) + "\n")
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=directory.parent, prefix=".") as whole:
+                facts = [_copy(capture, Path(whole)) for capture in captures]
+                Path(whole, "captures.json").write_text(
+                    json.dumps(facts, indent=2) + "\n"
+                )
+                os.replace(whole, directory)
         except OSError as error:
-            raise CommandError(f"Not all could be exported: {error}") from error
+            raise CommandError(f"Nothing was exported: {error}") from error
         log(captures, Act.EXPORTED, None)
         self.stdout.write(f"{len(facts)} exported to {directory}")
 
