@@ -2,12 +2,15 @@
 
 A frame whose answer is on its way to the page, or is shown there, is held until a later
 one has been drawn, however long a busy page takes; of the others the newest few, in
-memory alone. With consent they are some more, for a challenger answers later than who
-is live. It knows no socket and no disk.
+memory alone. With consent some older ones are held as well, for a challenger answers
+later than who is live. It knows no socket and no disk.
 """
 
 from __future__ import annotations
 
+import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +19,9 @@ from apps.inference.types import Frame
 # One in the mailbox, one with a worker, three on their way to the page, the drawn one.
 HELD = 6
 HELD_WITH_CONSENT = 12
+# Beyond these, now and then one: for as long as a challenger takes on a busy machine.
+OLDER_S = 3.0
+OLDER_APART_S = 0.2
 
 
 @dataclass(slots=True)
@@ -25,24 +31,29 @@ class Judged:
     """
 
     frame: Frame
+    offered_at: float
     message: dict[str, Any] | None = None
     is_shown: bool = False
 
 
 class JudgedFrames:
-    def __init__(self) -> None:
+    """Args: clock: seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.is_allowed = False
         # By number, in the order in which they were offered.
         self._frames: dict[int, Judged] = {}
+        self._older: deque[Judged] = deque()
         self._pinned: Judged | None = None
 
     def offer(self, frame: Frame) -> None:
         """A frame is on its way to the model."""
-        self._frames[frame.seq] = Judged(frame)
+        self._frames[frame.seq] = Judged(frame, self._clock())
         surplus = len(self._frames) - (HELD_WITH_CONSENT if self.is_allowed else HELD)
         others = [seq for seq, each in self._frames.items() if not each.is_shown]
         for seq in others[: max(0, surplus)]:
-            del self._frames[seq]
+            self._part_with(self._frames.pop(seq))
 
     def drop(self, seq: int) -> None:
         """A frame will have no answer."""
@@ -78,7 +89,20 @@ class JudgedFrames:
 
     def find(self, seq: int) -> Judged | None:
         """A frame that has been answered."""
-        for judged in (self._pinned, self._frames.get(seq)):
+        for judged in (self._pinned, self._frames.get(seq), *self._older):
             if judged and judged.message and judged.frame.seq == seq:
                 return judged
         return None
+
+    def _part_with(self, judged: Judged) -> None:
+        """Hold it a little longer, if its person allows it and none like it is held."""
+        now = self._clock()
+        while self._older and (
+            not self.is_allowed or now - self._older[0].offered_at > OLDER_S
+        ):
+            self._older.popleft()
+        is_apart = not self._older or (
+            judged.offered_at - self._older[-1].offered_at >= OLDER_APART_S
+        )
+        if self.is_allowed and judged.message and is_apart:
+            self._older.append(judged)

@@ -28,7 +28,13 @@ from apps.nexus.sampling import Sampler
 from apps.nexus.stills import preview_of, still_of
 from apps.sessions import captures
 from apps.sessions.capture_files import CaptureError
-from apps.sessions.captures import NotAllowedError, Occasion, Terms, Withdrawn
+from apps.sessions.captures import (
+    NotAllowedError,
+    NotSampledError,
+    Occasion,
+    Terms,
+    Withdrawn,
+)
 from apps.sessions.models import Capture
 
 logger = logging.getLogger(__name__)
@@ -141,7 +147,7 @@ class Keeping:
         """To choose from; whoever gets none can still type."""
         try:
             return await records.written(_labels, version_id)
-        except DatabaseError:
+        except (DatabaseError, LookupError):
             return []
 
     async def _answer_complaint(self, said: Complain, judged: Judged | None) -> None:
@@ -189,6 +195,12 @@ class Keeping:
             self._agree(False)
             await self.tell_terms()
             raise
+        except NotSampledError:
+            self._terms = self._sampler.terms = await records.written(
+                captures.terms_of, self._session_id
+            )
+            await self.tell_terms()
+            raise
 
     async def _write_consent(self, is_allowed: bool) -> None:
         if not self._pace.allows_one_more():
@@ -234,5 +246,11 @@ def _pictures(count: int) -> str:
 
 @lru_cache(maxsize=32)
 def _labels(version_id: int) -> list[str]:
-    """What a version can name; its files stay as they are."""
-    return labels_of(ModelVersion.objects.get(pk=version_id))
+    """What a version can name; its files stay as they are.
+
+    Raises:
+        LookupError: its files can't be read just now, which isn't remembered.
+    """
+    if labels := labels_of(ModelVersion.objects.get(pk=version_id)):
+        return labels
+    raise LookupError(version_id)

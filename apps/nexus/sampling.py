@@ -22,7 +22,7 @@ class Sampler:
     """One visit's.
 
     Args:
-        terms: what its deployment samples.
+        terms: what its deployment samples; replaced when that changes.
         draw: a number of chance from 0 up to 1.
         clock: seconds.
     """
@@ -30,7 +30,7 @@ class Sampler:
     def __init__(
         self, terms: Terms, draw: Callable[[], float], clock: Callable[[], float]
     ) -> None:
-        self._terms = terms
+        self.terms = terms
         self._draw = draw
         self._pace = Pace(clock, per_second=SAMPLES_PER_SECOND, at_once=1)
         self._left = MOST_OF_VISIT
@@ -38,10 +38,10 @@ class Sampler:
     def choose(self, message: dict[str, Any]) -> Capture.Reason | None:
         """Why the frame of an `inference.result` is to be kept; None if it isn't."""
         reason = None
-        if self._draw() < self._terms.sample_share:
+        if self._draw() < self.terms.sample_share:
             reason = Reason.RANDOM
-        elif self._terms.sample_uncertain and is_uncertain(
-            message, self._terms.verdict_score
+        elif self.terms.sample_uncertain and is_uncertain(
+            message, self.terms.verdict_score
         ):
             reason = Reason.UNCERTAIN
         return reason if reason and self.has_room() else None

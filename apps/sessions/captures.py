@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -32,12 +33,17 @@ MOST_OF_SESSION = 200
 PREDICTED = ("is_hot_dog", "detections", "classifications")
 
 NOT_ALLOWED = "No picture was kept: this visit doesn't allow it."
+NOT_SAMPLED = "No picture was kept: none like it is wanted any more."
 ENOUGH = "This visit has given as many pictures as anybody will look at. Thank you."
 TOO_MANY = "No picture was kept: too many wait until somebody looks at them."
 
 
 class NotAllowedError(CaptureError):
     """Its person has not allowed it, or not any more."""
+
+
+class NotSampledError(CaptureError):
+    """Nobody pointed at it, and its deployment has stopped choosing such pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,15 @@ class Terms:
     @property
     def samples(self) -> bool:
         return self.sample_share > 0 or self.sample_uncertain
+
+    def ask_for(self, reason: Capture.Reason) -> bool:
+        match reason:
+            case Capture.Reason.RANDOM:
+                return self.sample_share > 0
+            case Capture.Reason.UNCERTAIN:
+                return self.sample_uncertain
+            case _:
+                return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +160,26 @@ def remove(captures: QuerySet[Capture]) -> list[Capture]:
     return chosen
 
 
+def terms_of(session_id: uuid.UUID) -> Terms:
+    """As they are now: operators change what is sampled while people are live."""
+    session = CameraSession.objects.select_related("deployment").get(pk=session_id)
+    return Terms.of(session)
+
+
 def keep_capture(session_id: uuid.UUID, still: Still, occasion: Occasion) -> Capture:
     """Keep one upright picture of a session. Blocking: a file and a row.
 
     Raises:
         CaptureError: it is not allowed, or there is no room; nothing is left of it.
     """
-    _refuse_unless_allowed(_allowing(session_id))
+    _refuse_unless_allowed(_allowing(session_id), occasion.reason)
     taken_at = timezone.now()
     file = capture_files.write(still.encoded, taken_at)
     try:
         with transaction.atomic():
-            _refuse_unless_allowed(_allowing(session_id).select_for_update())
+            terms = _refuse_unless_allowed(
+                _allowing(session_id).select_for_update(of=("self",)), occasion.reason
+            )
             return Capture.objects.create(
                 session_id=session_id,
                 model_version_id=occasion.version_id,
@@ -168,6 +191,7 @@ def keep_capture(session_id: uuid.UUID, still: Still, occasion: Occasion) -> Cap
                 predicted=occasion.predicted,
                 said=occasion.said,
                 taken_at=taken_at,
+                expires_at=taken_at + timedelta(days=terms.retention_days),
             )
     except BaseException:
         capture_files.remove(file)
@@ -178,14 +202,20 @@ def _allowing(session_id: uuid.UUID) -> QuerySet[CameraSession]:
     return CameraSession.objects.filter(pk=session_id, consented_at__isnull=False)
 
 
-def _refuse_unless_allowed(allowing: QuerySet[CameraSession]) -> None:
-    session = allowing.first()
+def _refuse_unless_allowed(
+    allowing: QuerySet[CameraSession], reason: Capture.Reason
+) -> Terms:
+    session = allowing.select_related("deployment").first()
     if session is None:
         raise NotAllowedError(NOT_ALLOWED)
+    terms = Terms.of(session)
+    if not terms.ask_for(reason):
+        raise NotSampledError(NOT_SAMPLED)
     if session.captures.count() >= MOST_OF_SESSION:
         raise CaptureError(ENOUGH)
     if unused(Capture.objects.all()).count() >= settings.CAPTURES_MOST:
         raise CaptureError(TOO_MANY)
+    return terms
 
 
 @receiver(post_delete, sender=Capture)

@@ -217,6 +217,8 @@ class Capture(models.Model):
     predicted = models.JSONField(default=dict, blank=True)
     said = models.JSONField(default=dict, blank=True)
     taken_at = models.DateTimeField(default=timezone.now)
+    # As its person was told; sooner, where the deployment has come to ask for less.
+    expires_at = models.DateTimeField(null=True, blank=True)
     state = models.CharField(
         max_length=20, choices=State.choices, default=State.WAITING
     )

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.inference import leftovers
@@ -29,10 +29,10 @@ def expire() -> int:
 
 
 def _expire_of(deployment: Deployment) -> int:
-    before = timezone.now() - timedelta(days=deployment.retention_days)
-    overdue = unused(
-        Capture.objects.filter(session__deployment=deployment, taken_at__lt=before)
-    )
+    now = timezone.now()
+    before = now - timedelta(days=deployment.retention_days)
+    is_overdue = Q(expires_at__lt=now) | Q(taken_at__lt=before)
+    overdue = unused(Capture.objects.filter(is_overdue, session__deployment=deployment))
     count = 0
     while removed := _expire_some(overdue[:AT_ONCE]):
         count += removed

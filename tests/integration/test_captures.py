@@ -222,6 +222,21 @@ async def test_sampling_takes_pictures_of_those_who_allow_it(
     assert len(files(captures_dir)) == len(captures)
 
 
+async def test_sampling_that_is_switched_off_stops_for_who_is_live(
+    deployment: Deployment, camera: Camera, captures_dir: Path
+):
+    await Deployment.objects.aupdate(sample_share=1)
+    async with Page() as page:
+        await page.send("consent", is_allowed=True)
+        await page.message("keeping", is_allowed=True)
+        await Deployment.objects.aupdate(sample_share=0)
+        await page.stream(camera)
+        await page.results(5)
+        assert (await page.message("keeping", samples=False))["is_allowed"] is True
+    assert await the_captures() == []
+    assert files(captures_dir) == []
+
+
 async def test_a_challenger_that_disagrees_has_its_frame_kept(
     page: Page, deployment: Deployment, captures_dir: Path
 ):

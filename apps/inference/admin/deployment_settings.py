@@ -104,7 +104,7 @@ class DeploymentSettings(admin.ModelAdmin):
         messages.info(
             request,
             f"Changed: {_words(changed)}. Workers and live sessions"
-            " take it up within a second or two.",
+            f" take it up within a second or two.{_of_sampling(changed)}",
         )
         return True
 
@@ -155,3 +155,9 @@ def _alive(queues: list[str]) -> set[str] | None:
             return presence.alive_queues(redis, queues)
     except RedisError:
         return None
+
+
+def _of_sampling(changed: list[str]) -> str:
+    if not {"sample_share", "sample_uncertain"}.intersection(changed):
+        return ""
+    return " Fewer pictures are sampled at once, more from the next visit on."

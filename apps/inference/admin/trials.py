@@ -234,7 +234,10 @@ class TrialAdmin(ReadOnlyAdmin):
         captures = list(trial.captures.all()[:MOST_PICTURES])
         count = trial.captures.count()
         if not captures:
-            return "None was kept: nobody has allowed it who met one."
+            return (
+                "None was kept: it takes somebody who allows it, and whose frame is"
+                " still held when the challenger has answered."
+            )
         return format_html(
             '{}<div class="aside">{} in all</div>', tables.pictures(captures), count
         )

@@ -10,6 +10,8 @@ from apps.inference.exceptions import DatasetError
 Annotation = dict[str, Any]
 
 LONGEST_LABEL = 100
+# What a classifier may say where nothing is to be seen: for data that is no label.
+NOTHING = "nothing"
 # Tools round, and half a pixel more or less is nobody's mistake.
 _TOLERANCE = 1.0
 # Beyond any picture, and what no float can hold.
@@ -19,12 +21,15 @@ _FARTHEST = 1e9
 def checked(said: Any, width: int, height: int) -> list[Annotation]:
     """Annotations in the form that `Example` describes, of a picture of that size.
 
+    Whoever says that nothing is to be seen annotates nothing.
+
     Raises:
         DatasetError: one can't be right, and which.
     """
     if not isinstance(said, list):
         raise DatasetError("Its annotations are no list.")
-    return [_checked(each, width, height) for each in said]
+    found = [_checked(each, width, height) for each in said]
+    return [each for each in found if key_of(each["label"]) != NOTHING]
 
 
 def labels_of(annotations: Iterable[Annotation]) -> list[str]:

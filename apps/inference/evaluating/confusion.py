@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from apps.inference.boxes import box_iou
+from apps.inference.datasets.annotations import NOTHING
 from apps.inference.evaluating.precision import Boxed
-from apps.inference.evaluating.vocabulary import NOTHING
 
 # What the version says and the data has no name for.
 OTHER = "another label"

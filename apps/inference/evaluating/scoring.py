@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apps.inference.datasets.annotations import Annotation, labels_of
+from apps.inference.datasets.annotations import NOTHING, Annotation, labels_of
 from apps.inference.evaluating.confusion import OTHER, Confusion, matched
 from apps.inference.evaluating.precision import Boxed, precision_of
-from apps.inference.evaluating.vocabulary import NOTHING, Vocabulary
+from apps.inference.evaluating.vocabulary import Vocabulary
 from apps.inference.hotdog import is_hot_dog
 from apps.inference.types import Classification, Prediction, Timings
 

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apps.inference.datasets.annotations import key_of
-
-# What a classifier may say, and what is said where nothing was found.
-NOTHING = "nothing"
+from apps.inference.datasets.annotations import NOTHING, key_of
 
 
 class Vocabulary:

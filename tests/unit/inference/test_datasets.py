@@ -67,6 +67,11 @@ def test_the_same_picture_is_only_relabelled(kitchen: Dataset):
     assert len(files_of(kitchen)) == 1
 
 
+def test_a_classifiers_nothing_is_no_label(kitchen: Dataset):
+    example = add_picture(kitchen, picture(), [{"label": "Nothing"}, HOT_DOG])
+    assert example.annotations == [HOT_DOG]
+
+
 def test_a_phones_picture_is_turned_upright(kitchen: Dataset):
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -7,12 +7,30 @@ from typing import Any
 import pytest
 
 from apps.inference.types import Frame
-from apps.nexus.judged import HELD, HELD_WITH_CONSENT, JudgedFrames
+from apps.nexus.judged import (
+    HELD,
+    HELD_WITH_CONSENT,
+    OLDER_APART_S,
+    OLDER_S,
+    JudgedFrames,
+)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @pytest.fixture
-def judged() -> JudgedFrames:
-    return JudgedFrames()
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def judged(clock: Clock) -> JudgedFrames:
+    return JudgedFrames(clock)
 
 
 def offer(judged: JudgedFrames, *numbers: int) -> None:
@@ -89,14 +107,44 @@ def test_no_more_are_held_than_can_be_pointed_at(judged: JudgedFrames):
     assert held(judged, range(100)) == list(range(100 - HELD, 100))
 
 
-def test_with_consent_some_that_were_drawn_before_are_held(judged: JudgedFrames):
-    judged.is_allowed = True
+def show_hundred(judged: JudgedFrames, clock: Clock) -> None:
+    """30 a second, each drawn at once."""
     for seq in range(100):
+        clock.now = seq / 30
         offer(judged, seq)
         answer(judged, seq)
         judged.show(seq)
         judged.draw(seq)
-    assert held(judged, range(100)) == list(range(100 - HELD_WITH_CONSENT, 100))
+
+
+def test_with_consent_some_that_were_drawn_before_are_held(
+    judged: JudgedFrames, clock: Clock
+):
+    judged.is_allowed = True
+    show_hundred(judged, clock)
+    newest = range(100 - HELD_WITH_CONSENT, 100)
+    assert held(judged, newest) == list(newest)
+
+
+def test_a_challenger_that_takes_long_still_finds_some_frames(
+    judged: JudgedFrames, clock: Clock
+):
+    judged.is_allowed = True
+    show_hundred(judged, clock)
+    older = held(judged, range(100 - HELD_WITH_CONSENT))
+    ages_s = [(100 - seq) / 30 for seq in older]
+    assert OLDER_S / 2 < max(ages_s) <= OLDER_S + 1
+    assert len(older) <= (OLDER_S + 1) / OLDER_APART_S
+
+
+def test_nothing_old_is_held_of_who_does_not_allow_it_any_more(
+    judged: JudgedFrames, clock: Clock
+):
+    judged.is_allowed = True
+    show_hundred(judged, clock)
+    judged.is_allowed = False
+    show_hundred(judged, clock)
+    assert held(judged, range(100)) == [99]
 
 
 def test_what_is_pinned_stays_until_it_is_let_go_of(judged: JudgedFrames):

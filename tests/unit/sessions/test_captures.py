@@ -9,6 +9,7 @@ import stat
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from apps.sessions.captures import (
     ENOUGH,
     TOO_MANY,
     NotAllowedError,
+    NotSampledError,
     Occasion,
     Terms,
     Withdrawn,
@@ -80,6 +82,26 @@ def test_without_consent_nothing_is_kept(session: CameraSession, captures_dir: P
         captures.keep_capture(session.pk, still(), occasion_of(session))
     assert files(captures_dir) == []
     assert not Capture.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("reason", "switched_on"),
+    [("random", {"sample_share": 0.1}), ("uncertain", {"sample_uncertain": True})],
+)
+def test_what_its_deployment_samples_no_more_is_not_kept(
+    reason: str,
+    switched_on: dict[str, Any],
+    session: CameraSession,
+    captures_dir: Path,
+):
+    captures.allow(session.pk)
+    occasion = replace(occasion_of(session), reason=Capture.Reason(reason))
+    with pytest.raises(NotSampledError):
+        captures.keep_capture(session.pk, still(), occasion)
+    assert files(captures_dir) == []
+
+    Deployment.objects.update(**switched_on)
+    assert captures.keep_capture(session.pk, still(), occasion).reason == reason
 
 
 def test_a_consent_that_is_taken_back_while_a_picture_is_written_counts(
@@ -262,6 +284,16 @@ def test_what_nobody_has_used_goes_when_its_time_is_over(
     access = CaptureAccess.objects.get(act="expired")
     assert access.capture_id == old.pk
     assert access.user is None
+
+
+def test_nothing_is_kept_longer_than_its_person_was_told(keep: KeepOne):
+    Deployment.objects.update(retention_days=1)
+    capture = keep()
+    assert capture.expires_at == capture.taken_at + timedelta(days=1)
+    Deployment.objects.update(retention_days=30)
+    assert retention.expire() == 0
+    Capture.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert retention.expire() == 1
 
 
 def test_what_was_taken_out_of_its_dataset_goes_like_what_nobody_has_used(
