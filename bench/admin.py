@@ -24,7 +24,13 @@ from bench.report import spread_cell
 SESSIONS, RUNS = 100_000, 1_000_000
 MOST_QUERIES, MOST_MS = 15, 300
 TIMES = 5
-LONG_LISTS = ("emporium_sessions_run", "emporium_sessions_camerasession")
+LONG_LISTS = (
+    "emporium_sessions_run",
+    "emporium_sessions_camerasession",
+    "emporium_sessions_capture",
+    "emporium_sessions_captureaccess",
+    "inference_example",
+)
 
 
 @dataclass(frozen=True, slots=True)

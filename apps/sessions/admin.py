@@ -13,6 +13,7 @@ from apps.inference.admin.columns import NOTHING, badge, moment, when
 from apps.inference.admin.long_lists import LongListAdmin, TimeFilter
 from apps.inference.models import ModelVersion
 from apps.sessions import right_now, searching
+from apps.sessions.account_admin import AccountAdmin
 from apps.sessions.capture_admin import (
     CaptureAccessAdmin,
     CaptureAdmin,
@@ -22,6 +23,7 @@ from apps.sessions.models import CameraSession, Run
 from apps.sessions.run_admin import RunAdmin, RunColumns
 
 __all__ = [
+    "AccountAdmin",
     "CameraSessionAdmin",
     "CaptureAccessAdmin",
     "CaptureAdmin",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
@@ -14,30 +14,23 @@ from django.utils.safestring import SafeString
 
 from apps.inference.admin.columns import (
     NOTHING,
-    ReadOnlyAdmin,
     badge,
     moment,
     readable,
     when,
 )
-from apps.inference.admin.filters import ModelFilter
-from apps.inference.models import Dataset, ModelVersion
-from apps.sessions import capture_files, retention, review_views, reviewing
+from apps.inference.admin.filters import VersionFilter
+from apps.inference.admin.long_lists import LongListAdmin, TimeFilter
+from apps.inference.models import Dataset
+from apps.sessions import capture_files, retention, review_views, reviewing, searching
 from apps.sessions.models import CameraSession, Capture, CaptureAccess
 
 
-class CaptureModelFilter(ModelFilter):
-    """The models whose answers were kept."""
-
-    def versions(self) -> QuerySet[ModelVersion]:
-        captures = Capture.objects.filter(model_version=OuterRef("pk"))
-        return ModelVersion.objects.filter(Exists(captures))
-
-
 @admin.register(Capture)
-class CaptureAdmin(ReadOnlyAdmin):
+class CaptureAdmin(LongListAdmin):
     """The list shows no picture: each that is seen is written down."""
 
+    time_field = "taken_at"
     change_list_template = "admin/captures.html"
     list_display = (
         "taken",
@@ -52,16 +45,19 @@ class CaptureAdmin(ReadOnlyAdmin):
     )
     list_select_related = (
         "model_version__model",
-        "session__deployment",
+        "deployment",
         "reviewed_by",
+        "session",
     )
     list_filter = (
+        TimeFilter,
         "state",
         "reason",
-        "session__deployment",
-        ("model_version__model", CaptureModelFilter),
+        "deployment",
+        ("model_version", VersionFilter),
     )
     search_fields = ("session__id",)
+    search_help_text = "The first 8 digits of its session's number."
     fields = (
         "picture",
         "shown_state",
@@ -103,6 +99,11 @@ class CaptureAdmin(ReadOnlyAdmin):
             *super().get_urls(),
         ]
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Capture], search_term: str
+    ) -> tuple[QuerySet[Capture], bool]:
+        return searching.captures(queryset, search_term), False
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         may_see = request.user.has_perm(review_views.PERMISSION)
         return self.fields if may_see else self.fields[1:]
@@ -118,10 +119,6 @@ class CaptureAdmin(ReadOnlyAdmin):
     @admin.display(description="the person said")
     def person_said(self, capture: Capture) -> str:
         return review_views.said_words(capture.said) or NOTHING
-
-    @admin.display(description="deployment", ordering="session__deployment__name")
-    def deployment(self, capture: Capture) -> str:
-        return str(capture.session.deployment)
 
     @admin.display(description="what is to be seen")
     def labels(self, capture: Capture) -> SafeString | str:
@@ -142,15 +139,23 @@ class CaptureAdmin(ReadOnlyAdmin):
 
 
 @admin.register(CaptureAccess)
-class CaptureAccessAdmin(ReadOnlyAdmin):
+class CaptureAccessAdmin(LongListAdmin):
+    time_field = "at"
     list_display = ("when", "act", "user", "capture_id", "session_id")
     list_select_related = ("user",)
-    list_filter = ("act",)
-    search_fields = ("=capture_id", "session_id", "user__username")
-    date_hierarchy = "at"
+    list_filter = (TimeFilter, "act")
+    search_fields = ("capture_id", "session_id", "user")
+    search_help_text = (
+        "A capture's number, the first 8 digits of its session's, or a user's name."
+    )
     fields = ("when", "act", "user", "capture_id", "session_id")
     readonly_fields = ("when",)
     when = when("at", "when")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[CaptureAccess], search_term: str
+    ) -> tuple[QuerySet[CaptureAccess], bool]:
+        return searching.accesses(queryset, search_term), False
 
 
 class SessionPurging(admin.ModelAdmin):

@@ -1,4 +1,4 @@
-"""Sessions and runs that nobody has had, so many that lists show whether they scale.
+"""Sessions and runs that nobody has had, so many that pages show whether they scale.
 
 What they say is plausible and the same each time; nothing of it is measured.
 """
@@ -17,14 +17,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.inference.latency import StageLatencies
-from apps.inference.models import (
-    Activation,
-    Deployment,
-    ModelVersion,
-    RegisteredModel,
-)
+from apps.inference.models import Deployment, ModelVersion, RegisteredModel
+from apps.sessions import filling_records
 from apps.sessions.models import CameraSession, Run
-from apps.sessions.timeline import Entry, entry
+from apps.sessions.timeline import MOST_ENTRIES, Entry, entry
 
 Tell = Callable[[str], None]
 Status = CameraSession.Status
@@ -33,7 +29,7 @@ DAYS = 90
 LIVE = 20
 # Between the beginnings of a session's runs.
 APART = timedelta(minutes=1)
-NEWEST = timedelta(minutes=10)
+NEWEST = timedelta(minutes=30)
 RATE = 25
 MODELS = {"sample-detector": "yolov5", "sample-classifier": "classifier"}
 VERSIONS = 4
@@ -61,7 +57,7 @@ VARYING = (
     "engine",
     "worker",
 )
-SHAPES = 200
+SHAPES, LONG_SHAPES = 200, 3
 BATCH = 10_000
 
 
@@ -71,6 +67,14 @@ class Shape:
 
     lasted: timedelta
     values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """What most runs look like, and those that go on, whose timelines are full."""
+
+    usual: list[Shape]
+    longest: list[Shape]
 
 
 # All other columns but those that the database makes.
@@ -87,12 +91,17 @@ def fill(sessions: int, runs: int, tell: Tell) -> None:
     with transaction.atomic():
         versions = _versions()
         deployments = _deployments(versions)
-        shapes = [_shape(chance) for _ in range(SHAPES)]
+        shapes = Shapes(
+            usual=[_shape(chance, chance.randint(1, 3)) for _ in range(SHAPES)],
+            longest=[_shape(chance, MOST_ENTRIES) for _ in range(LONG_SHAPES)],
+        )
         made = CameraSession.objects.bulk_create(
             _sessions(sessions, deployments, chance)
         )
         tell(f"{len(made)} sessions")
         _write(_runs(runs, made, versions, shapes, chance), tell)
+        filling_records.fill(made, versions, chance)
+        tell("and the records beside them")
 
 
 def _field(name: str) -> Any:
@@ -141,15 +150,6 @@ def _deployments(versions: list[ModelVersion]) -> list[Deployment]:
             name=name, defaults={"active_version": version}
         )
         deployments.append(deployment)
-        Activation.objects.bulk_create(
-            Activation(
-                deployment=deployment,
-                to_version=each,
-                state=Activation.State.SWITCHED,
-                finished_at=timezone.now(),
-            )
-            for each in versions
-        )
     return deployments
 
 
@@ -182,7 +182,7 @@ def _runs(
     count: int,
     sessions: list[CameraSession],
     versions: list[ModelVersion],
-    shapes: list[Shape],
+    shapes: Shapes,
     chance: random.Random,
 ) -> Iterator[tuple[Any, ...]]:
     """The values of each, by the order of `VARYING` and `SHAPED`."""
@@ -195,10 +195,12 @@ def _runs(
         first, last = (count * each // len(sessions) for each in (order, order + 1))
         started_at = session.opened_at
         for number, shape in enumerate(
-            chance.choices(shapes, k=last - first), first + 1
+            chance.choices(shapes.usual, k=last - first), first + 1
         ):
-            told = written(started_at + shape.lasted)
             goes_on = session.ended_at is None and number == last
+            if goes_on:
+                shape = chance.choice(shapes.longest)
+            told = written(started_at + shape.lasted)
             yield (
                 pk,
                 session.deployment_id,
@@ -213,8 +215,7 @@ def _runs(
             started_at += APART
 
 
-def _shape(chance: random.Random) -> Shape:
-    entries = chance.randint(1, 3)
+def _shape(chance: random.Random, entries: int) -> Shape:
     age_ms = chance.uniform(12, 80)
     latencies = StageLatencies()
     timeline = []

@@ -15,22 +15,16 @@ VIEWER, OPERATOR = "viewer", "operator"
 APPS = ("inference", "emporium_sessions")
 # Pictures of people, which nobody sees by the way.
 PICTURES = "view_capture"
-# Beyond looking. Models come from addresses, so that only superusers add them.
+# Beyond looking, and no more than the admin's pages ask for. Models come from
+# addresses, so that only superusers add them.
 OPERATES = (
     PICTURES,
     "activate_deployment",
-    "add_trial",
-    "change_trial",
     "add_job",
-    "change_job",
     "add_dataset",
     "change_dataset",
-    "add_example",
-    "change_example",
     "delete_example",
     "review_capture",
-    "change_capture",
-    "delete_capture",
 )
 
 

@@ -181,6 +181,34 @@ class Run(models.Model):
         return self.inferred / seconds if seconds > 0 else None
 
 
+class HalfMinute(models.Model):
+    """What all sessions of a deployment were answered within half a minute.
+
+    `number` counts half minutes since 1970, `ages` are counts by latency as those of a
+    timeline's entry. `since` is when the first of its results were counted from, and
+    `until` when the last were. It goes when nobody looks at it any more.
+    """
+
+    deployment = models.ForeignKey(
+        Deployment, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    number = models.PositiveBigIntegerField()
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    inferred = models.PositiveBigIntegerField(default=0)
+    ages = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["number", "deployment"], name="one_row_of_a_half_minute"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.deployment} {self.number}"
+
+
 class Capture(models.Model):
     """One frame that was kept because its person allowed it.
 
@@ -203,8 +231,14 @@ class Capture(models.Model):
     session = models.ForeignKey(
         CameraSession, on_delete=models.CASCADE, related_name="captures"
     )
+    deployment = models.ForeignKey(
+        Deployment, on_delete=models.PROTECT, related_name="captures", db_index=False
+    )
     model_version = models.ForeignKey(
-        ModelVersion, on_delete=models.PROTECT, related_name="captures"
+        ModelVersion,
+        on_delete=models.PROTECT,
+        related_name="captures",
+        db_index=False,
     )
     trial = models.ForeignKey(
         Trial, on_delete=models.SET_NULL, null=True, blank=True, related_name="captures"
@@ -225,7 +259,7 @@ class Capture(models.Model):
     annotations = models.JSONField(default=list, blank=True)
     reviewed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
+        on_delete=models.PROTECT,
         null=True,
         blank=True,
         related_name="+",
@@ -238,11 +272,23 @@ class Capture(models.Model):
 
     class Meta:
         ordering = ["-taken_at", "-id"]
-        indexes = [models.Index(fields=["state", "taken_at"])]
+        indexes = [
+            models.Index(fields=["taken_at"]),
+            models.Index(fields=["state", "taken_at"]),
+            models.Index(fields=["reason", "taken_at"]),
+            models.Index(fields=["deployment", "taken_at"]),
+            models.Index(fields=["model_version", "taken_at"]),
+        ]
         permissions = [("review_capture", "Can see and review kept pictures")]
 
     def __str__(self) -> str:
         return f"{self.reason} {self.pk}"
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Its deployment is its session's, as a run's is."""
+        if not self.deployment_id:
+            self.deployment_id = self.session.deployment_id
+        super().save(*args, **options)
 
 
 class CaptureAccess(models.Model):
@@ -260,7 +306,7 @@ class CaptureAccess(models.Model):
     session_id = models.UUIDField(null=True, blank=True)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
+        on_delete=models.PROTECT,
         null=True,
         blank=True,
         related_name="+",
@@ -270,6 +316,13 @@ class CaptureAccess(models.Model):
 
     class Meta:
         ordering = ["-at", "-id"]
+        indexes = [
+            models.Index(fields=["at"]),
+            models.Index(fields=["act", "at"]),
+            models.Index(fields=["user", "at"]),
+            models.Index(fields=["capture_id"]),
+            models.Index(fields=["session_id"]),
+        ]
         verbose_name_plural = "capture accesses"
 
     def __str__(self) -> str:

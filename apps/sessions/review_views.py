@@ -14,6 +14,7 @@ from django.http import (
     Http404,
     HttpRequest,
     HttpResponse,
+    HttpResponseBadRequest,
     HttpResponseRedirect,
     QueryDict,
 )
@@ -91,6 +92,8 @@ def decide(request: HttpRequest) -> HttpResponse:
     refuse_strangers(request)
     capture_id = _number(request.POST.get("capture", ""))
     decision = request.POST.get("decision")
+    if decision not in {"accept", "reject", "undo"}:
+        return HttpResponseBadRequest("A picture is accepted, rejected, or undone.")
     stays = decision == "undo"
     try:
         if decision == "accept":

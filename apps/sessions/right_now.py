@@ -33,14 +33,13 @@ MOST_FAILED = 100
 # After that, an activation that went wrong is known.
 KNOWN_AFTER = timedelta(days=1)
 WENT_WRONG = (Activation.State.ROLLED_BACK, Activation.State.FAILED)
+MAY_LOOK = ("inference.view_deployment", "emporium_sessions.view_run")
 SESSIONS = "admin:emporium_sessions_camerasession_changelist"
 
 
 @panel
 def right_now(request: HttpRequest) -> SafeString | str:
-    if not request.user.has_perms(
-        ("inference.view_deployment", "emporium_sessions.view_run")
-    ):
+    if not request.user.has_perms(MAY_LOOK):
         return ""
     deployments = _deployments()
     lately = recent()
@@ -64,6 +63,8 @@ def right_now(request: HttpRequest) -> SafeString | str:
 
 @concern
 def what_is_not_right(request: HttpRequest) -> Iterator[Notice]:
+    if not request.user.has_perms(MAY_LOOK):
+        return
     deployments = _deployments()
     yield from _queues_without_workers(deployments)
     yield from _activations_that_went_wrong(deployments)
@@ -96,6 +97,8 @@ def _activations_that_went_wrong(
 
 @concern
 def sessions_that_failed(request: HttpRequest) -> Iterator[Notice]:
+    if not request.user.has_perm("emporium_sessions.view_camerasession"):
+        return
     failed = CameraSession.objects.filter(
         status=CameraSession.Status.FAILED, opened_at__gte=timezone.now() - LATELY
     )

@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, QuerySet
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.db.models import QuerySet
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponseBadRequest,
+    HttpResponseBase,
+)
 from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.inference.admin.columns import NOTHING, badge, duration, when
+from apps.inference.admin.filters import VersionFilter
 from apps.inference.admin.long_lists import LongListAdmin, TextFilter, TimeFilter
-from apps.inference.models import ModelVersion
 from apps.sessions import exporting, searching
 from apps.sessions.downloads import download
 from apps.sessions.models import CameraSession, Run
@@ -56,17 +62,6 @@ class RunColumns:
     @admin.display(description="hot dog", ordering="hot_dog_seconds")
     def hot_dog(self, run: Run) -> str:
         return f"{run.hot_dog_seconds:.1f} s"
-
-
-class VersionFilter(admin.RelatedFieldListFilter):
-    """The versions that have answered, found without going through all runs."""
-
-    def field_choices(
-        self, field: Any, request: HttpRequest, model_admin: Any
-    ) -> list[tuple[Any, Any]]:
-        runs = Run.objects.filter(model_version=OuterRef("pk"))
-        versions = ModelVersion.objects.filter(Exists(runs)).select_related("model")
-        return [(version.pk, str(version)) for version in versions]
 
 
 class EngineFilter(TextFilter):
@@ -185,7 +180,10 @@ class RunAdmin(RunColumns, LongListAdmin):
     def export_list(self, request: HttpRequest, format: str) -> HttpResponseBase:
         """What the list shows by its filters and its search, and all of it."""
         self._refuse(request, format)
-        shown = self.get_changelist_instance(request).queryset
+        try:
+            shown = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters:
+            return HttpResponseBadRequest("Runs can’t be filtered by that.")
         return download(
             request,
             exporting.list_as(format, shown),

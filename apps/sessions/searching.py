@@ -1,13 +1,14 @@
-"""Finding sessions and runs by a part of their number, by what has an index."""
+"""Finding sessions, and what came of them, by numbers: by what has an index."""
 
 from __future__ import annotations
 
 import re
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
-from apps.sessions.models import CameraSession, Run
+from apps.sessions.models import CameraSession, Capture, CaptureAccess, Run
 
 # As many as can be meant, if what was typed is to find anything.
 MOST_MEANT = 100
@@ -34,12 +35,41 @@ def sessions(queryset: QuerySet[CameraSession], term: str) -> QuerySet[CameraSes
     return queryset.filter(client__icontains=term) if term else queryset
 
 
+def captures(queryset: QuerySet[Capture], term: str) -> QuerySet[Capture]:
+    """By how the number of the session begins that gave them."""
+    if not (term := term.strip()):
+        return queryset
+    meant = _beginning_with(term)
+    return queryset.none() if meant is None else queryset.filter(session__in=meant)
+
+
+def accesses(queryset: QuerySet[CaptureAccess], term: str) -> QuerySet[CaptureAccess]:
+    """By a capture's number, how its session's begins, or by who it was.
+
+    Either may be gone by now.
+    """
+    if not (term := term.strip()):
+        return queryset
+    if (ends := _ends(term)) is not None:
+        return queryset.filter(session_id__range=ends)
+    if term.isdecimal() and len(term) < FEWEST_DIGITS:
+        return queryset.filter(capture_id=int(term))
+    who = User.objects.filter(username=term).first()
+    return queryset.filter(user=who) if who else queryset.none()
+
+
 def _beginning_with(term: str) -> list[UUID] | None:
     """The sessions whose numbers do; None if it can't be meant so."""
-    digits = term.replace("-", "").casefold()
-    if len(digits) < FEWEST_DIGITS or not re.fullmatch(r"[0-9a-f]{1,32}", digits):
+    if (ends := _ends(term)) is None:
         return None
-    ends = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
     found = CameraSession.objects.filter(pk__range=ends)
     # Not the newest: to sort them may mean to sort all.
     return list(found.order_by("pk").values_list("pk", flat=True)[:MOST_MEANT])
+
+
+def _ends(term: str) -> tuple[UUID, UUID] | None:
+    """Between which the numbers are that begin so; None if it can't be meant so."""
+    digits = term.replace("-", "").casefold()
+    if len(digits) < FEWEST_DIGITS or not re.fullmatch(r"[0-9a-f]{1,32}", digits):
+        return None
+    return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))

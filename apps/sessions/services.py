@@ -18,6 +18,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
+from apps.sessions import recent
 from apps.sessions.figures import RunFigures
 from apps.sessions.models import CameraSession, Run
 
@@ -204,3 +205,4 @@ def add_to_run(
     figures.add_to(run)
     run.ended_at = ended_at
     run.save()
+    recent.add(run.deployment_id, figures)

@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
+from django.forms import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
@@ -31,6 +32,8 @@ from apps.inference.exceptions import InferenceError
 from apps.inference.models import Activation, Deployment, ModelVersion
 
 MAY_ACTIVATE = "inference.activate_deployment"
+# On the page of a deployment; the list has all.
+MOST_SHOWN = 20
 
 
 class ActivateForm(forms.Form):
@@ -132,9 +135,17 @@ class ActivationColumns:
         return readable(activation.figures)
 
 
+class NewestFormSet(BaseInlineFormSet):
+    def get_queryset(self) -> QuerySet[Activation]:
+        if not hasattr(self, "_queryset"):
+            self._queryset = super().get_queryset()[:MOST_SHOWN]
+        return self._queryset
+
+
 class ActivationInline(ActivationColumns, admin.TabularInline):
     model = Activation
-    verbose_name_plural = "what was activated, and what came of it"
+    formset = NewestFormSet
+    verbose_name_plural = "what was activated last, and what came of it"
     fields = readonly_fields = (
         "outcome",
         "change",
@@ -155,6 +166,10 @@ class ActivationInline(ActivationColumns, admin.TabularInline):
         )
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """So that the deployment's settings are saved without them."""
         return False
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
@@ -19,15 +20,19 @@ from apps.inference import jobs
 from apps.inference.admin.columns import NOTHING, when
 from apps.inference.admin.dataset_forms import ImportForm
 from apps.inference.admin.examples import ExampleAdmin, may_see_pictures
+from apps.inference.admin.removal import RemovalAdmin
 from apps.inference.datasets import exporting, keeping
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import Dataset, Example
 
 __all__ = ["DatasetAdmin", "ExampleAdmin"]
 
+# For their labels, at each look at a dataset.
+MOST_LOOKED_AT = 5_000
+
 
 @admin.register(Dataset)
-class DatasetAdmin(admin.ModelAdmin):
+class DatasetAdmin(RemovalAdmin):
     change_form_template = "admin/dataset_form.html"
     list_display = ("name", "pictures", "held_out", "description", "made")
     search_fields = ("name", "description")
@@ -35,8 +40,12 @@ class DatasetAdmin(admin.ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
         queryset: QuerySet[Dataset] = super().get_queryset(request)
-        held_out = Count("examples", Q(examples__split=Example.Split.HELD_OUT))
-        return queryset.annotate(all_count=Count("examples"), held_out_count=held_out)
+        return queryset.annotate(
+            all_count=_number_of(Example.objects.all()),
+            held_out_count=_number_of(
+                Example.objects.filter(split=Example.Split.HELD_OUT)
+            ),
+        )
 
     def get_fields(
         self, request: HttpRequest, obj: Dataset | None = None
@@ -67,11 +76,11 @@ class DatasetAdmin(admin.ModelAdmin):
         return str(dataset.held_out_count or NOTHING)
 
     @admin.display(description="pictures by label")
-    def labels(self, dataset: Dataset) -> SafeString | str:
-        counts = keeping.label_counts(dataset)
+    def labels(self, dataset: Any) -> SafeString | str:
+        counts = keeping.label_counts(dataset, MOST_LOOKED_AT)
         if not counts:
             return NOTHING
-        return format_html(
+        table = format_html(
             '<div class="figures"><table><thead><tr><th>Label</th>'
             "<th>To train with</th><th>Held out</th></tr></thead>"
             "<tbody>{}</tbody></table></div>",
@@ -81,14 +90,16 @@ class DatasetAdmin(admin.ModelAdmin):
                 counts,
             ),
         )
+        if dataset.all_count <= MOST_LOOKED_AT:
+            return table
+        words = f"Of {MOST_LOOKED_AT:,} pictures, drawn by lot."
+        return format_html('{}<div class="aside">{}</div>', table, words)
 
-    def has_delete_permission(
-        self, request: HttpRequest, obj: Dataset | None = None
-    ) -> bool:
-        """One by one, and where nothing names it."""
-        if obj is None or keeping.why_it_stays(obj):
-            return False
-        return bool(super().has_delete_permission(request, obj))
+    def why_it_stays(self, row: Dataset) -> str:
+        return keeping.why_it_stays(row)
+
+    def remove(self, row: Dataset) -> None:
+        keeping.remove(row)
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
@@ -96,9 +107,6 @@ class DatasetAdmin(admin.ModelAdmin):
         """Its pictures by their number: nobody reads a hundred thousand names."""
         count = Example.objects.filter(dataset__in=objs).count()
         return [str(each) for each in objs], {"pictures": count}, set(), []
-
-    def delete_model(self, request: HttpRequest, obj: Dataset) -> None:
-        keeping.remove(obj)
 
     def get_urls(self) -> list[URLPattern]:
         urls: list[URLPattern] = super().get_urls()
@@ -154,6 +162,14 @@ class DatasetAdmin(admin.ModelAdmin):
             content_type="application/zip",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
+
+
+def _number_of(examples: QuerySet[Example]) -> Coalesce:
+    """Counted by an index, and for each dataset that is shown."""
+    of_dataset = examples.filter(dataset=OuterRef("pk")).order_by().values("dataset")
+    return Coalesce(
+        Subquery(of_dataset.annotate(number=Count("*")).values("number")), 0
+    )
 
 
 async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -9,12 +9,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.db.models import Count
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -22,8 +20,8 @@ from redis.exceptions import RedisError
 
 from apps.inference import deploying, presence
 from apps.inference.admin.columns import NOTHING, badge, told
+from apps.inference.admin.removal import RemovalAdmin
 from apps.inference.connections import sync_redis
-from apps.inference.exceptions import InUseError
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
 
 # Made for one request, and shown for each of its rows.
@@ -41,7 +39,7 @@ class DeploymentForm(forms.ModelForm):
         return version
 
 
-class DeploymentSettings(admin.ModelAdmin):
+class DeploymentSettings(RemovalAdmin):
     """Adds, sets and removes; which version answers is another's business."""
 
     form = DeploymentForm
@@ -108,32 +106,16 @@ class DeploymentSettings(admin.ModelAdmin):
         )
         return True
 
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: Any = None
-    ) -> HttpResponse:
-        """Not even asked about where it stays, for there may be a million records."""
-        deployment = self.get_object(request, unquote(object_id))
-        may = self.has_delete_permission(request, deployment)
-        reason = deploying.why_it_stays(deployment) if deployment else ""
-        if deployment and may and reason:
-            messages.error(request, reason)
-            return redirect("admin:inference_deployment_change", deployment.pk)
-        return super().delete_view(request, object_id, extra_context)
+    def why_it_stays(self, row: Deployment) -> str:
+        return deploying.why_it_stays(row)
+
+    def remove(self, row: Deployment) -> None:
+        deploying.remove(row)
 
     def delete_model(self, request: HttpRequest, obj: Deployment) -> None:
         name = str(obj)
-        try:
-            deploying.remove(obj)
-        except InUseError as error:
-            messages.error(request, str(error))
-        else:
-            messages.info(request, f"{name} is removed.")
-
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """One by one, each with its sentence."""
-        actions: dict[str, Any] = super().get_actions(request)
-        actions.pop("delete_selected", None)
-        return actions
+        super().delete_model(request, obj)
+        messages.info(request, f"{name} is removed.")
 
 
 def page_of(deployment: Deployment) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,7 +16,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.inference.admin.columns import ReadOnlyAdmin, when
+from apps.inference.admin.columns import when
+from apps.inference.admin.long_lists import LongListAdmin, TimeFilter
 from apps.inference.datasets import keeping, looking, pictures
 from apps.inference.datasets.annotations import labels_of
 from apps.inference.models import Example
@@ -31,11 +33,17 @@ def may_see_pictures(request: HttpRequest) -> bool:
 
 
 @admin.register(Example)
-class ExampleAdmin(ReadOnlyAdmin):
+class ExampleAdmin(LongListAdmin):
+    time_field = "added_at"
     list_select_related = ("dataset",)
-    list_filter = ("dataset", "split")
+    list_filter = (TimeFilter, "dataset", "split")
     list_per_page = 40
     search_fields = ("source", "sha256")
+    search_help_text = (
+        "A part of where it is from, or the first 8 digits of its SHA-256."
+    )
+    # What is chosen is on the page: how many there are behind it, nobody counts.
+    actions_selection_counter = False
     added = when("added_at", "added")
     actions = ("take_out",)
 
@@ -95,6 +103,15 @@ class ExampleAdmin(ReadOnlyAdmin):
     @admin.display
     def size(self, example: Example) -> str:
         return f"{example.width} x {example.height} pixels"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Example], search_term: str
+    ) -> tuple[QuerySet[Example], bool]:
+        term = search_term.strip()
+        if re.fullmatch(r"[0-9a-f]{8,64}", term):
+            ends = term, term.ljust(64, "f")
+            return queryset.filter(sha256__range=ends), False
+        return queryset.filter(source__icontains=term) if term else queryset, False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(admin.ModelAdmin.has_delete_permission(self, request, obj))

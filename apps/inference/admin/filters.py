@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 
 from apps.inference.models import ModelVersion
@@ -29,6 +29,17 @@ class ModelFilter(admin.RelatedFieldListFilter):
             limit_choices_to={"pk__in": self.versions().values("model")},
         )
         return choices
+
+
+class VersionFilter(admin.RelatedFieldListFilter):
+    """The versions that a long list names, found without going through all of it."""
+
+    def field_choices(
+        self, field: Any, request: HttpRequest, model_admin: Any
+    ) -> list[tuple[int, str]]:
+        rows = model_admin.model._default_manager.filter(model_version=OuterRef("pk"))
+        versions = ModelVersion.objects.filter(Exists(rows)).select_related("model")
+        return [(version.pk, str(version)) for version in versions]
 
 
 class FamilyFilter(admin.AllValuesFieldListFilter):

@@ -86,7 +86,6 @@ class TrialAdmin(ReadOnlyAdmin):
         "deployment",
         "started_by",
     )
-    list_select_related = ("deployment", "version__model", "started_by")
     list_filter = ("state", "kind", "deployment")
     date_hierarchy = "started_at"
     fields = (
@@ -116,7 +115,7 @@ class TrialAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Trial]:
         queryset: QuerySet[Trial] = super().get_queryset(request)
-        return queryset.select_related("deployment", "version__model")
+        return queryset.select_related("deployment", "version__model", "started_by")
 
     def get_fields(
         self, request: HttpRequest, obj: Trial | None = None

@@ -28,9 +28,10 @@ from apps.inference.admin.figures import figures_table
 from apps.inference.admin.filters import FamilyFilter, ModelFilter
 from apps.inference.admin.finetunes import finetune, may_finetune
 from apps.inference.admin.jobs import in_words
+from apps.inference.admin.removal import RemovalAdmin
 from apps.inference.admin.version_forms import AddVersionForm
 from apps.inference.exceptions import InferenceError
-from apps.inference.models import ModelVersion
+from apps.inference.models import Evaluation, ModelVersion
 from apps.inference.registering import asking, removing, uploads
 from apps.inference.registering.contents import SHIPPED, contents
 
@@ -48,7 +49,7 @@ _DOING = {asking.ADD: "adding", asking.VERIFY: "verifying"}
 
 
 @admin.register(ModelVersion)
-class ModelVersionAdmin(DescentFields, ReadOnlyAdmin):
+class ModelVersionAdmin(DescentFields, RemovalAdmin, ReadOnlyAdmin):
     """Adding one asks for it; the jobs bring it in and verify it."""
 
     form = AddVersionForm
@@ -104,13 +105,20 @@ class ModelVersionAdmin(DescentFields, ReadOnlyAdmin):
     def has_delete_permission(
         self, request: HttpRequest, obj: ModelVersion | None = None
     ) -> bool:
-        """One by one, and what nothing needs; what records name, Django says itself."""
-        if obj is None or removing.why_it_stays(obj):
-            return False
         return admin.ModelAdmin.has_delete_permission(self, request, obj)
 
-    def delete_model(self, request: HttpRequest, obj: ModelVersion) -> None:
-        removing.remove(obj)
+    def why_it_stays(self, row: ModelVersion) -> str:
+        return removing.why_it_stays(row)
+
+    def remove(self, row: ModelVersion) -> None:
+        removing.remove(row)
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """With its evaluations, which nobody removes one by one."""
+        count = Evaluation.objects.filter(version__in=objs).count()
+        return [str(each) for each in objs], {"evaluations": count}, set(), []
 
     def response_delete(
         self, request: HttpRequest, obj_display: str, obj_id: int

@@ -63,6 +63,13 @@ class Example(models.Model):
                 fields=["dataset", "sha256"], name="unique_picture_of_dataset"
             )
         ]
+        indexes = [
+            models.Index(fields=["added_at"]),
+            models.Index(fields=["split", "added_at"]),
+            models.Index(fields=["dataset", "added_at"]),
+            models.Index(fields=["dataset", "split", "added_at"]),
+            models.Index(fields=["sha256"]),
+        ]
 
     def __str__(self) -> str:
         return self.file

@@ -143,7 +143,7 @@ class Activation(models.Model):
     )
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
+        on_delete=models.PROTECT,
         null=True,
         blank=True,
         related_name="+",
@@ -165,6 +165,7 @@ class Activation(models.Model):
     class Meta:
         ordering = ["-requested_at", "-id"]
         get_latest_by = ["requested_at", "id"]
+        indexes = [models.Index(fields=["deployment", "requested_at"])]
         constraints = [
             models.UniqueConstraint(
                 fields=["deployment"],
@@ -226,7 +227,7 @@ class Trial(models.Model):
     figures = models.JSONField(default=dict, blank=True)
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
+        on_delete=models.PROTECT,
         null=True,
         blank=True,
         related_name="+",

@@ -6,20 +6,19 @@ What live sessions have ever been answered by stays, for their records name it.
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import ProtectedError
 
+from apps.inference import records
 from apps.inference.exceptions import InUseError
 from apps.inference.models import Activation, ModelVersion, RegisteredModel
 from apps.inference.registering import uploads
 
 
 def why_it_stays(version: ModelVersion) -> str:
-    """What keeps a version from being removed, as far as its own row says."""
+    """What keeps a version from being removed; empty if nothing does."""
     if deployments := ", ".join(each.name for each in version.deployments.all()):
         return (
             f"{version} is active in {deployments}: choose another version there first."
@@ -38,6 +37,12 @@ def why_it_stays(version: ModelVersion) -> str:
         )
     if version.sha256 and not _is_ours(version):
         return f"{version} ships with the Emporium, which would register it again."
+    return _named(version)
+
+
+def _named(version: ModelVersion) -> str:
+    if kinds := records.naming(version):
+        return f"{version} is named by records that are kept, so it stays: {kinds}."
     return ""
 
 
@@ -68,15 +73,9 @@ def forget(version: ModelVersion) -> None:
     )
     staging, directory = version.staging, version.path
     has_files = bool(version.sha256) and _is_ours(version)
-    name = str(version)
-    try:
-        version.delete()
-    except ProtectedError as error:
-        kinds = Counter(each._meta.verbose_name for each in error.protected_objects)
-        counts = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
-        raise InUseError(
-            f"{name} is named by records that are kept, so it stays: {counts}."
-        ) from error
+    if reason := _named(version):
+        raise InUseError(reason)
+    version.delete()
     RegisteredModel.objects.filter(pk=version.model_id, versions__isnull=True).delete()
     transaction.on_commit(
         lambda: _remove_files([staging, directory] if has_files else [staging])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
+from apps.inference.admin.activations import MOST_SHOWN
 from apps.inference.models import Activation, Deployment, ModelVersion
 from apps.inference.services import activate
 from apps.inference.serving import switching
@@ -121,6 +123,33 @@ def test_who_may_only_look_sees_no_button_and_changes_nothing(
     assert "Activate for" not in shown(client, version)
     assert "403" in click(client, deployment, version)
     assert not Activation.objects.exists()
+
+
+def test_the_page_of_a_deployment_shows_the_newest_and_saves_without_them(
+    admin_client: Client, deployment: Deployment
+):
+    version = deployment.active_version
+    made = [
+        Activation.objects.create(
+            deployment=deployment, to_version=version, state="switched", note=f"no. {n}"
+        )
+        for n in range(MOST_SHOWN + 5)
+    ]
+    content = shown(admin_client, deployment)
+    assert page(made[-1]) in content
+    assert f"“{made[5].note}”" in content
+    assert f"“{made[4].note}”" not in content
+    everything = reverse("admin:inference_activation_changelist")
+    assert f"{everything}?deployment__id__exact={deployment.pk}" in content
+
+    fields = dict(re.findall(r'<input[^>]* name="([^"]+)" value="([^"]*)"', content))
+    # A few of the formset itself, and none of what was activated.
+    assert not [name for name in fields if name.endswith("-state")]
+    saved = admin_client.post(
+        page(deployment), {**fields, "title": "Front"}, follow=True
+    )
+    assert "Changed: title." in saved.content.decode()
+    assert Activation.objects.count() == len(made)
 
 
 def test_a_version_that_never_was_is_no_choice(

@@ -17,6 +17,7 @@ from django.urls import reverse
 from PIL import Image
 
 from apps.inference import jobs
+from apps.inference.admin import datasets as dataset_admin
 from apps.inference.datasets import add_picture, keeping
 from apps.inference.jobs.doing import do
 from apps.inference.models import Dataset, Deployment, Example, Job
@@ -264,11 +265,38 @@ def test_one_that_is_asked_for_is_not_removed(
     remove = reverse("admin:inference_dataset_delete", args=[kitchen.pk])
     deployment.gate_dataset = kitchen
     deployment.save()
-    assert client.post(remove, {"post": "yes"}).status_code == 403
+    refused = client.post(remove, {"post": "yes"}, follow=True).content.decode()
+    assert "kitchen stays: default asks for figures on it." in refused
+    assert Dataset.objects.exists()
     deployment.gate_dataset = None
     deployment.save()
     client.post(remove, {"post": "yes"})
     assert not Dataset.objects.exists()
+
+
+def test_the_labels_of_many_are_counted_on_some(
+    someone: Callable[..., Client], kitchen: Dataset, monkeypatch: pytest.MonkeyPatch
+):
+    client = someone(OPERATOR)
+    assert "drawn by lot" not in client.get(page(kitchen)).content.decode()
+    monkeypatch.setattr(dataset_admin, "MOST_LOOKED_AT", 1)
+    content = client.get(page(kitchen)).content.decode()
+    assert "Of 1 pictures, drawn by lot." in content
+    first = kitchen.examples.order_by("sha256")[0]
+    assert ("<td>cup</td>" in content) is bool(first.annotations)
+    assert ("(nothing)" in content) is not bool(first.annotations)
+
+
+def test_pictures_are_found_by_where_they_are_from_and_by_their_checksum(
+    someone: Callable[..., Client], kitchen: Dataset
+):
+    client = someone(OPERATOR)
+    one, other = kitchen.examples.order_by("-source")
+    for term, found in (("pture 7", {one}), (other.sha256[:8], {other}), ("", None)):
+        response: Any = client.get(
+            reverse("admin:inference_example_changelist"), {"q": term}
+        )
+        assert {*response.context["cl"].result_list} == (found or {one, other})
 
 
 def test_a_list_of_many_needs_no_query_for_each(

@@ -200,7 +200,7 @@ def test_what_is_needed_is_not_removed(models: Models):
     with pytest.raises(CommandError, match="ships with the Emporium"):
         models("remove", "starter")
     replace(kitchen, other, "It is quicker.")
-    with pytest.raises(CommandError, match="so it stays: activation 1"):
+    with pytest.raises(CommandError, match="so it stays: activations"):
         models("remove", "foods")
 
     assert version.path.exists()

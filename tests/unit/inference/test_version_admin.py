@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
@@ -17,7 +18,14 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from apps.inference import jobs
-from apps.inference.models import Deployment, Job, ModelVersion, RegisteredModel
+from apps.inference.admin import ModelVersionAdmin
+from apps.inference.models import (
+    Deployment,
+    Evaluation,
+    Job,
+    ModelVersion,
+    RegisteredModel,
+)
 from apps.inference.registering import asking
 from apps.inference.services import activate
 
@@ -244,9 +252,27 @@ def test_what_failed_before_it_had_files_can_be_deleted(
     assert not upload.parent.exists()
 
 
-@pytest.mark.parametrize("what", ["ships with us", "being added", "being verified"])
-def test_what_is_needed_cannot_be_deleted(
-    admin_client: Client, settings: Settings, tmp_path: Path, what: str
+def refusal(client: Client, version: ModelVersion) -> str:
+    """What one reads who would delete a version, asked or sure."""
+    asked = content(client.get(delete_of(version), follow=True))
+    sure = content(client.post(delete_of(version), {"post": "yes"}, follow=True))
+    for shown in (asked, sure):
+        assert "Are you sure" not in shown
+        assert "successfully" not in shown
+    assert ModelVersion.objects.filter(pk=version.pk).exists()
+    return sure
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("ships with us", "ships with the Emporium"),
+        ("being added", "is being added or verified"),
+        ("being verified", "is being added or verified"),
+    ],
+)
+def test_what_is_needed_stays_with_a_sentence(
+    admin_client: Client, settings: Settings, tmp_path: Path, what: str, why: str
 ):
     version = failed_version()
     if what == "being added":
@@ -259,10 +285,32 @@ def test_what_is_needed_cannot_be_deleted(
         version.directory = str(tmp_path / "mine" / "aa")
         version.save()
         asking.verify(version)
-    assert delete_of(version) not in content(admin_client.get(page(version)))
-    response = admin_client.post(delete_of(version), {"post": "yes"})
-    assert response.status_code == 403
-    assert ModelVersion.objects.exists()
+    assert why in refusal(admin_client, version)
+
+
+def test_an_active_version_stays_with_a_sentence(
+    admin_client: Client, deployment: Deployment
+):
+    shown = refusal(admin_client, deployment.active_version)
+    assert "is active in default: choose another version there first." in shown
+
+
+def test_what_comes_to_need_it_meanwhile_is_told_too(
+    admin_client: Client, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(ModelVersionAdmin, "why_it_stays", lambda *_: "")
+    version = deployment.active_version
+    sure = admin_client.post(delete_of(version), {"post": "yes"}, follow=True)
+    assert "is active in default" in content(sure)
+    assert not LogEntry.objects.filter(action_flag=DELETION).exists()
+
+
+def test_who_may_not_delete_is_told_no_more(client: Client, deployment: Deployment):
+    user = User.objects.create_user("viewer", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="view_modelversion"))
+    client.force_login(user)
+    version = deployment.active_version
+    assert client.post(delete_of(version), {"post": "yes"}).status_code == 403
 
 
 def test_what_nothing_needs_is_deleted_with_its_files_and_its_model(
@@ -273,13 +321,16 @@ def test_what_nothing_needs_is_deleted_with_its_files_and_its_model(
         sha256="a" * 64, state=State.VERIFIED, directory=str(tmp_path / "mine" / "aa")
     )
     version.path.mkdir(parents=True)
+    evaluation = Evaluation.objects.create(version=version, figures={"map50": 0.9})
+    assert "Evaluations: 1" in content(admin_client.get(delete_of(version)))
     response = admin_client.post(delete_of(version), {"post": "yes"})
+    assert not Evaluation.objects.filter(pk=evaluation.pk).exists()
     assert response.headers["Location"] == reverse(LIST)
     assert not RegisteredModel.objects.exists()
     assert not version.path.parent.exists()
 
 
-def test_what_was_chosen_once_stays_and_the_page_says_what_names_it(
+def test_what_was_chosen_once_stays_and_a_sentence_says_what_names_it(
     admin_client: Client,
     deployment: Deployment,
     settings: Settings,
@@ -291,11 +342,10 @@ def test_what_was_chosen_once_stays_and_the_page_says_what_names_it(
     )
     before = deployment.active_version
     activate(deployment, version)
-    assert admin_client.get(delete_of(version)).status_code == 403
+    assert "is being activated in default" in refusal(admin_client, version)
     activate(deployment, before)
-    shown = content(admin_client.post(delete_of(version), {"post": "yes"}))
-    assert "Cannot delete model version" in shown
-    assert ModelVersion.objects.filter(pk=version.pk).exists()
+    shown = refusal(admin_client, version)
+    assert "is named by records that are kept, so it stays: activations." in shown
 
 
 def test_filters_offer_what_there_is_to_run(

@@ -422,6 +422,17 @@ def test_who_may_not_review_sees_the_list_and_no_picture(client: Client, keep: K
     assert not CaptureAccess.objects.exists()
 
 
+@pytest.mark.parametrize("decision", ["", "rejected", "delete"])
+def test_what_is_no_decision_changes_nothing(
+    client: Client, reviewer: User, keep: KeepOne, decision: str
+):
+    capture = keep()
+    reviewing.reject(capture.pk, reviewer)
+    assert decide(client, capture, decision).status_code == 400
+    capture.refresh_from_db()
+    assert capture.state == State.REJECTED
+
+
 def test_strangers_are_sent_to_the_login(client: Client, keep: KeepOne):
     response = client.get(address("capture_picture", keep().pk))
     assert response.status_code == 302

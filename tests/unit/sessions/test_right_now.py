@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 from redis import Redis
@@ -18,9 +22,13 @@ from apps.inference.admin.overview import Notice
 from apps.inference.latency import LatencyHistogram
 from apps.inference.models import Activation, Deployment
 from apps.sessions import right_now, services
-from apps.sessions.models import CameraSession, Run
-from apps.sessions.recent import recent
+from apps.sessions.figures import RunFigures
+from apps.sessions.models import CameraSession, HalfMinute, Run
+from apps.sessions.recent import HALF_MINUTES, add, recent
+from apps.sessions.right_now import MAY_LOOK
 from apps.sessions.timeline import Entry, entry
+
+MAY_SEE_SESSIONS = "emporium_sessions.view_camerasession"
 
 
 class OnlyRedis:
@@ -52,12 +60,30 @@ def interval(at: float, age_ms: float = 40.0, inferred: int = 50) -> Entry:
     return entry(at, 5, frames=(inferred, 0), ages=ages.counts(), labels={})
 
 
-def run_of(deployment: Deployment, **fields: Any) -> Run:
+def run_of(
+    deployment: Deployment,
+    started_at: datetime,
+    timeline: Sequence[Entry],
+    **fields: Any,
+) -> Run:
     session = services.open_session(deployment=deployment.name, user=None, client="")
     services.change_status(session.pk, CameraSession.Status.LIVE, "Live.")
-    return Run.objects.create(
-        session=session, model_version=deployment.active_version, **fields
+    run = Run.objects.create(
+        session=session,
+        model_version=deployment.active_version,
+        started_at=started_at,
     )
+    for each in timeline:
+        began_at = started_at + timedelta(seconds=each["at"])
+        figures = RunFigures(
+            inferred=each["inferred"],
+            latency={"age": each["ages"]},
+            began_at=began_at,
+            measured_at=began_at + timedelta(seconds=each["seconds"]),
+        )
+        services.add_to_run(run.pk, figures)
+    Run.objects.filter(pk=run.pk).update(**fields)
+    return run
 
 
 def words(client: Client) -> str:
@@ -105,6 +131,70 @@ def test_what_is_long_over_is_not_even_read(deployment: Deployment):
     # Of one that goes on, only the last minutes are.
     run_of(deployment, started_at=now - timedelta(hours=2), timeline=[interval(0)])
     assert recent() == {}
+
+
+def test_a_look_costs_the_same_however_many_runs_there_are_and_however_long(
+    deployment: Deployment,
+):
+    now, span = timezone.now(), timedelta(seconds=10)
+    ages = interval(0)["ages"]
+    for ago in range(6 * 20, 0, -1):
+        for _ in range(3):
+            began_at = now - ago * span
+            figures = RunFigures(
+                inferred=100,
+                latency={"age": ages},
+                began_at=began_at,
+                measured_at=began_at + span,
+            )
+            add(deployment.pk, figures)
+    assert HalfMinute.objects.count() <= HALF_MINUTES
+    with CaptureQueriesContext(connection) as captured:
+        found = recent()
+    (query,) = [each["sql"] for each in captured.captured_queries]
+    assert Run._meta.db_table not in query
+    # Three sessions of ten a second each; what goes on isn't drawn yet.
+    rates = [rate for _, rate in found[deployment.pk].rates]
+    assert len(rates) >= 28
+    assert rates == pytest.approx([30] * len(rates))
+
+
+def test_what_two_deployments_did_is_told_apart(deployment: Deployment):
+    other = Deployment.objects.create(
+        name="other", active_version=deployment.active_version
+    )
+    ago = timezone.now() - timedelta(seconds=20)
+    run_of(deployment, started_at=ago, timeline=[interval(0), interval(5)])
+    run_of(other, started_at=ago, timeline=[interval(0, 200.0)])
+    found = recent()
+    assert found[other.pk].percentile(0.5) == pytest.approx(200, rel=0.03)
+    assert found[deployment.pk].percentile(0.5) == pytest.approx(40, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("permissions", "is_told"),
+    [((), set()), (MAY_LOOK, {"queue"}), ([MAY_SEE_SESSIONS], {"session"})],
+    ids=["none", "the panel's", "the list's"],
+)
+def test_notices_are_for_who_may_see_what_they_are_of(
+    client: Client,
+    deployment: Deployment,
+    permissions: Sequence[str],
+    is_told: set[str],
+):
+    Deployment.objects.update(queue="gpu-large")
+    failed = CameraSession.Status.FAILED
+    CameraSession.objects.create(deployment=deployment, status=failed)
+    user = User.objects.create_user("somebody", is_staff=True)
+    user.user_permissions.set(
+        Permission.objects.filter(
+            codename__in=[each.split(".")[1] for each in permissions]
+        )
+    )
+    client.force_login(user)
+    response: Any = client.get(reverse("admin:index"))
+    told = {each.sentence for each in overview.notices(response.wsgi_request)}
+    assert {each for each in ("queue", "session") if each in " ".join(told)} == is_told
 
 
 def test_the_overview_says_what_runs_how_well_and_since_when(

@@ -182,6 +182,16 @@ def test_a_filtered_list_is_exported(admin_client: Client, deployment: Deploymen
     assert json.loads(none) == []
 
 
+@pytest.mark.parametrize("query", ["nothing=1", "e=1&nothing=1"])
+def test_what_runs_cannot_be_filtered_by_is_told(
+    admin_client: Client, deployment: Deployment, query: str
+):
+    address = reverse("admin:emporium_sessions_run_export_list", args=("csv",))
+    response = admin_client.get(f"{address}?{query}")
+    assert response.status_code == 400
+    assert response.content.decode() == "Runs can’t be filtered by that."
+
+
 def test_one_run_is_exported_with_how_it_went(
     admin_client: Client, deployment: Deployment
 ):

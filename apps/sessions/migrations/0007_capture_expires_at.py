@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('emporium_sessions', '0005_watch'),
+        ('emporium_sessions', '0006_long_lists'),
     ]
 
     operations = [
