@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.processes import wait_until
+from bench.processes import CHECKOUT, wait_until
 from bench.product import Product
 from bench.records import deploy_starters
 
 from .job_rows import lose, read
 
 pytestmark = pytest.mark.long
+PATIENCE_S = 300.0
 
 
 def fill(name: str, pictures: int, held_out: int) -> None:
@@ -49,6 +52,18 @@ def children() -> list[dict[str, Any]]:
     return [{"folder": str(row.path), **row.lineage} for row in rows]
 
 
+def processes_of(job: int) -> list[int]:
+    """Those of ours that do it: the one that trains, and those that draw scenes."""
+    command = "\0".join(["manage.py", "jobs", "do", str(job), ""]).encode()
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile, or is somebody else's
+            ours = os.readlink(place / "cwd") == str(CHECKOUT)
+            if ours and (place / "cmdline").read_bytes().endswith(command):
+                found.append(int(place.name))
+    return found
+
+
 @pytest.fixture
 def models(product: Product) -> Path:
     """Where versions are kept that aren't in the tree, and what is on its way there."""
@@ -80,11 +95,13 @@ def test_one_whose_worker_is_killed_goes_on_and_makes_one_version(
     product.inside(fill, "strange", pictures=6, held_out=0)
     job = product.inside(request, "starter-detector", "strange", steps=45, rehearsal=0)
     worker = product.start("jobs")
-    wait_until(lambda: [*models.rglob("checkpoint.pt")], "the first checkpoint")
+    wait_until(lambda: [*models.rglob("checkpoint.pt")], "a checkpoint", PATIENCE_S)
+    assert processes_of(job)
 
     worker.kill()
 
     del product.processes["jobs"]
+    wait_until(lambda: not processes_of(job), "all that trains to end with its worker")
     assert read(product, job)["state"] == "running"
     product.start("jobs")
     assert product.inside(lose, job) == 1
@@ -96,10 +113,11 @@ def test_one_whose_worker_is_killed_goes_on_and_makes_one_version(
             steps.append(row["step"])
         return row["state"] == "done"
 
-    wait_until(is_over, "it to end")
+    wait_until(is_over, "it to end", PATIENCE_S)
     assert steps, "nothing was seen of the second training"
     assert not any("first steps" in step for step in steps)
     [version] = product.inside(children)
     assert [step for step, _ in version["curve"]] == [*range(1, 46)]
     files = [path for path in models.rglob("*") if path.is_file()]
     assert {str(path.parent) for path in files} == {version["folder"]}
+    wait_until(lambda: not processes_of(job), "its processes to end")
