@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,8 @@ import pytest
 from bench.processes import wait_until
 from bench.product import Product
 
+from .job_rows import lose, read
+
 pytestmark = pytest.mark.long
 
 
@@ -20,25 +20,6 @@ def request(kind: str, parameters: dict[str, Any]) -> int:
     from apps.inference import jobs
 
     return jobs.request(kind, parameters).pk
-
-
-def read(product: Product, pk: int) -> dict[str, Any]:
-    """The job's row, by no process of its own: it is asked for again and again."""
-    with closing(sqlite3.connect(product.directory / "emporium.sqlite3")) as database:
-        database.row_factory = sqlite3.Row
-        query = "SELECT * FROM inference_job WHERE id = ?"
-        return dict(database.execute(query, [pk]).fetchone())
-
-
-def lose(pk: int) -> int:
-    """Let the time pass after which housekeeping takes a worker for dead."""
-    from apps.inference import jobs
-    from apps.inference.models import Job
-
-    Job.objects.filter(pk=pk).update(
-        last_seen_at=Job.objects.get(pk=pk).last_seen_at - 2 * jobs.LOST_AFTER
-    )
-    return jobs.revive_lost()
 
 
 class Waiting:

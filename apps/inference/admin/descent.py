@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -16,7 +16,7 @@ from apps.inference.evaluating.evaluations import NAMES, data_name, headline, sh
 from apps.inference.models import Evaluation, ModelVersion
 
 # Said elsewhere on the page, or of no use to people.
-_UNSAID = {"curve", "token", "parent"}
+_UNSAID = {"curve", "validation", "token", "parent"}
 
 
 class DescentFields:
@@ -56,12 +56,7 @@ class DescentFields:
 
     @admin.display(description="how it learned")
     def learning(self, version: ModelVersion) -> SafeString | str:
-        curve = version.lineage.get("curve")
-        if not curve:
-            return NOTHING
-        return line_chart(
-            "Loss by step", {"loss": curve}, x_label=lambda step: f"{step:.0f}"
-        )
+        return learned(version.lineage)
 
     @admin.display(description="finetuned into")
     def children(self, version: ModelVersion) -> SafeString | str:
@@ -69,6 +64,28 @@ class DescentFields:
         return format_html_join(", ", "{}", ((link_to(each),) for each in rows)) or (
             NOTHING
         )
+
+
+def learned(lineage: Mapping[str, Any]) -> SafeString | str:
+    """What was learned step by step, or has been so far."""
+    if not (curve := lineage.get("curve")):
+        return NOTHING
+    charts = line_chart("Loss by step", {"loss": curve}, x_label=_whole)
+    validation = lineage.get("validation")
+    if not validation:
+        return charts
+    figures = {
+        NAMES[key]: [(step, seen.get(key)) for step, seen in validation]
+        for key in NAMES
+        if any(key in seen for _, seen in validation)
+    }
+    return charts + line_chart(
+        "Figures on held-out pictures by step", figures, x_label=_whole
+    )
+
+
+def _whole(step: float) -> str:
+    return f"{step:.0f}"
 
 
 def link_to(version: ModelVersion) -> SafeString:

@@ -21,13 +21,18 @@ from apps.inference.admin.columns import (
     told,
     when,
 )
-from apps.inference.admin.descent import link_to
+from apps.inference.admin.descent import learned, link_to
 from apps.inference.exceptions import InferenceError
+from apps.inference.finetuning import plan
 from apps.inference.models import Job, ModelVersion
 
 State = Job.State
 # Sessions wait too, and trials run: their pages aren't followed as a job's are.
 _SHOWN_AS = {State.WAITING: "queued", State.RUNNING: "working"}
+
+
+# Of a finetune that is under way, and drawn.
+_LEARNED = {"curve", "validation"}
 
 
 def course(job: Job) -> SafeString:
@@ -57,6 +62,7 @@ class JobAdmin(ReadOnlyAdmin):
         "outcome",
         "asked_for",
         "made",
+        "learning",
         "requested",
         "requested_by",
         "started",
@@ -90,6 +96,10 @@ class JobAdmin(ReadOnlyAdmin):
         context["may_act"] = self.has_act_permission(request)
         return super().render_change_form(request, context, *args, **kwargs)
 
+    def get_fields(self, request: HttpRequest, obj: Job | None = None) -> list[str]:
+        is_training = obj is not None and obj.kind == plan.KIND
+        return [name for name in self.fields if name != "learning" or is_training]
+
     @admin.display(description="job", ordering="kind")
     def name(self, job: Job) -> str:
         return str(job)
@@ -110,13 +120,23 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="result")
     def made(self, job: Job) -> SafeString | str:
-        return _with_link(job.result)
+        return _with_link({k: v for k, v in job.result.items() if k not in _LEARNED})
+
+    @admin.display(description="how it learns")
+    def learning(self, job: Job) -> SafeString | str:
+        """While a finetune runs, as it is now; then as its version keeps it."""
+        version = _version_of(job.result)
+        return learned(version.lineage if version else job.result)
 
 
 def _with_link(said: dict[str, Any]) -> SafeString | str:
     """What a job says, and a link to the version that it names, if any."""
-    others = dict(said)
-    version = ModelVersion.objects.filter(pk=others.pop("version", None)).first()
+    version = _version_of(said)
     if version is None:
         return readable(said)
+    others = {key: value for key, value in said.items() if key != "version"}
     return format_html("<p>{}</p>{}", link_to(version), readable(others))
+
+
+def _version_of(said: dict[str, Any]) -> ModelVersion | None:
+    return ModelVersion.objects.filter(pk=said.get("version")).first()

@@ -6,7 +6,7 @@ held out of it then, which `data_sha256` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -59,10 +59,12 @@ def version_of(pk: int) -> ModelVersion:
 
 
 def headline(evaluation: Evaluation) -> dict[str, float]:
-    """The figures that it has, in one order."""
-    return {
-        name: evaluation.figures[name] for name in NAMES if name in evaluation.figures
-    }
+    return headline_of(evaluation.figures)
+
+
+def headline_of(figures: Mapping[str, Any]) -> dict[str, float]:
+    """Those of them that everything is compared by, in one order."""
+    return {name: figures[name] for name in NAMES if name in figures}
 
 
 def latest(version: ModelVersion, dataset: Dataset | None) -> Evaluation | None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from apps.inference.evaluating import evaluations
 from apps.inference.evaluating.scoring import Answered, figures_of
-from apps.inference.evaluating.shown import Data, data_of
+from apps.inference.evaluating.shown import Shown, data_of
 from apps.inference.exceptions import InferenceError
 from apps.inference.jobs import Progress
 from apps.inference.jobs.doing import RowProgress
 from apps.inference.models import Dataset, Evaluation, ModelVersion
 from apps.inference.registering.contents import labels_of
-from apps.inference.serving.loading import LoadedVersion, load_version
+from apps.inference.serving.loading import load_version
+from apps.inference.types import Predictor
 
 _LOADED, _ANSWERED = 0.05, 0.98
 
@@ -47,7 +48,7 @@ def evaluate(
     progress.tell(0, f"Loading {version}.")
     loaded = load_version(version)
     answered = []
-    for each in _answers(loaded, data):
+    for each in answers(loaded.predictor, data.pictures, at_once=loaded.batch_size):
         answered.append(each)
         share = len(answered) / data.count
         progress.tell(_LOADED + (_ANSWERED - _LOADED) * share, "Answering pictures.")
@@ -62,15 +63,15 @@ def evaluate(
     )
 
 
-def _answers(loaded: LoadedVersion, data: Data) -> Iterator[Answered]:
-    """In batches of the version's size, with nothing more than one in memory."""
-    number = 0
-    while batch := list(islice(data.pictures, loaded.batch_size)):
+def answers(
+    predictor: Predictor, pictures: Iterable[Shown], *, at_once: int
+) -> Iterator[Answered]:
+    """In batches, with nothing more than one in memory."""
+    number, pictures = 0, iter(pictures)
+    while batch := list(islice(pictures, at_once)):
         frames = [each.frame(number + place) for place, each in enumerate(batch)]
         number += len(batch)
-        for shown, prediction in zip(
-            batch, loaded.predictor.predict(frames), strict=True
-        ):
+        for shown, prediction in zip(batch, predictor.predict(frames), strict=True):
             yield Answered(shown.annotations, prediction)
 
 

@@ -30,7 +30,7 @@ from apps.inference.predictors.yolov5_network import STRIDES, Detect, YOLOv5
 from apps.inference.preprocessing import letterbox
 from apps.inference.starter.datasets import collate_objects
 from apps.inference.starter.detection_loss import detection_loss
-from apps.inference.starter.scenes import render_scene
+from apps.inference.starter.scenes import DECOY_LABELS, render_scene
 
 _HEAD = "model.24.m."
 _SCENE_SIZE = (320, 240)
@@ -120,14 +120,16 @@ class _Examples(Dataset[tuple[Tensor, Tensor]]):
         order: Order,
     ) -> None:
         self._pictures, self._places = pictures, Places(labels)
+        self._count = len(labels)
         self._input_size, self._order = input_size, order
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         random = self._order.random(index)
         if (scene := self._order.scene(index)) is not None:
             drawn = render_scene(scene, *_SCENE_SIZE)
-            image, names = drawn.image, [label for label, _ in drawn.objects]
-            boxes = np.array([box for _, box in drawn.objects], np.float32)
+            things = drawn.objects + drawn.decoys
+            image, names = drawn.image, [label for label, _ in things]
+            boxes = np.array([box for _, box in things], np.float32)
         else:
             picture = self._pictures[self._order.picture(index, len(self._pictures))]
             image, names = picture.read(), list(picture.names)
@@ -139,6 +141,13 @@ class _Examples(Dataset[tuple[Tensor, Tensor]]):
             seen = np.ones(len(boxes), np.bool_)
         return _channels_first(image), self._objects(names, boxes, seen)
 
+    def _label(self, name: str) -> int | None:
+        """A look-alike is an object without a label, as when scenes were learned."""
+        place = self._places.of(name)
+        if place is None and name in DECOY_LABELS:
+            return self._count
+        return place
+
     def _fit(self, image: Image, boxes: Boxes) -> tuple[Image, Boxes]:
         fitted, geometry = letterbox(image, self._input_size)
         scale = np.divide(geometry.fitted, geometry.frame)
@@ -148,10 +157,10 @@ class _Examples(Dataset[tuple[Tensor, Tensor]]):
 
     def _objects(self, names: list[str], boxes: Boxes, seen: Any) -> Tensor:
         rows = [
-            [float(place), *box]
+            [float(label), *box]
             for name, box, is_seen in zip(names, boxes.tolist(), seen, strict=True)
             if is_seen
-            and (place := self._places.of(name)) is not None
+            and (label := self._label(name)) is not None
             and min(box[2] - box[0], box[3] - box[1]) >= _LEAST_SIDE
         ]
         return torch.tensor(rows, dtype=torch.float32).view(-1, 5)

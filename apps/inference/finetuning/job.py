@@ -8,6 +8,7 @@ done or not, nothing is left of it but the version.
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from django.db import DatabaseError
 from django.db.models import QuerySet
 from safetensors import SafetensorError
 
@@ -35,9 +37,12 @@ from apps.inference.finetuning.pictures import (
 )
 from apps.inference.finetuning.plan import YOLOV5, Plan, remove_abandoned
 from apps.inference.finetuning.telling import Heard, Part, StoppedError
+from apps.inference.finetuning.validation import Validation
 from apps.inference.jobs import CancelledError, Progress
 from apps.inference.models import Job, ModelVersion
 from apps.inference.registering import adding, removing
+
+logger = logging.getLogger(__name__)
 
 Lesson = DetectorLesson | ClassifierLesson
 WORKERS = 1  # to draw a scene takes as long as to learn from it
@@ -86,9 +91,18 @@ def _make(plan: Plan, progress: Progress) -> ModelVersion:
     pictures = training_pictures(plan.dataset)
     lesson = _lesson(plan, pictures)
     refuse_unreadable(lesson.used, reading)
-    course = Course(lesson, steps=plan.choices.steps, folder=plan.folder)
+    course = Course(
+        lesson,
+        steps=plan.choices.steps,
+        folder=plan.folder,
+        validate=Validation(lesson, plan.dataset, plan.folder).figures,
+    )
     with _disk_refusals():
-        course.run(Part(progress, 0, _TRAINED).tell, workers=WORKERS)
+        course.run(
+            Part(progress, 0, _TRAINED).tell,
+            partial(_show, plan, course),
+            workers=WORKERS,
+        )
     version = _row(plan, pictures, lesson, course)
 
     def write(directory: Path) -> None:
@@ -99,6 +113,15 @@ def _make(plan: Plan, progress: Progress) -> ModelVersion:
 
     adding.take_in(version, write, Part(progress, _TRAINED, _VERIFIED).tell)
     return version
+
+
+def _show(plan: Plan, course: Course) -> None:
+    """Let the job's page draw what has been learned so far."""
+    running = _asked(plan).filter(state=Job.State.RUNNING)
+    try:
+        running.update(result=course.learned)
+    except DatabaseError as error:  # which is no reason to lose the training
+        logger.warning("What has been learned can't be shown: %s", error)
 
 
 def _lesson(plan: Plan, pictures: Sequence[Picture]) -> Lesson:
@@ -114,14 +137,14 @@ def _row(
     lineage = lineage_of(
         plan, used=used, left_out=len(pictures) - used, torch=torch.__version__
     )
-    asked = Job.objects.filter(parameters__token=plan.token).first()
+    asked = _asked(plan).first()
     return ModelVersion.objects.create(
         model=plan.parent.model,
         version=f"new-{secrets.token_hex(4)}",
         source=f"finetuned from {plan.parent.version} on {plan.dataset}",
         state=ModelVersion.State.ADDING,
         parent=plan.parent,
-        lineage={**lineage, "curve": course.curve},
+        lineage={**lineage, **course.learned},
         added_by_id=asked.requested_by_id if asked else None,
     )
 
@@ -148,8 +171,8 @@ def _registered(plan: Plan) -> ModelVersion | None:
 
 def _goes_on_elsewhere(plan: Plan) -> bool:
     """Whether another process has taken the job, because this one was thought dead."""
-    asked = Job.objects.filter(parameters__token=plan.token)
-    return asked.filter(state__in=Job.UNDER_WAY, is_cancelling=False).exists()
+    under_way = _asked(plan).filter(state__in=Job.UNDER_WAY)
+    return under_way.filter(is_cancelling=False).exists()
 
 
 def clear_up(plan: Plan) -> None:
@@ -168,6 +191,10 @@ def _withdraw(plan: Plan) -> None:
 def _forget_unfinished(plan: Plan) -> None:
     for version in _rows(plan).filter(sha256=""):
         removing.forget(version)
+
+
+def _asked(plan: Plan) -> QuerySet[Job]:
+    return Job.objects.filter(parameters__token=plan.token)
 
 
 def _rows(plan: Plan) -> QuerySet[ModelVersion]:

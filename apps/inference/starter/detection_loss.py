@@ -40,7 +40,8 @@ def detection_loss(
 
     Args:
         levels: raw maps [B, A, h, w, 5 + labels], finest first.
-        objects: [N, 6]: image number, label, xyxy in input pixels.
+        objects: [N, 6]: image number, label, xyxy in input pixels. The number behind
+            the last label is of a thing that has none of them.
         anchors: [levels, A, 2] in cells of their level.
         strides: input pixels a cell, one a level.
     """
@@ -56,7 +57,8 @@ def detection_loss(
             overlap = complete_iou(_decode(predicted, found.shape), found.box)
             total = total + _BOX_GAIN * (1 - overlap).mean()
             wanted[cells] = overlap.detach().clamp(min=0)
-            names = functional.one_hot(found.label, raw.shape[-1] - 5).to(raw)
+            count = raw.shape[-1] - 5
+            names = functional.one_hot(found.label, count + 1)[:, :count].to(raw)
             total = total + _LABEL_GAIN * functional.binary_cross_entropy_with_logits(
                 predicted[:, 5:], names
             )

@@ -16,7 +16,7 @@ const UNDER_WAY = [
   ".state-queued",
   ".state-working",
 ].join();
-const CELLS = ".field-outcome, .field-took, .field-last_activation, .field-shown_state, .field-sides, .field-agreement";
+const CELLS = ".field-outcome, .field-learning, .field-took, .field-last_activation, .field-shown_state, .field-sides, .field-agreement";
 
 /**
  * Whether anything on a page is still being done.

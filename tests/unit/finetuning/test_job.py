@@ -132,6 +132,42 @@ def test_its_lineage_is_enough_to_make_it_again(asked: Job, slippers: Dataset):
     assert lineage["code"]
     assert lineage["torch"].startswith("2.")
     assert [step for step, _ in lineage["curve"]] == [1, 2, 3]
+    steps, figures = zip(*lineage["validation"], strict=True)
+    assert steps == (0, 1, 2, 3)
+    assert all({"map50", "map50_95"} <= each.keys() for each in figures)
+
+
+def test_what_is_learned_is_seen_meanwhile(asked: Job):
+    seen = []
+
+    class Watched(Told):
+        def tell(self, share: float, words: str) -> None:
+            super().tell(share, words)
+            if "Training" in words:
+                seen.append(Job.objects.get().result)
+
+    finetune(asked.parameters, Watched())
+    assert [len(each.get("curve", ())) for each in seen] == [0, 1, 2, 3]
+    assert len(seen[-1]["validation"]) == 4
+
+
+def test_without_held_out_pictures_it_learns_all_the_same(
+    asked: Job, slippers: Dataset
+):
+    slippers.examples.filter(split="held_out").delete()
+    result = finetune(asked.parameters, Told())
+    lineage = ModelVersion.objects.get(pk=result["version"]).lineage
+    assert (len(lineage["curve"]), lineage["validation"]) == (3, [])
+
+
+def test_a_held_out_picture_that_is_gone_costs_only_figures(
+    asked: Job, slippers: Dataset
+):
+    slippers.examples.get(split="held_out").path.unlink()
+    result = finetune(asked.parameters, Told())
+    lineage = ModelVersion.objects.get(pk=result["version"]).lineage
+    assert (len(lineage["curve"]), lineage["validation"]) == (3, [])
+    assert "missing" in result["figures"]
 
 
 def test_it_is_evaluated_beside_its_parent(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from apps.inference import weights
 from apps.inference.exceptions import InferenceError
@@ -174,17 +175,27 @@ def test_a_training_that_goes_on_ends_as_one_that_was_never_stopped(
     def lesson() -> DetectorLesson:
         return DetectorLesson(yolov5, pictures, order, 1e-3)
 
-    whole = Course(lesson(), steps=24, folder=tmp_path / "whole")
+    def course(folder: str) -> Course:
+        return Course(
+            lesson(), steps=24, folder=tmp_path / folder, validate=sum_of_weights
+        )
+
+    def sum_of_weights(network: nn.Module) -> dict[str, float]:
+        return {"sum": sum(float(each.sum()) for each in network.parameters())}
+
+    whole = course("whole")
     whole.run(lambda share, words: None)
-    first = Course(lesson(), steps=24, folder=tmp_path / "broken")
+    first = course("broken")
     with pytest.raises(KilledError):
         first.run(killed_after)
     told: list[float] = []
-    second = Course(lesson(), steps=24, folder=tmp_path / "broken")
+    second = course("broken")
     second.run(lambda share, words: told.append(share))
 
     assert told[0] == pytest.approx(20 / 24)  # from the checkpoint on
     assert second.curve == whole.curve
+    assert second.validation == whole.validation
+    assert [step for step, _ in whole.validation][::5] == [0, 12, 24]
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(tensor, second.network.state_dict()[name]), name
 

@@ -154,6 +154,7 @@ def test_a_versions_page_says_where_it_comes_from(
             "seed": 3,
             "token": "t0k3n",
             "curve": [[1, 2.0], [2, 1.0]],
+            "validation": [[0, {"map50": 0.25}], [2, {"map50": 0.75}]],
         },
     )
     for version, map50 in ((parent, 0.25), (child, 0.75)):
@@ -169,6 +170,8 @@ def test_a_versions_page_says_where_it_comes_from(
     assert "<dt>Seed</dt><dd>3</dd>" in shown
     assert "t0k3n" not in shown
     assert "Loss by step" in shown
+    assert "Figures on held-out pictures by step" in shown
+    assert "mAP50: from 0.25 to 0.75" in shown
     assert '<td class="figure">0.250</td><td class="figure">0.750</td>' in shown
     assert f'<a href="{version_page(child)}">{child}</a>' in content(
         admin_client.get(version_page(parent))
@@ -183,6 +186,31 @@ def test_a_job_leads_to_the_version_that_it_made(
     assert f'<a href="{version_page(parent)}">{parent}</a>' in content(
         admin_client.get(page)
     )
+
+
+def test_the_page_of_a_job_draws_what_is_learned(
+    admin_client: Client, parent: ModelVersion
+):
+    job = Job.objects.create(kind="finetune", state=Job.State.RUNNING)
+    other = Job.objects.create(kind="evaluate", state=Job.State.RUNNING)
+    page, other_page = (
+        reverse("admin:inference_job_change", args=[each.pk]) for each in (job, other)
+    )
+    assert "Loss by step" not in content(admin_client.get(page))
+    job.result = {"curve": [[1, 2.0], [2, 1.0]], "validation": []}
+    job.save()
+    shown = content(admin_client.get(page))
+    assert "Loss by step" in shown
+    assert "Curve" not in shown
+    assert "held-out pictures by step" not in shown
+    assert "How it learns" in shown
+    assert "How it learns" not in content(admin_client.get(other_page))
+
+    parent.lineage = job.result
+    parent.save()
+    job.result = {"version": parent.pk}
+    job.save()
+    assert "Loss by step" in content(admin_client.get(page))
 
 
 def test_the_page_of_a_dataset_leads_to_the_form(

@@ -10,6 +10,7 @@ from apps.inference.finetuning.augmentation import vary
 from apps.inference.finetuning.growing import with_rows, with_rows_of_anchors
 from apps.inference.finetuning.naming import Places, with_new
 from apps.inference.finetuning.order import Order, batch_size
+from apps.inference.finetuning.pace import Pace
 from apps.inference.starter.datasets import FIRST_HELD_OUT_SEED
 
 BLUE = (20, 40, 250)
@@ -112,3 +113,14 @@ def test_each_anchor_of_a_detector_gets_the_new_label():
     grown = with_rows_of_anchors(head, anchors=2, labels=3).view(2, 8)
     assert torch.equal(grown[:, :7], head.view(2, 7))
     assert torch.equal(grown[:, 7], head.view(2, 7)[:, 5:].mean(1))
+
+
+def test_what_is_left_is_measured_on_the_steps_of_this_process():
+    now = [100.0]
+    pace = Pace(step=200, steps=300, clock=lambda: now[0])
+    now[0] += 4
+    assert pace.left(202) == ""  # too few to tell
+    now[0] += 4
+    assert pace.left(210) == "about 80 s"
+    now[0] += 12
+    assert pace.left(210) == "about 3 min"
