@@ -38,6 +38,7 @@ class CaptureModelFilter(ModelFilter):
 class CaptureAdmin(ReadOnlyAdmin):
     """The list shows no picture: each that is seen is written down."""
 
+    how_to_begin = "A picture is kept only where its person allows it."
     change_list_template = "admin/captures.html"
     list_display = (
         "taken",
@@ -141,7 +142,7 @@ class CaptureAdmin(ReadOnlyAdmin):
 
 @admin.register(CaptureAccess)
 class CaptureAccessAdmin(ReadOnlyAdmin):
-    list_display = ("when", "act", "user", "capture_id", "session_id")
+    list_display = ("when", "act", "user", "capture_id", "session")
     list_select_related = ("user",)
     list_filter = ("act",)
     search_fields = ("=capture_id", "session_id", "user__username")
@@ -149,6 +150,11 @@ class CaptureAccessAdmin(ReadOnlyAdmin):
     fields = ("when", "act", "user", "capture_id", "session_id")
     readonly_fields = ("when",)
     when = when("at", "when")
+
+    @admin.display(ordering="session_id")
+    def session(self, access: CaptureAccess) -> str:
+        """As other lists call it; the session itself may be gone."""
+        return str(access.session_id)[:8] if access.session_id else NOTHING
 
 
 class SessionPurging(admin.ModelAdmin):

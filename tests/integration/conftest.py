@@ -94,7 +94,9 @@ class ThreadedWorker:
             drain=Drain(redis, mailbox, self.host, trials),
             host=self.host,
             trials=trials,
-            heartbeat=Heartbeat(sync_redis(), queues),
+        )
+        self.heartbeat = Heartbeat(
+            sync_redis(), queues, busy_s=self.runtime.drain.busy_s
         )
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="threaded-worker")
@@ -102,13 +104,13 @@ class ThreadedWorker:
     def start(self) -> None:
         self.host.start()
         self.runtime.trials.start()
-        self.runtime.heartbeat.start()
+        self.heartbeat.start()
         self._thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
         self._thread.join()
-        self.runtime.heartbeat.stop()
+        self.heartbeat.stop()
         self.runtime.drain.close()
         self.runtime.trials.stop()
         self.host.stop()

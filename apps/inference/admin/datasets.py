@@ -12,11 +12,11 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.inference import jobs
-from apps.inference.admin.columns import NOTHING, when
+from apps.inference.admin.columns import NOTHING, table, when
 from apps.inference.admin.dataset_forms import ImportForm
 from apps.inference.admin.examples import ExampleAdmin, may_see_pictures
 from apps.inference.datasets import exporting, keeping
@@ -28,6 +28,7 @@ __all__ = ["DatasetAdmin", "ExampleAdmin"]
 
 @admin.register(Dataset)
 class DatasetAdmin(admin.ModelAdmin):
+    how_to_begin = "Add one, then import labelled pictures into it."
     change_form_template = "admin/dataset_form.html"
     list_display = ("name", "pictures", "held_out", "description", "made")
     search_fields = ("name", "description")
@@ -69,18 +70,8 @@ class DatasetAdmin(admin.ModelAdmin):
     @admin.display(description="pictures by label")
     def labels(self, dataset: Dataset) -> SafeString | str:
         counts = keeping.label_counts(dataset)
-        if not counts:
-            return NOTHING
-        return format_html(
-            '<div class="figures"><table><thead><tr><th>Label</th>'
-            "<th>To train with</th><th>Held out</th></tr></thead>"
-            "<tbody>{}</tbody></table></div>",
-            format_html_join(
-                "",
-                "<tr><td>{}</td>" + '<td class="figure">{}</td>' * 2 + "</tr>",
-                counts,
-            ),
-        )
+        names = ("Label", "To train with", "Held out")
+        return table(names, counts) if counts else NOTHING
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Dataset | None = None
@@ -124,7 +115,11 @@ class DatasetAdmin(admin.ModelAdmin):
             may_name_paths=bool(getattr(request.user, "is_superuser", False)),
         )
         if request.method == "POST" and form.is_valid() and (source := form.source()):
-            said = {"dataset": dataset.name, "source": source}
+            said = {
+                "what": f"into {dataset}",  # for whoever reads it
+                "dataset": dataset.name,
+                "source": source,
+            }
             job = jobs.request("import", said, request.user)
             return redirect("admin:inference_job_change", job.pk)
         context = {

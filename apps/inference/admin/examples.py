@@ -29,6 +29,7 @@ def may_see_pictures(request: HttpRequest) -> bool:
 
 @admin.register(Example)
 class ExampleAdmin(ReadOnlyAdmin):
+    how_to_begin = "Import them into a dataset, or review captures."
     list_select_related = ("dataset",)
     list_filter = ("dataset", "split")
     list_per_page = 40

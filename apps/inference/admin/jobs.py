@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from apps.inference import jobs
 from apps.inference.admin.columns import (
@@ -17,17 +17,32 @@ from apps.inference.admin.columns import (
     ReadOnlyAdmin,
     badge,
     duration,
+    link_to,
     readable,
     told,
     when,
 )
-from apps.inference.admin.descent import link_to
 from apps.inference.exceptions import InferenceError
-from apps.inference.models import Job, ModelVersion
+from apps.inference.models import Dataset, Evaluation, Job, ModelVersion
 
 State = Job.State
+# Said in its title, or of no use to people.
+_UNSAID = {"what", "token"}
+# The names behind which is the number of another row.
+_ROWS: dict[str, type[Model]] = {
+    "version": ModelVersion,
+    "parent": ModelVersion,
+    "dataset": Dataset,
+    "evaluation": Evaluation,
+}
 # Sessions wait too, and trials run: their pages aren't followed as a job's are.
 _SHOWN_AS = {State.WAITING: "queued", State.RUNNING: "working"}
+
+
+def title(job: Job) -> str:
+    """What it does, where whoever asked for it has said it; else its number."""
+    what = job.parameters.get("what")
+    return capfirst(f"{job.kind} {what}" if what else str(job))
 
 
 def course(job: Job) -> SafeString:
@@ -44,6 +59,7 @@ def course(job: Job) -> SafeString:
 
 @admin.register(Job)
 class JobAdmin(ReadOnlyAdmin):
+    how_to_begin = "Evaluating, finetuning and importing are jobs."
     change_form_template = "admin/job_form.html"
     list_display = ("name", "outcome", "requested", "requested_by", "took")
     list_select_related = ("requested_by",)
@@ -88,7 +104,7 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="job", ordering="kind")
     def name(self, job: Job) -> str:
-        return str(job)
+        return title(job)
 
     @admin.display(description="state", ordering="state")
     def outcome(self, job: Job) -> SafeString:
@@ -102,12 +118,27 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="asked for")
     def asked_for(self, job: Job) -> SafeString | str:
-        return readable(job.parameters)
+        return _readable(job.parameters)
 
     @admin.display(description="result")
     def made(self, job: Job) -> SafeString | str:
-        said = dict(job.result)
-        version = ModelVersion.objects.filter(pk=said.pop("version", None)).first()
-        if version is None:
-            return readable(job.result)
-        return format_html("<p>{}</p>{}", link_to(version), readable(said))
+        return _readable(job.result)
+
+
+def _readable(said: dict[str, Any]) -> SafeString | str:
+    """Other rows by their names, each a link; those that are gone by their numbers."""
+    return readable(
+        {
+            name: _linked(name, value)
+            for name, value in said.items()
+            if name not in _UNSAID
+        }
+    )
+
+
+def _linked(name: str, value: Any) -> Any:
+    model = _ROWS.get(name)
+    if model is None or not isinstance(value, int):
+        return value
+    row = model._default_manager.filter(pk=value).first()
+    return value if row is None else link_to(row)
