@@ -55,7 +55,7 @@ class Pace:
 class Drain:
     """Answers what waits in a mailbox. Used by one thread, until it is closed.
 
-    Only `end` may be called by any thread, or by a signal.
+    Only `end` and `busy_s` may be called by any thread, `end` by a signal too.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Drain:
         self._host = host
         self._trials = trials
         self._pace = Pace()
+        self._busy_s = 0.0
         self._is_ending = False
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._behind = ThreadPoolExecutor(1, thread_name_prefix="behind")
@@ -73,6 +74,10 @@ class Drain:
     def end(self) -> None:
         """Take nothing any more: what waits is for other workers."""
         self._is_ending = True
+
+    def busy_s(self) -> float:
+        """For how long in all batches were in their forward pass."""
+        return self._busy_s
 
     def close(self) -> None:
         self._ahead.shutdown()
@@ -134,7 +139,9 @@ class Drain:
     def _infer(self, batch: Batch) -> None:
         started = time.perf_counter()
         batch.infer()
-        self._pace.inferred(batch.kind, time.perf_counter() - started)
+        took_s = time.perf_counter() - started
+        self._pace.inferred(batch.kind, took_s)
+        self._busy_s += took_s
 
     def _publish(self, batch: Batch) -> None:
         answers = batch.answers()

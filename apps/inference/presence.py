@@ -1,4 +1,5 @@
 """Which workers does a queue have? Each one says so every second, in keys that expire.
+One that holds models says how busy they keep it, too.
 
 The beat comes from a thread of its own, since a solo worker's main thread is in the
 middle of a model most of the time. How long a worker has been silent is told by Redis's
@@ -12,7 +13,10 @@ import os
 import platform
 import secrets
 import threading
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from redis import Redis
@@ -23,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 BEAT_INTERVAL_S = 1.0
 PRESENCE_LIFETIME_MS = 3000
+# How busy a worker is, is told of so many of its last beats.
+_BUSY_BEATS = 10
 # Who has been silent for longer isn't remembered.
 _REMEMBERED_MS = 60_000
 _NOBODY_HEARD_MS = 2000
@@ -80,20 +86,44 @@ def _beats(queue: str) -> str:
 _ALL_BEATS = "worker:beats"
 
 
+def _busy(worker: str) -> str:
+    return f"worker:busy:{worker}"
+
+
 def shown(worker: str) -> str:
     """A worker's name as people read it: machine and process."""
     return worker.rpartition(":")[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """By its name as people read it, and the share of the last seconds in which a model
+    of its was at work; None where it has none.
+    """
+
+    name: str
+    busy: float | None
+
+
 class Heartbeat:
-    """Keeps the presence keys of a worker's queues alive until `stop`."""
+    """Keeps the presence keys of a worker's queues alive until `stop`.
+
+    `busy_s` gives for how many seconds in all its models have been at work.
+    """
 
     def __init__(
-        self, redis: Redis, queues: Sequence[str], worker: str = THIS_WORKER
+        self,
+        redis: Redis,
+        queues: Sequence[str],
+        worker: str = THIS_WORKER,
+        busy_s: Callable[[], float] | None = None,
     ) -> None:
         self._redis = redis
         self._queues = tuple(queues)
         self._worker = worker
+        self._busy_s = busy_s
+        # The time, and how long it had been busy by then.
+        self._seen: deque[tuple[float, float]] = deque(maxlen=_BUSY_BEATS + 1)
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._keep_beating, name="worker-heartbeat", daemon=True
@@ -117,8 +147,7 @@ class Heartbeat:
         while True:
             was_taken = is_taken
             try:
-                for queue in self._queues:
-                    beat(self._redis, queue, self._worker)
+                self._beat()
                 is_taken = True
                 if not was_taken:
                     logger.warning("Redis takes the worker's heartbeat again.")
@@ -130,6 +159,15 @@ class Heartbeat:
                     )
             if self._stopping.wait(BEAT_INTERVAL_S):
                 return
+
+    def _beat(self) -> None:
+        for queue in self._queues:
+            beat(self._redis, queue, self._worker)
+        if self._busy_s is not None:
+            self._seen.append((time.monotonic(), self._busy_s()))
+            (first, before), (last, after) = self._seen[0], self._seen[-1]
+            share = (after - before) / (last - first) if last > first else 0.0
+            tell_busy(self._redis, self._worker, share)
 
 
 def beat(redis: Redis, queue: str, worker: str) -> None:
@@ -157,11 +195,29 @@ def silences(redis: Redis, queue: str | None = None) -> dict[str, int]:
     return {name.decode(): int(span) for name, span in zip(names, spans, strict=True)}
 
 
-def alive_queues(redis: Redis, queues: Sequence[str]) -> set[str]:
-    """Those of the queues that have a worker."""
-    keys = [_key(queue) for queue in queues]
-    found = cast("list[bytes | None]", redis.mget(keys) if keys else [])
-    return {queue for queue, beat in zip(queues, found, strict=True) if beat}
+def tell_busy(redis: Redis, worker: str, share: float) -> None:
+    """A model that takes longer than the beats that are told of fills them all."""
+    share = min(share, 1.0)
+    redis.set(_busy(worker), f"{share:.3f}", px=PRESENCE_LIFETIME_MS)
+
+
+def workers(redis: Redis, queues: Sequence[str]) -> dict[str, list[Worker]]:
+    """Those of each queue that are alive."""
+    alive = {
+        queue: sorted(
+            worker
+            for worker, silence in silences(redis, queue).items()
+            if silence < PRESENCE_LIFETIME_MS
+        )
+        for queue in queues
+    }
+    names = sorted({worker for each in alive.values() for worker in each})
+    told = cast("list[bytes | None]", redis.mget(map(_busy, names)) if names else [])
+    found = {
+        name: Worker(shown(name), None if share is None else float(share))
+        for name, share in zip(names, told, strict=True)
+    }
+    return {queue: [found[worker] for worker in each] for queue, each in alive.items()}
 
 
 async def worker_alive(redis: AsyncRedis, queue: str) -> bool:

@@ -1,6 +1,7 @@
 """The life of a GPU worker: what it holds from its start to its end.
 
-Connected to Celery's signals. A worker of another queue holds none of it, and no torch.
+Connected to Celery's signals. A worker of another queue holds none of it, and no torch;
+only its heart beats, too.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,10 +45,10 @@ class Runtime:
     follower: Follower
     trials: Trials
     watchdog: Watchdog
-    heartbeat: Heartbeat
 
 
 _runtime: Runtime | None = None
+_heartbeat: Heartbeat | None = None
 
 
 def runtime() -> Runtime:
@@ -79,10 +81,19 @@ def _device() -> str:
 @worker_process_init.connect
 def start(**_: Any) -> None:
     """Load the models before the first doorbell is answered."""
-    global _runtime
-    queues = frame_queues(current_app.amqp.queues.consume_from)
-    if not queues:
-        return
+    global _runtime, _heartbeat
+    queues = sorted(current_app.amqp.queues.consume_from)
+    if frames := frame_queues(queues):
+        _runtime = _made(frames)
+        _runtime.follower.start()
+        _runtime.trials.start()
+        _runtime.watchdog.start()
+    busy_s = _runtime.drain.busy_s if _runtime else None
+    _heartbeat = Heartbeat(sync_redis(), queues, busy_s=busy_s)
+    _heartbeat.start()
+
+
+def _made(queues: Sequence[str]) -> Runtime:
     from apps.inference.draining import Drain
     from apps.inference.serving.following import Follower
     from apps.inference.serving.host import ModelHost
@@ -93,18 +104,13 @@ def start(**_: Any) -> None:
     host = ModelHost()
     mailbox = WorkerMailbox(redis, queues)
     trials = Trials(redis, rehearse, host, company, queues)
-    _runtime = Runtime(
+    return Runtime(
         mailbox=mailbox,
         drain=Drain(redis, mailbox, host, trials),
         follower=Follower(host, rehearse, company, queues),
         trials=trials,
         watchdog=Watchdog(host, company),
-        heartbeat=Heartbeat(sync_redis(), queues),
     )
-    _runtime.follower.start()
-    _runtime.trials.start()
-    _runtime.watchdog.start()
-    _runtime.heartbeat.start()
 
 
 @worker_shutting_down.connect
@@ -121,7 +127,9 @@ def stop(**_: Any) -> None:
     global _runtime
     if _runtime is not None:
         _runtime.follower.leave()
-        _runtime.heartbeat.stop()
+    if _heartbeat is not None:
+        _heartbeat.stop()
+    if _runtime is not None:
         _runtime.drain.close()
         _runtime.trials.stop()
         _runtime.follower.stop()

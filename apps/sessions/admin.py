@@ -83,6 +83,7 @@ class AnsweredFilter(admin.SimpleListFilter):
 
 @admin.register(CameraSession)
 class CameraSessionAdmin(SessionPurging, LongListAdmin):
+    how_to_begin = "One begins when somebody opens the page."
     time_field = "opened_at"
     list_display = (
         "short_id",

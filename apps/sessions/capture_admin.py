@@ -31,6 +31,7 @@ class CaptureAdmin(LongListAdmin):
     """The list shows no picture: each that is seen is written down."""
 
     time_field = "taken_at"
+    how_to_begin = "A picture is kept only where its person allows it."
     change_list_template = "admin/captures.html"
     list_display = (
         "taken",
@@ -141,7 +142,7 @@ class CaptureAdmin(LongListAdmin):
 @admin.register(CaptureAccess)
 class CaptureAccessAdmin(LongListAdmin):
     time_field = "at"
-    list_display = ("when", "act", "user", "capture_id", "session_id")
+    list_display = ("when", "act", "user", "capture_id", "session")
     list_select_related = ("user",)
     list_filter = (TimeFilter, "act")
     search_fields = ("capture_id", "session_id", "user")
@@ -156,6 +157,11 @@ class CaptureAccessAdmin(LongListAdmin):
         self, request: HttpRequest, queryset: QuerySet[CaptureAccess], search_term: str
     ) -> tuple[QuerySet[CaptureAccess], bool]:
         return searching.accesses(queryset, search_term), False
+
+    @admin.display(ordering="session_id")
+    def session(self, access: CaptureAccess) -> str:
+        """As other lists call it; the session itself may be gone."""
+        return str(access.session_id)[:8] if access.session_id else NOTHING
 
 
 class SessionPurging(admin.ModelAdmin):

@@ -15,10 +15,16 @@ from django.http import (
     HttpResponseBase,
 )
 from django.urls import URLPattern, path
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.inference.admin.columns import NOTHING, badge, duration, when
+from apps.inference.admin.columns import (
+    NOTHING,
+    badge,
+    duration,
+    table,
+    when,
+)
 from apps.inference.admin.filters import VersionFilter
 from apps.inference.admin.long_lists import LongListAdmin, TextFilter, TimeFilter
 from apps.sessions import exporting, searching
@@ -104,6 +110,7 @@ class EndFilter(admin.SimpleListFilter):
 
 @admin.register(Run)
 class RunAdmin(RunColumns, LongListAdmin):
+    how_to_begin = "One begins when a version answers a session."
     time_field = "started_at"
     change_list_template = "admin/run_list.html"
     change_form_template = "admin/run_form.html"
@@ -234,27 +241,14 @@ class RunAdmin(RunColumns, LongListAdmin):
     @admin.display(description="results by label")
     def label_counts(self, run: Run) -> SafeString | str:
         counts = sorted(run.labels.items(), key=lambda entry: -entry[1])
-        return format_html_join("", "<div>{}: {}</div>", counts) or NOTHING
+        rows = [(label or "others", f"{count:,}") for label, count in counts]
+        return table(("Label", "Results"), rows) if rows else NOTHING
 
     @admin.display(description="milliseconds by stage")
     def latency_table(self, run: Run) -> SafeString | str:
-        if not run.latency:
-            return NOTHING
-        rows = format_html_join(
-            "",
-            "<tr><th scope='row'>{}</th><td>{}</td><td>{}</td></tr>",
-            (
-                (
-                    name,
-                    f"{run.latency[stage]['p50']:.1f}",
-                    f"{run.latency[stage]['p95']:.1f}",
-                )
-                for stage, name in STAGES.items()
-                if stage in run.latency
-            ),
-        )
-        return format_html(
-            "<table><thead><tr><th scope='col'>stage</th><th scope='col'>p50</th>"
-            "<th scope='col'>p95</th></tr></thead><tbody>{}</tbody></table>",
-            rows,
-        )
+        rows = [
+            (name, f"{known['p50']:.1f}", f"{known['p95']:.1f}")
+            for stage, name in STAGES.items()
+            if (known := run.latency.get(stage))
+        ]
+        return table(("Stage", "p50", "p95"), rows) if rows else NOTHING

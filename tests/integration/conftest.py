@@ -97,7 +97,9 @@ class ThreadedWorker:
             follower=Follower(self.host, unrehearsed, company, queues),
             trials=trials,
             watchdog=Watchdog(self.host, company),
-            heartbeat=Heartbeat(sync_redis(), queues),
+        )
+        self.heartbeat = Heartbeat(
+            sync_redis(), queues, busy_s=self.runtime.drain.busy_s
         )
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="threaded-worker")
@@ -105,13 +107,13 @@ class ThreadedWorker:
     def start(self) -> None:
         self.runtime.follower.start()
         self.runtime.trials.start()
-        self.runtime.heartbeat.start()
+        self.heartbeat.start()
         self._thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
         self._thread.join()
-        self.runtime.heartbeat.stop()
+        self.heartbeat.stop()
         self.runtime.drain.close()
         self.runtime.trials.stop()
         self.runtime.follower.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 
 import pytest
@@ -157,8 +158,24 @@ def test_what_workers_count_is_added_up(both: tuple[Company, Company]):
 
 def test_a_worker_is_alive_as_long_as_one_of_its_queue_is(redis: Redis):
     presence.beat(redis, QUEUE, A)
-    assert presence.alive_queues(redis, [QUEUE, "gpu-large"]) == {QUEUE}
+    alive = presence.workers(redis, [QUEUE, "gpu-large"])
+    assert alive == {QUEUE: [presence.Worker("gpu1:1", None)], "gpu-large": []}
     assert 0 < redis.pttl("worker:alive:gpu") <= presence.PRESENCE_LIFETIME_MS
+
+
+def test_a_worker_says_which_share_of_the_time_its_models_are_at_work(redis: Redis):
+    def busy() -> float | None:
+        (worker,) = presence.workers(redis, [QUEUE])[QUEUE] or [None]
+        return worker and worker.busy
+
+    heartbeat = presence.Heartbeat(
+        redis, [QUEUE], A, busy_s=lambda: time.monotonic() / 4
+    )
+    heartbeat.start()
+    try:
+        wait_until(lambda: busy() == pytest.approx(0.25, abs=0.01), "the share")
+    finally:
+        heartbeat.stop()
 
 
 def test_two_starts_of_a_worker_are_two_workers():

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { isUnderWay, takeOver, watch } from "../../static/js/admin/watch.js";
+import { isSoonOver, isUnderWay, takeOver, watch } from "../../static/js/admin/watch.js";
 
 /** A page with a cell for each state, as far as `watch.js` looks at pages. */
 function pageOf(...states) {
@@ -50,4 +50,10 @@ test("a page with other rows is left, to be loaded anew", async () => {
   assert.deepEqual(said(page), ["adding"]);
   assert.equal(await watch(page, async () => newer), true);
   assert.ok(isUnderWay(page));
+});
+
+test("a trial is under way for days, so that nobody waits for its end", () => {
+  assert.ok(isUnderWay(pageOf("running")));
+  assert.equal(isSoonOver(pageOf("running", "switched")), false);
+  assert.ok(isSoonOver(pageOf("running", "warming")));
 });

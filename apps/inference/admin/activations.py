@@ -175,6 +175,7 @@ class ActivationInline(ActivationColumns, admin.TabularInline):
 
 @admin.register(Activation)
 class ActivationAdmin(ActivationColumns, ReadOnlyAdmin):
+    how_to_begin = "Activate a version on the page of a deployment."
     list_display = (
         "requested",
         "outcome",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
 from django.utils.html import format_html, format_html_join
@@ -16,7 +18,14 @@ from django.utils.text import capfirst
 
 NOTHING = "—"
 # Of keys that no rule makes readable.
-_SPELT = {"map50": "mAP50", "ap50": "AP50", "sha256": "SHA-256"}
+_SPELT = {
+    "map50": "mAP50",
+    "map50_95": "mAP50-95",
+    "top1": "Top-1",
+    "ap50": "AP50",
+    "p95_ms": "p95, ms",
+    "sha256": "SHA-256",
+}
 Column = Callable[[Any, Any], SafeString | str]
 
 
@@ -54,10 +63,37 @@ def badge(value: str, label: str) -> SafeString:
     return format_html('<span class="state state-{}">{}</span>', value, capfirst(label))
 
 
+def change_page(row: Model) -> str:
+    """The address of a row's own page."""
+    opts = row._meta
+    return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=(row.pk,))
+
+
+def link_to(row: Model) -> SafeString:
+    """A row by its name."""
+    return format_html('<a href="{}">{}</a>', change_page(row), row)
+
+
 def told(state: SafeString, reason: str) -> SafeString:
     """A state, and under it why, where there is a reason."""
     return (
         format_html('{}<div class="aside">{}</div>', state, reason) if reason else state
+    )
+
+
+def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> SafeString:
+    """A row a thing: what it is called, and its figures."""
+    return format_html(
+        '<div class="figures"><table><thead><tr>{}</tr></thead>'
+        "<tbody>{}</tbody></table></div>",
+        format_html_join("", '<th scope="col">{}</th>', ((each,) for each in names)),
+        format_html_join(
+            "",
+            '<tr><th scope="row">{}</th>'
+            + '<td class="figure">{}</td>' * (len(names) - 1)
+            + "</tr>",
+            rows,
+        ),
     )
 
 
@@ -70,6 +106,8 @@ def readable(value: Any) -> SafeString | str:
             return "yes" if value else "no"
         case int():
             return f"{value:,}"
+        case float():
+            return f"{value:.4g}"
         case dict():
             entries = format_html_join(
                 "",

@@ -13,11 +13,11 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.inference import jobs
-from apps.inference.admin.columns import NOTHING, when
+from apps.inference.admin.columns import NOTHING, table, when
 from apps.inference.admin.dataset_forms import ImportForm
 from apps.inference.admin.examples import ExampleAdmin, may_see_pictures
 from apps.inference.admin.removal import RemovalAdmin
@@ -33,6 +33,7 @@ MOST_LOOKED_AT = 5_000
 
 @admin.register(Dataset)
 class DatasetAdmin(RemovalAdmin):
+    how_to_begin = "Add one, then import labelled pictures into it."
     change_form_template = "admin/dataset_form.html"
     list_display = ("name", "pictures", "held_out", "description", "made")
     search_fields = ("name", "description")
@@ -80,20 +81,11 @@ class DatasetAdmin(RemovalAdmin):
         counts = keeping.label_counts(dataset, MOST_LOOKED_AT)
         if not counts:
             return NOTHING
-        table = format_html(
-            '<div class="figures"><table><thead><tr><th>Label</th>'
-            "<th>To train with</th><th>Held out</th></tr></thead>"
-            "<tbody>{}</tbody></table></div>",
-            format_html_join(
-                "",
-                "<tr><td>{}</td>" + '<td class="figure">{}</td>' * 2 + "</tr>",
-                counts,
-            ),
-        )
+        shown = table(("Label", "To train with", "Held out"), counts)
         if dataset.all_count <= MOST_LOOKED_AT:
-            return table
+            return shown
         words = f"Of {MOST_LOOKED_AT:,} pictures, drawn by lot."
-        return format_html('{}<div class="aside">{}</div>', table, words)
+        return format_html('{}<div class="aside">{}</div>', shown, words)
 
     def why_it_stays(self, row: Dataset) -> str:
         return keeping.why_it_stays(row)
@@ -132,7 +124,11 @@ class DatasetAdmin(RemovalAdmin):
             may_name_paths=bool(getattr(request.user, "is_superuser", False)),
         )
         if request.method == "POST" and form.is_valid() and (source := form.source()):
-            said = {"dataset": dataset.name, "source": source}
+            said = {
+                "what": f"into {dataset}",  # for whoever reads it
+                "dataset": dataset.name,
+                "source": source,
+            }
             job = jobs.request("import", said, request.user)
             return redirect("admin:inference_job_change", job.pk)
         context = {

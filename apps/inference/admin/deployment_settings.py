@@ -16,12 +16,11 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from redis.exceptions import RedisError
 
-from apps.inference import deploying, presence
+from apps.inference import deploying
+from apps.inference.admin import workforce
 from apps.inference.admin.columns import NOTHING, badge, told
 from apps.inference.admin.removal import RemovalAdmin
-from apps.inference.connections import sync_redis
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
 
 # Made for one request, and shown for each of its rows.
@@ -75,19 +74,18 @@ class DeploymentSettings(RemovalAdmin):
         return live
 
     def queue_column(self) -> ListColumn:
-        """The column of the queues: whether each has a worker, as it is just now."""
+        """The column of the queues: how many workers each has, as it is just now."""
         queues = sorted(set(Deployment.objects.values_list("queue", flat=True)))
-        alive = _alive(queues)
+        present = workforce.present(queues)
 
         @admin.display(description="queue", ordering="queue")
         def queue_of(deployment: Any) -> SafeString:
             queue = deployment.queue
-            if alive is None:
+            if present is None:
                 return told(badge("warning", "Redis doesn’t answer"), queue)
-            if queue in alive:
-                return told(badge("live", "worker there"), queue)
-            start = f"{queue}: celery -A emporium worker -Q {queue}"
-            return told(badge("failed", "no worker"), start)
+            is_served = bool(present[queue])
+            words = queue if is_served else f"{queue}: {workforce.start_with(queue)}"
+            return told(workforce.count(present, queue), words)
 
         return queue_of
 
@@ -128,15 +126,6 @@ def _words(names: list[str]) -> str:
     """The fields as people read them."""
     fields = (field for field in Deployment._meta.fields if field.name in names)
     return ", ".join(str(field.verbose_name) for field in fields)
-
-
-def _alive(queues: list[str]) -> set[str] | None:
-    """Those that have a worker; None where nobody knows."""
-    try:
-        with sync_redis() as redis:
-            return presence.alive_queues(redis, queues)
-    except RedisError:
-        return None
 
 
 def _of_sampling(changed: list[str]) -> str:

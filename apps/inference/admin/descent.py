@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.inference.admin.columns import NOTHING, readable
+from apps.inference.admin.columns import NOTHING, link_to, readable
 from apps.inference.charts import line_chart
 from apps.inference.evaluating.evaluations import NAMES, data_name, headline, shown
 from apps.inference.models import Evaluation, ModelVersion
@@ -86,11 +85,6 @@ def learned(lineage: Mapping[str, Any]) -> SafeString | str:
 
 def _whole(step: float) -> str:
     return f"{step:.0f}"
-
-
-def link_to(version: ModelVersion) -> SafeString:
-    url = reverse("admin:inference_modelversion_change", args=[version.pk])
-    return format_html('<a href="{}">{}</a>', url, version)
 
 
 def _chain(version: ModelVersion) -> Iterator[ModelVersion]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.inference.admin.columns import NOTHING
+from apps.inference.admin.columns import NOTHING, table
 from apps.inference.charts import heat_map
 from apps.inference.evaluating.evaluations import shown
 from apps.inference.models import Evaluation
@@ -23,19 +22,11 @@ def labels_table(evaluation: Evaluation) -> SafeString | str:
     if not rows:
         return NOTHING
     names = [name for name in _COLUMNS if any(name in row for row in rows)]
-    return format_html(
-        '<div class="figures"><table><thead><tr><th>Label</th><th>There</th>{}</tr>'
-        "</thead><tbody>{}</tbody></table></div>",
-        format_html_join("", "<th>{}</th>", ((_COLUMNS[name],) for name in names)),
-        format_html_join(
-            "",
-            "<tr><td>{}</td>"
-            + '<td class="figure">{}</td>' * (1 + len(names))
-            + "</tr>",
-            (
-                (row["label"], row["there"], *(shown(row.get(name)) for name in names))
-                for row in rows
-            ),
+    return table(
+        ("Label", "There", *(_COLUMNS[name] for name in names)),
+        (
+            (row["label"], row["there"], *(shown(row.get(name)) for name in names))
+            for row in rows
         ),
     )
 

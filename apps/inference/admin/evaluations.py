@@ -32,14 +32,16 @@ MAY_ASK = "inference.add_job"
 
 def _column(name: str) -> Any:
     @admin.display(description=NAMES[name])
-    def show(evaluation: Evaluation) -> str:
-        return evaluations.shown(evaluation.figures.get(name))
+    def figure(evaluation: Evaluation) -> str:
+        value = evaluation.figures.get(name)
+        return NOTHING if value is None else evaluations.shown(value)
 
-    return show
+    return figure
 
 
 @admin.register(Evaluation)
 class EvaluationAdmin(ReadOnlyAdmin):
+    how_to_begin = "Evaluate a version to see how well it answers."
     change_list_template = "admin/evaluation_list.html"
     list_display = ("version", "data", *map(_column, NAMES), "pictures", "evaluated")
     list_select_related = ("version__model", "dataset")
@@ -71,7 +73,7 @@ class EvaluationAdmin(ReadOnlyAdmin):
             NAMES[name]: value
             for name, value in evaluations.headline(evaluation).items()
         }
-        return bar_chart("Figures, 0 to 1", bars)
+        return bar_chart("Figures, 0 to 1", bars, most=1)
 
     @admin.display(description="by label")
     def by_label(self, evaluation: Evaluation) -> SafeString | str:
@@ -197,6 +199,7 @@ def _charts(compared: Comparison) -> list[SafeString]:
                 for row in compared.rows
                 if name in row.evaluation.figures
             },
+            most=1,
         )
         for name in compared.names
     ]

@@ -35,6 +35,7 @@ def may_see_pictures(request: HttpRequest) -> bool:
 @admin.register(Example)
 class ExampleAdmin(LongListAdmin):
     time_field = "added_at"
+    how_to_begin = "Import them into a dataset, or review captures."
     list_select_related = ("dataset",)
     list_filter = (TimeFilter, "dataset", "split")
     list_per_page = 40

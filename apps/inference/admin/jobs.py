@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from apps.inference import jobs
 from apps.inference.admin.columns import (
@@ -17,22 +17,38 @@ from apps.inference.admin.columns import (
     ReadOnlyAdmin,
     badge,
     duration,
+    link_to,
     readable,
     told,
     when,
 )
-from apps.inference.admin.descent import learned, link_to
+from apps.inference.admin.descent import learned
 from apps.inference.exceptions import InferenceError
 from apps.inference.finetuning import plan
-from apps.inference.models import Job, ModelVersion
+from apps.inference.models import Dataset, Evaluation, Job, ModelVersion
 
 State = Job.State
+# Said in its title, or of no use to people.
+_UNSAID = {"what", "token"}
+# The names behind which is the number of another row.
+_ROWS: dict[str, type[Model]] = {
+    "version": ModelVersion,
+    "parent": ModelVersion,
+    "dataset": Dataset,
+    "evaluation": Evaluation,
+}
 # Sessions wait too, and trials run: their pages aren't followed as a job's are.
 _SHOWN_AS = {State.WAITING: "queued", State.RUNNING: "working"}
 
 
 # Of a finetune that is under way, and drawn.
 _LEARNED = {"curve", "validation"}
+
+
+def title(job: Job) -> str:
+    """What it does, where whoever asked for it has said it; else its number."""
+    what = job.parameters.get("what")
+    return capfirst(f"{job.kind} {what}" if what else str(job))
 
 
 def course(job: Job) -> SafeString:
@@ -53,6 +69,7 @@ def in_words(job: Job) -> str:
 
 @admin.register(Job)
 class JobAdmin(ReadOnlyAdmin):
+    how_to_begin = "Evaluating, finetuning and importing are jobs."
     change_form_template = "admin/job_form.html"
     list_display = ("name", "outcome", "requested", "requested_by", "took")
     list_select_related = ("requested_by",)
@@ -102,7 +119,7 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="job", ordering="kind")
     def name(self, job: Job) -> str:
-        return str(job)
+        return title(job)
 
     @admin.display(description="state", ordering="state")
     def outcome(self, job: Job) -> SafeString:
@@ -116,27 +133,34 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="asked for")
     def asked_for(self, job: Job) -> SafeString | str:
-        return _with_link(job.parameters)
+        return _readable(job.parameters)
 
     @admin.display(description="result")
     def made(self, job: Job) -> SafeString | str:
-        return _with_link({k: v for k, v in job.result.items() if k not in _LEARNED})
+        return _readable({k: v for k, v in job.result.items() if k not in _LEARNED})
 
     @admin.display(description="how it learns")
     def learning(self, job: Job) -> SafeString | str:
         """While a finetune runs, as it is now; then as its version keeps it."""
-        version = _version_of(job.result)
+        made = job.result.get("version")
+        version = ModelVersion.objects.filter(pk=made).first()
         return learned(version.lineage if version else job.result)
 
 
-def _with_link(said: dict[str, Any]) -> SafeString | str:
-    """What a job says, and a link to the version that it names, if any."""
-    version = _version_of(said)
-    if version is None:
-        return readable(said)
-    others = {key: value for key, value in said.items() if key != "version"}
-    return format_html("<p>{}</p>{}", link_to(version), readable(others))
+def _readable(said: dict[str, Any]) -> SafeString | str:
+    """Other rows by their names, each a link; those that are gone by their numbers."""
+    return readable(
+        {
+            name: _linked(name, value)
+            for name, value in said.items()
+            if name not in _UNSAID
+        }
+    )
 
 
-def _version_of(said: dict[str, Any]) -> ModelVersion | None:
-    return ModelVersion.objects.filter(pk=said.get("version")).first()
+def _linked(name: str, value: Any) -> Any:
+    model = _ROWS.get(name)
+    if model is None or not isinstance(value, int):
+        return value
+    row = model._default_manager.filter(pk=value).first()
+    return value if row is None else link_to(row)

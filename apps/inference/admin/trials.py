@@ -76,6 +76,7 @@ def _readiness(trial: Trial) -> str:
 
 @admin.register(Trial)
 class TrialAdmin(ReadOnlyAdmin):
+    how_to_begin = "Try a version on the page of a deployment."
     change_form_template = "admin/trial_form.html"
     list_display = (
         "started",

@@ -34,7 +34,7 @@ def bar_chart(
     *,
     unit: str = "",
     up_to: Mapping[str, float] | None = None,
-    between: tuple[str, str] = ("p50", "p95"),
+    most: float = 0.0,
 ) -> SafeString:
     """A bar a name, one below the other, with its value.
 
@@ -42,20 +42,20 @@ def bar_chart(
         title: names what is drawn, with its unit.
         bars: none of them negative.
         unit: of the values, for the words.
-        up_to: a thinner line from a bar's end, as to another percentile of it.
-        between: what a bar and its `up_to` are called.
+        most: what a bar that fills its room stands for; the longest, if that is more.
+        up_to: a thinner line from a bar's end: bars are the p50 then, and this the p95.
     """
     if not bars:
         return nothing(title)
     reach = {
         name: max(value, (up_to or {}).get(name, 0)) for name, value in bars.items()
     }
-    scale = (RIGHT - NAMES - VALUES) / (max(reach.values()) or 1)
+    scale = (RIGHT - NAMES - VALUES) / (max(most, *reach.values()) or 1)
 
     def told(name: str) -> str:
         if up_to is None or name not in up_to:
             return f"{short(bars[name])} {unit}".rstrip()
-        pairs = zip(between, (bars[name], up_to[name]), strict=True)
+        pairs = zip(("p50", "p95"), (bars[name], up_to[name]), strict=True)
         return ", ".join(
             f"{what} {short(value)} {unit}".rstrip() for what, value in pairs
         )

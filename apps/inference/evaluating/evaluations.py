@@ -41,7 +41,11 @@ def request(
 
 
 def parameters(version: ModelVersion, dataset: Dataset | None) -> dict[str, Any]:
-    return {"version": version.pk, "dataset": dataset.pk if dataset else None}
+    return {
+        "what": f"{version} on {data_name(dataset)}",  # for whoever reads it
+        "version": version.pk,
+        "dataset": dataset.pk if dataset else None,
+    }
 
 
 def refuse_unverified(version: ModelVersion) -> None:

@@ -2,8 +2,11 @@
 /** The first page of the admin: what runs right now, as new as it is. */
 
 import { refresh } from "./refresh.js";
+import { isSoonOver } from "./watch.js";
 
 const INTERVAL_MS = 10_000;
+// While something is under way that somebody waits for.
+const SHORT_INTERVAL_MS = 2000;
 
 async function fetchPage() {
   try {
@@ -15,6 +18,9 @@ async function fetchPage() {
   }
 }
 
-setInterval(() => {
-  if (!document.hidden) refresh(document, fetchPage);
-}, INTERVAL_MS);
+async function follow() {
+  if (!document.hidden) await refresh(document, fetchPage);
+  setTimeout(follow, isSoonOver(document) ? SHORT_INTERVAL_MS : INTERVAL_MS);
+}
+
+setTimeout(follow, SHORT_INTERVAL_MS);

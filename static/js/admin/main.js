@@ -1,5 +1,5 @@
 // @ts-check
-/** Every page of the admin: follows what is under way on it. */
+/** Every page of the admin: follows what is under way on it; the first page, `live.js` does. */
 
 import { watch } from "./watch.js";
 
@@ -22,5 +22,6 @@ async function fetchPage() {
   }
 }
 
+const isOverview = document.querySelector("#overview") !== null;
 // What was typed or ticked meanwhile is worth more than figures that came of it.
-if ((await watch(document, fetchPage)) && !isTouched) location.assign(`${location.pathname}${location.search}`);
+if (!isOverview && (await watch(document, fetchPage)) && !isTouched) location.assign(`${location.pathname}${location.search}`);

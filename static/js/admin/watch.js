@@ -4,7 +4,8 @@
  * only which cells tell of such work.
  */
 
-const UNDER_WAY = [
+// What is over in minutes; a trial runs for days.
+const SOON_OVER = [
   ".state-requested",
   ".state-loading",
   ".state-warming",
@@ -12,10 +13,10 @@ const UNDER_WAY = [
   ".state-watched",
   ".state-adding",
   ".state-verifying",
-  ".state-running",
   ".state-queued",
   ".state-working",
 ].join();
+const UNDER_WAY = `${SOON_OVER},.state-running`;
 const CELLS = ".field-outcome, .field-learning, .field-took, .field-last_activation, .field-shown_state, .field-sides, .field-agreement";
 
 /**
@@ -23,6 +24,12 @@ const CELLS = ".field-outcome, .field-learning, .field-took, .field-last_activat
  * @param {ParentNode} page
  */
 export const isUnderWay = (page) => page.querySelector(UNDER_WAY) !== null;
+
+/**
+ * Whether anything on a page will soon be otherwise.
+ * @param {ParentNode} page
+ */
+export const isSoonOver = (page) => page.querySelector(SOON_OVER) !== null;
 
 /**
  * Take over what a newer copy of a page says; tells whether it has the same rows.

@@ -79,6 +79,16 @@ def test_what_is_pointed_at_tells_all_lines_there():
     assert titles(chart) == ["0 s: p50 20 ms, p95 40 ms", "5 s: p50 21 ms"]
 
 
+def test_a_bar_is_as_long_as_its_share_of_what_is_possible():
+    def length(**options: float) -> float:
+        bar = parsed(bar_chart("Recall", {"cup": 0.5}, **options)).find(".//rect")
+        assert bar is not None
+        return float(bar.attrib["width"])
+
+    assert length(most=1) == pytest.approx(length() / 2, abs=0.1)
+    assert length(most=0.1) == length()
+
+
 def test_pieces_stand_on_each_other_and_add_up():
     chart = parsed(stacked_bars("Drops", ["0 s"], {"lost": [30], "failed": [10]}))
     lower, upper = [

@@ -84,7 +84,7 @@ def test_one_is_made_and_its_page_says_what_is_in_it(
     client.post(reverse("admin:inference_dataset_add"), {"name": "other"})
     assert Dataset.objects.filter(name="other").exists()
     content = client.get(page(kitchen)).content.decode()
-    assert "<td>cup</td>" in content
+    assert '<th scope="row">cup</th>' in content
     assert "(nothing)" in content
     assert "Export as COCO" in content
     assert reverse("admin:inference_import", args=[kitchen.pk]) in content
@@ -146,6 +146,7 @@ def test_a_superuser_may(
     client = someone((), is_superuser=True)
     client.post(importing(kitchen), {"path": str(tmp_path)})
     assert Job.objects.get().parameters == {
+        "what": "into kitchen",
         "dataset": "kitchen",
         "source": f"file:{tmp_path}",
     }

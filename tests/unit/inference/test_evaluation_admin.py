@@ -90,7 +90,9 @@ def test_who_may_asks_for_one(
     response = client.post(reverse(ASK), {"version": version.pk, "dataset": kitchen.pk})
     job = Job.objects.get()
     assert job.kind == "evaluate"
-    assert job.parameters == {"version": version.pk, "dataset": kitchen.pk}
+    asked = {"what": f"{version} on kitchen"}
+    asked |= {"version": version.pk, "dataset": kitchen.pk}
+    assert job.parameters == asked
     assert response.headers["Location"] == reverse(
         "admin:inference_job_change", args=[job.pk]
     )

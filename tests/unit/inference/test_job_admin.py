@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.inference.models import Job
+from apps.inference.models import Job, ModelVersion
 
 pytestmark = pytest.mark.django_db
 State = Job.State
@@ -48,6 +50,24 @@ def test_each_says_how_far_it_is(client: Client):
     assert "Waiting for its turn, and a worker of the queue jobs." in content
     assert "a.png: It is no picture.\nb.png" in content
     assert "It is being cancelled." in content
+
+
+def test_it_says_what_it_is_about_and_leads_there(
+    client: Client, scripted_version: Callable[..., ModelVersion]
+):
+    version = scripted_version()
+    asked = {"what": f"{version} on cups", "version": version.pk, "dataset": 1_000_000}
+    job = job_as(State.DONE, parameters=asked, result={"map50_95": 0.7222222})
+    viewer = someone(client)
+    title = f"Waits {version} on cups"
+    assert title in viewer.get(reverse(LIST)).content.decode()
+    page = viewer.get(reverse("admin:inference_job_change", args=[job.pk]))
+    content = page.content.decode()
+    assert title in content
+    assert f">{version}</a></dd>" in content
+    # It is gone.
+    assert "<dt>Dataset</dt><dd>1,000,000</dd>" in content
+    assert "<dt>mAP50-95</dt><dd>0.7222</dd>" in content
 
 
 def test_who_may_stops_one(client: Client):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,25 +17,26 @@ from django.utils import timezone
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from apps.inference.admin import overview
+from apps.inference.admin import overview, workforce
 from apps.inference.admin.overview import Notice
 from apps.inference.latency import LatencyHistogram
-from apps.inference.models import Activation, Deployment
-from apps.sessions import right_now, services
+from apps.inference.models import Activation, Deployment, Job, Trial
+from apps.sessions import services
 from apps.sessions.figures import RunFigures
 from apps.sessions.models import CameraSession, HalfMinute, Run
 from apps.sessions.recent import HALF_MINUTES, add, recent
 from apps.sessions.right_now import MAY_LOOK
 from apps.sessions.timeline import Entry, entry
 
+EVERY_QUEUE = ("gpu", "shadow", "jobs", "housekeeping")
 MAY_SEE_SESSIONS = "emporium_sessions.view_camerasession"
 
 
 class OnlyRedis:
-    """A Redis in which only these queues have workers."""
+    """A Redis that knows of these workers alone, by queue, and how busy they are."""
 
-    def __init__(self, *queues: str) -> None:
-        self._queues = queues
+    def __init__(self, **busy: Sequence[float | None]) -> None:
+        self._busy = busy
 
     def __enter__(self) -> OnlyRedis:
         return self
@@ -43,14 +44,29 @@ class OnlyRedis:
     def __exit__(self, *_: Any) -> None:
         pass
 
-    def mget(self, keys: list[str]) -> list[bytes | None]:
-        alive = {f"worker:alive:{queue}" for queue in self._queues}
-        return [b"1" if key in alive else None for key in keys]
+    def eval(self, script: str, keys: int, key: str) -> list[bytes]:
+        """The silences of a queue's workers: one lives, another has been gone."""
+        queue = key.removeprefix("worker:beats:")
+        alive = [
+            word
+            for number in range(len(self._busy.get(queue, ())))
+            for word in (f"{queue}-{number}:7:ab".encode(), b"400")
+        ]
+        return [*alive, f"{queue}-gone:7:cd".encode(), b"9000"]
+
+    def mget(self, keys: Iterable[str]) -> list[bytes | None]:
+        names = [key.removeprefix("worker:busy:").split(":")[0] for key in keys]
+        shares = [
+            self._busy[queue][int(number)]
+            for queue, _, number in (name.rpartition("-") for name in names)
+        ]
+        return [None if share is None else str(share).encode() for share in shares]
 
 
 @pytest.fixture(autouse=True)
 def workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(right_now, "sync_redis", lambda: OnlyRedis("gpu"))
+    one_each = OnlyRedis(**{queue: [None] for queue in EVERY_QUEUE})
+    monkeypatch.setattr(workforce, "sync_redis", lambda: one_each)
 
 
 def interval(at: float, age_ms: float = 40.0, inferred: int = 50) -> Entry:
@@ -207,7 +223,7 @@ def test_the_overview_says_what_runs_how_well_and_since_when(
     )
     shown = words(admin_client)
     assert f"{deployment.name} {deployment.active_version}" in shown
-    assert "Alive gpu 1 10.0" in shown
+    assert "1 worker gpu 1 10.0" in shown
     assert re.search(r"(39|40|41) / (39|40|41) ms", shown)
     assert "Switched" in shown
     assert "Results a second" in shown
@@ -244,14 +260,79 @@ def test_a_queue_without_workers_is_told_with_what_helps(
     assert "celery -A emporium worker -Q gpu-large" in shown
 
 
+def test_the_workers_of_each_queue_are_counted_and_how_busy_they_are(
+    admin_client: Client, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+):
+    some = OnlyRedis(gpu=[0.25, 0.9], jobs=[None], housekeeping=[None])
+    monkeypatch.setattr(workforce, "sync_redis", lambda: some)
+    shown = words(admin_client)
+    assert f"gpu answers {deployment.name} 2 workers" in shown
+    assert "gpu-0:7 25% busy gpu-1:7 90% busy" in shown
+    assert "Busiest worker 90%" in shown
+    assert "gone" not in shown
+
+
+@pytest.mark.parametrize(
+    ("queue", "lack"), [("jobs", "no job is done"), ("shadow", "")]
+)
+def test_a_queue_that_nobody_needs_may_be_empty(
+    admin_client: Client,
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+    queue: str,
+    lack: str,
+):
+    others = {each: [None] for each in EVERY_QUEUE if each != queue}
+    monkeypatch.setattr(workforce, "sync_redis", lambda: OnlyRedis(**others))
+    shown = words(admin_client)
+    assert (f"No worker of the queue {queue} is alive" in shown) is bool(lack)
+    assert lack in shown
+
+
+def test_what_is_under_way_is_on_the_first_page(
+    admin_client: Client, deployment: Deployment
+):
+    version = deployment.active_version
+    assert "Nothing is activated, tried or worked at just now." in words(admin_client)
+    Activation.objects.create(
+        deployment=deployment, to_version=version, state="warming", step="Warming up."
+    )
+    Trial.objects.create(
+        deployment=deployment, version=version, kind="shadow", share=0.5
+    )
+    Job.objects.create(kind="evaluate", state="running", progress=0.4, step="Counting.")
+    Job.objects.create(kind="import", state="done")
+    shown = words(admin_client)
+    assert re.search(rf"{version} for {deployment.name} Warming Warming up\.", shown)
+    assert f"{version} as a shadow of {deployment.name} Running 50%" in shown
+    assert re.search(r"Evaluate \d+ Running 40% Counting\.", shown)
+    assert "Import" not in shown
+
+
+def test_a_job_that_failed_is_told_for_a_day(
+    admin_client: Client, deployment: Deployment
+):
+    for hours in (1, 30):
+        Job.objects.create(
+            kind="import",
+            state="failed",
+            reason=f"Wrong {hours}.\nIn many lines.",
+            finished_at=timezone.now() - timedelta(hours=hours),
+        )
+    shown = words(admin_client)
+    assert re.search(r"Import \d+ failed: Wrong 1\.", shown)
+    assert "many lines" not in shown
+    assert "Wrong 30" not in shown
+
+
 def test_a_redis_that_is_gone_is_told(
     admin_client: Client, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ):
     def gone() -> Redis:
         raise RedisConnectionError("refused")
 
-    monkeypatch.setattr(right_now, "sync_redis", gone)
-    assert "Redis doesn't answer" in words(admin_client).replace("&#x27;", "'")
+    monkeypatch.setattr(workforce, "sync_redis", gone)
+    assert "Redis doesn’t answer" in words(admin_client)
 
 
 def test_an_activation_that_went_wrong_is_told_for_a_day(
