@@ -5,6 +5,7 @@ Only whoever allowed pictures has one kept, though both are told otherwise alike
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,7 +67,7 @@ def shadow(
     answerer = Answerer(trial.pk, load_version(version), tuning, sync_redis(), stopping)
 
     def answer() -> None:
-        answerer.run()
+        answerer.run(os.getppid())
         connection.close()
 
     thread = threading.Thread(target=answer, name="answerer")

@@ -678,12 +678,16 @@ class SlowLoading(ModuleType):
         super().__init__("tests.slow_loading_predictor")
         self.is_loading = threading.Event()
         self.may_end = threading.Event()
+        self.has_ended = threading.Event()
 
     def load(
         self, directory: Path, *, engine: str | None = None
     ) -> scripted_predictor.ScriptedPredictor:
         self.is_loading.set()
-        assert self.may_end.wait(60)
+        try:
+            assert self.may_end.wait(60)
+        finally:
+            self.has_ended.set()
         return scripted_predictor.load(directory)
 
 
@@ -747,7 +751,7 @@ def test_what_fails_in_its_first_minute_is_taken_back_while_another_is_loaded(
         banana.tally.count(first_minute.failed(50))
 
         wait_until(lambda: seen(follower) == "hot dog", "the version before")
-        assert not slow_loading.may_end.is_set()
+        assert not slow_loading.has_ended.is_set()
     finally:
         slow_loading.may_end.set()
         follower.stop()

@@ -96,8 +96,8 @@ def test_who_begins_anew_is_no_worker_that_was_lost(
     begins_anew: Callable[[], bool],
     monkeypatch: pytest.MonkeyPatch,
 ):
-    company.tell(7, Progress(Phase.READY))
+    company.tell("activation:7", Progress(Phase.READY))
     monkeypatch.setattr(watchdog, "ANSWERS_STUCK_AFTER_S", 0.0)
     with host.passes.under_way(host.version_for(DEFAULT_DEPLOYMENT)):
         assert begins_anew()
-    assert company.look(7, "gpu").progress == {}
+    assert company.look("activation:7", "gpu").progress == {}

@@ -220,7 +220,7 @@ def test_a_worker_that_starts_does_not_load_what_has_just_killed_another(
     monkeypatch: pytest.MonkeyPatch,
 ):
     trial = canary(deployment, scripted_version(kill_on_load=True))
-    monkeypatch.setattr(loading, "load_version", pytest.fail)
+    monkeypatch.setattr(loading, "load_version", lambda *_: pytest.fail("loaded"))
     for silence in ("doubtful", "lost"):
         company.other = other(Phase.SERVING, **{silence: frozenset({OTHER})})
         trials.follow()
