@@ -38,13 +38,17 @@ _LEARNED = {"curve", "validation"}
 def course(job: Job) -> SafeString:
     """How far it is, or what came of it."""
     shown = badge(_SHOWN_AS.get(State(job.state), job.state), job.get_state_display())
+    return told(shown, in_words(job))
+
+
+def in_words(job: Job) -> str:
     if job.is_cancelling and job.state == State.RUNNING:
-        return told(shown, "It is being cancelled.")
+        return "It is being cancelled."
     if job.state == State.RUNNING:
-        return told(shown, f"{job.progress:.0%} {job.step}")
+        return f"{job.progress:.0%} {job.step}"
     if job.state == State.WAITING:
-        return told(shown, "Waiting for its turn, and a worker of the queue jobs.")
-    return told(shown, job.reason)
+        return "Waiting for its turn, and a worker of the queue jobs."
+    return job.reason
 
 
 @admin.register(Job)
@@ -112,23 +116,27 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="asked for")
     def asked_for(self, job: Job) -> SafeString | str:
-        return readable(job.parameters)
+        return _with_link(job.parameters)
 
     @admin.display(description="result")
     def made(self, job: Job) -> SafeString | str:
-        said = {k: v for k, v in job.result.items() if k not in _LEARNED}
-        version = _version_of(job)
-        if version is None:
-            return readable(said)
-        del said["version"]
-        return format_html("<p>{}</p>{}", link_to(version), readable(said))
+        return _with_link({k: v for k, v in job.result.items() if k not in _LEARNED})
 
     @admin.display(description="how it learns")
     def learning(self, job: Job) -> SafeString | str:
         """While a finetune runs, as it is now; then as its version keeps it."""
-        version = _version_of(job)
+        version = _version_of(job.result)
         return learned(version.lineage if version else job.result)
 
 
-def _version_of(job: Job) -> ModelVersion | None:
-    return ModelVersion.objects.filter(pk=job.result.get("version")).first()
+def _with_link(said: dict[str, Any]) -> SafeString | str:
+    """What a job says, and a link to the version that it names, if any."""
+    version = _version_of(said)
+    if version is None:
+        return readable(said)
+    others = {key: value for key, value in said.items() if key != "version"}
+    return format_html("<p>{}</p>{}", link_to(version), readable(others))
+
+
+def _version_of(said: dict[str, Any]) -> ModelVersion | None:
+    return ModelVersion.objects.filter(pk=said.get("version")).first()
