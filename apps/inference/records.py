@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import PROTECT, Model
+from django.db.models import PROTECT, ManyToOneRel, Model
 
 
 def naming(row: Model) -> str:
@@ -13,7 +13,8 @@ def naming(row: Model) -> str:
     kinds = {
         str(relation.related_model._meta.verbose_name_plural)
         for relation in row._meta.get_fields(include_hidden=True)
-        if getattr(relation, "on_delete", None) is PROTECT
+        if isinstance(relation, ManyToOneRel)
+        and relation.on_delete is PROTECT
         and relation.related_model._base_manager.filter(
             **{relation.field.name: row}
         ).exists()

@@ -165,8 +165,8 @@ def test_a_worker_is_alive_as_long_as_one_of_its_queue_is(redis: Redis):
 
 def test_a_worker_says_which_share_of_the_time_its_models_are_at_work(redis: Redis):
     def busy() -> float | None:
-        (worker,) = presence.workers(redis, [QUEUE])[QUEUE] or [None]
-        return worker and worker.busy
+        workers = presence.workers(redis, [QUEUE])[QUEUE]
+        return workers[0].busy if workers else None
 
     heartbeat = presence.Heartbeat(
         redis, [QUEUE], A, busy_s=lambda: time.monotonic() / 4

@@ -41,8 +41,8 @@ def request(parent: str, dataset: str, **choices: Any) -> int:
     from apps.inference.finding import find_version
     from apps.inference.finetuning import plan
 
-    choices = plan.Choices(**choices)
-    return plan.request(find_version(parent), keeping.find(dataset), choices).pk
+    chosen = plan.Choices(**choices)
+    return plan.request(find_version(parent), keeping.find(dataset), chosen).pk
 
 
 def children() -> list[dict[str, Any]]:
@@ -111,7 +111,7 @@ def test_one_whose_worker_is_killed_goes_on_and_makes_one_version(
         row = read(product, job)
         if row["attempts"] == 2 and row["step"].startswith("Training"):
             steps.append(row["step"])
-        return row["state"] == "done"
+        return bool(row["state"] == "done")
 
     wait_until(is_over, "it to end", PATIENCE_S)
     assert steps, "nothing was seen of the second training"

@@ -24,7 +24,7 @@ class EvaluateForm(forms.Form):
     )
 
 
-class GateForm(forms.ModelForm):  # type: ignore[type-arg]
+class GateForm(forms.ModelForm):
     """A field for each figure; what is left empty isn't asked for."""
 
     class Meta:

@@ -36,10 +36,10 @@ class VersionFilter(admin.RelatedFieldListFilter):
 
     def field_choices(
         self, field: Any, request: HttpRequest, model_admin: Any
-    ) -> list[tuple[int, str]]:
+    ) -> list[tuple[str, str | StrPromise]]:
         rows = model_admin.model._default_manager.filter(model_version=OuterRef("pk"))
         versions = ModelVersion.objects.filter(Exists(rows)).select_related("model")
-        return [(version.pk, str(version)) for version in versions]
+        return [(str(version.pk), str(version)) for version in versions]
 
 
 class FamilyFilter(admin.AllValuesFieldListFilter):

@@ -113,7 +113,7 @@ class JobAdmin(ReadOnlyAdmin):
         context["may_act"] = self.has_act_permission(request)
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def get_fields(self, request: HttpRequest, obj: Job | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Job | None = None) -> Any:
         is_training = obj is not None and obj.kind == plan.KIND
         return [name for name in self.fields if name != "learning" or is_training]
 

@@ -13,7 +13,7 @@ from apps.inference.models import ModelVersion
 from apps.inference.registering import asking, uploads
 
 
-class AddVersionForm(forms.ModelForm):  # type: ignore[type-arg]
+class AddVersionForm(forms.ModelForm):
     name = forms.SlugField(
         label="Model",
         max_length=80,

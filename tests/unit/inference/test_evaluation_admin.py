@@ -90,9 +90,11 @@ def test_who_may_asks_for_one(
     response = client.post(reverse(ASK), {"version": version.pk, "dataset": kitchen.pk})
     job = Job.objects.get()
     assert job.kind == "evaluate"
-    asked = {"what": f"{version} on kitchen"}
-    asked |= {"version": version.pk, "dataset": kitchen.pk}
-    assert job.parameters == asked
+    assert job.parameters == {
+        "what": f"{version} on kitchen",
+        "version": version.pk,
+        "dataset": kitchen.pk,
+    }
     assert response.headers["Location"] == reverse(
         "admin:inference_job_change", args=[job.pk]
     )
