@@ -132,7 +132,11 @@ def test_it_ends_if_its_parent_has_died_while_it_was_loading(
         return load_version(version)
 
     monkeypatch.setattr(answering, "_load_in_one_thread", load)
-    for name in ("stand_behind_live_frames", "stand_behind_everybody"):
+    for name in (
+        "stand_behind_live_frames",
+        "stand_behind_everybody",
+        "close_old_connections",
+    ):
         monkeypatch.setattr(answering, name, lambda: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(Tuning, "start", lambda _: None)
