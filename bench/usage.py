@@ -23,11 +23,14 @@ class Usage:
 def usage(pid: int) -> Usage:
     """CPU time since the start and the memory held now, of a process and its children.
 
+    Of this process, its own alone: its children are what it measures.
+
     Raises:
         psutil.NoSuchProcess: it has ended.
     """
     leader = psutil.Process(pid)
-    usages = [_own_usage(each) for each in (leader, *leader.children(recursive=True))]
+    children = [] if pid == os.getpid() else leader.children(recursive=True)
+    usages = [_own_usage(each) for each in (leader, *children)]
     return Usage(
         cpu_s=sum(each.cpu_s for each in usages),
         rss_mb=sum(each.rss_mb for each in usages),

@@ -276,8 +276,6 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
 CELERY_TASK_ROUTES = {
     "apps.inference.tasks.drain": {"queue": "gpu"},
-    "apps.inference.tasks.bring_in": {"queue": "jobs"},
-    "apps.inference.tasks.verify": {"queue": "jobs"},
     "apps.inference.tasks.do_next_job": {"queue": "jobs"},
 }
 CELERY_TASK_SERIALIZER = "json"
@@ -295,10 +293,6 @@ CELERY_BEAT_SCHEDULE = {
     "expire-captures": {
         "task": "apps.sessions.tasks.expire_captures",
         "schedule": 600.0,
-    },
-    "fail-abandoned-versions": {
-        "task": "apps.inference.tasks.fail_abandoned_versions",
-        "schedule": 30.0,
     },
     "remove-abandoned-finetunes": {
         "task": "apps.inference.tasks.remove_abandoned_finetunes",
@@ -322,9 +316,17 @@ PREDICTOR_FAMILIES = {
 }
 # What each kind of job calls, as `function(parameters, progress) -> result`.
 JOB_KINDS = {
+    "add": "apps.inference.registering.job:add",
+    "verify": "apps.inference.registering.job:verify",
     "evaluate": "apps.inference.evaluating.job:run",
     "import": "apps.inference.datasets.importing:run",
     "finetune": "apps.inference.finetuning.job:finetune",
+}
+# What some kinds call as `function(job)` where one was cancelled or has failed, in any
+# process that finds it out: in the web process, too, which has no torch.
+JOB_ENDINGS = {
+    "add": "apps.inference.registering.asking:adding_ended",
+    "verify": "apps.inference.registering.asking:verifying_ended",
 }
 # Where the files of added models lie; nodes that don't share a disk copy it.
 MODELS_DIR = Path(env.str("MODELS_DIR", default="") or VAR_DIR / "models").resolve()

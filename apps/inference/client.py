@@ -25,8 +25,6 @@ from apps.inference.types import Frame
 logger = logging.getLogger(__name__)
 
 DRAIN_TASK = "apps.inference.tasks.drain"
-BRING_IN_TASK = "apps.inference.tasks.bring_in"
-VERIFY_TASK = "apps.inference.tasks.verify"
 HOLDINGS_COMMAND = "holdings"
 
 
@@ -37,20 +35,6 @@ def ring(queue: str) -> None:
     except OperationalError as error:
         # The bell's flag expires within a second and the next frame rings again.
         logger.warning("The doorbell could not be rung: %s", error)
-
-
-def ask_for(job: str, version_id: int) -> None:
-    """Have a job done to a model version, on the queue of the jobs.
-
-    Raises:
-        InferenceError: it could not be asked for.
-    """
-    try:
-        current_app.send_task(job, args=[version_id], retry=False)
-    except OperationalError as error:
-        raise InferenceError(
-            "The jobs could not be asked: Redis doesn't answer."
-        ) from error
 
 
 def ask_workers(patience_s: float) -> dict[str, dict[str, Any]]:

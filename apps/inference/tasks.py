@@ -7,20 +7,15 @@ are for the queue of that name, whose worker does one after the other.
 from __future__ import annotations
 
 import logging
-import shutil
-import subprocess
-import sys
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
-from django.conf import settings
 
 from apps.inference import client, jobs, worker
 from apps.inference.connections import sync_redis
 from apps.inference.finetuning import plan
 from apps.inference.jobs import overseeing
-from apps.inference.models import Deployment, Job, ModelVersion
-from apps.inference.registering import asking, under_way
+from apps.inference.models import Deployment, Job
 from apps.inference.serving import activating, switching
 from apps.inference.serving.company import Company
 from apps.inference.trials import shadowing  # noqa: F401 - listens for the worker's start
@@ -28,7 +23,6 @@ from apps.inference.trials import shadowing  # noqa: F401 - listens for the work
 logger = logging.getLogger(__name__)
 
 SLICE_S = 1.0
-JOB_LIMIT_S = 3600
 
 
 @shared_task(name=client.DRAIN_TASK)
@@ -45,19 +39,9 @@ def drain(queue: str) -> None:
         client.ring(uncalled)
 
 
-@shared_task(name=client.BRING_IN_TASK)
-def bring_in(version_id: int) -> None:
-    _have_done("bring-in", version_id)
-
-
-@shared_task(name=client.VERIFY_TASK)
-def verify(version_id: int) -> None:
-    _have_done("verify-again", version_id)
-
-
 @shared_task(name=jobs.TASK)
 def do_next_job() -> None:
-    """Do one, and leave the next to whoever is free; versions take their turn too."""
+    """Do one, and leave the next to whoever is free."""
     job = jobs.take_next()
     if job is None:
         return
@@ -79,13 +63,6 @@ def revive_lost_jobs() -> None:
 
 
 @shared_task
-def fail_abandoned_versions() -> None:
-    """Housekeeping, on the queue of that name."""
-    if failed := under_way.fail_abandoned():
-        logger.warning("Failed %d versions that nobody was at any more", failed)
-
-
-@shared_task
 def remove_abandoned_finetunes() -> None:
     """Housekeeping, on the queue of that name."""
     plan.remove_abandoned()
@@ -100,31 +77,3 @@ def look_after_activations() -> None:
     with sync_redis() as redis:
         for activation in activations:
             activating.look_after(activation, Company(redis))
-
-
-def _have_done(what: str, version_id: int) -> None:
-    """In a process of its own: torch's memory goes with it, and what kills it kills
-    nothing else.
-    """
-    try:
-        done = subprocess.run(
-            command(what, version_id),
-            cwd=settings.BASE_DIR,
-            check=False,
-            timeout=JOB_LIMIT_S,
-        )
-    except subprocess.TimeoutExpired:
-        _clear_up(version_id, "It took longer than an hour.")
-        return
-    if done.returncode:
-        _clear_up(version_id, overseeing.why_it_ended(done.returncode))
-
-
-def _clear_up(version_id: int, reason: str) -> None:
-    """Do what a process that was killed could not."""
-    asking.fail_unfinished(version_id, reason)
-    shutil.rmtree(ModelVersion(pk=version_id).staging, ignore_errors=True)
-
-
-def command(what: str, version_id: int) -> list[str]:
-    return [sys.executable, "manage.py", "models", what, str(version_id)]

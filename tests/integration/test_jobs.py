@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
+import pytest
 from celery import current_app
 
 from bench.processes import wait_until
 from bench.product import Product
-from tests.unit.inference.loopback_site import Page, serving
+from tests.unit.inference.loopback_site import Page, Site, serving
 
 
-def ask_for_a_version(url: str) -> int:
-    from apps.inference import client
+def ask_for_a_version(url: str) -> None:
     from apps.inference.registering import asking
 
-    version = asking.request_version("mine", url)
-    client.ask_for(client.BRING_IN_TASK, version.pk)
-    return version.pk
+    asking.add(asking.request_version("mine", url))
+
+
+def version_and_job() -> tuple[str, str, str, int]:
+    from apps.inference.models import ModelVersion
+
+    version = ModelVersion.objects.select_related("job").get()
+    assert version.job
+    return version.state, version.reason, version.job.state, version.job.attempts
+
+
+def lose() -> None:
+    """Let the time pass after which housekeeping takes a worker for dead."""
+    from apps.inference import jobs
+    from apps.inference.models import Job
+
+    job = Job.objects.get()
+    Job.objects.update(last_seen_at=job.last_seen_at - 2 * jobs.LOST_AFTER)
+    assert jobs.revive_lost() == 1
 
 
 def abandon_a_session() -> None:
@@ -39,18 +56,45 @@ def are_sessions_closed() -> bool:
     return not CameraSession.objects.filter(ended_at=None).exists()
 
 
-def test_housekeeping_goes_on_while_a_model_is_being_added(product: Product):
-    product.env["MODELS_DIR"] = str(product.directory / "models")
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """Gives no answer before it closes."""
     with serving() as site:
         site.pages["/a.pt"] = Page(waits_for=site.closing)
-        product.start("jobs")
-        product.start("housekeeping")
-        product.inside(ask_for_a_version, f"{site.url}/a.pt")
-        wait_until(lambda: site.requests, "the download to begin")
-        product.inside(abandon_a_session)
-
-        current_app.send_task("apps.sessions.tasks.close_abandoned_sessions")
-
-        wait_until(lambda: product.inside(are_sessions_closed), "housekeeping")
+        yield site
         site.closing.set()
-        product.stop()
+
+
+@pytest.fixture
+def adding(product: Product, site: Site) -> Product:
+    """A worker of the jobs that waits for the answer of a site."""
+    product.env["MODELS_DIR"] = str(product.directory / "models")
+    product.start("jobs")
+    product.inside(ask_for_a_version, f"{site.url}/a.pt")
+    wait_until(lambda: site.requests, "the download to begin")
+    return product
+
+
+def test_housekeeping_goes_on_while_a_model_is_being_added(adding: Product):
+    adding.start("housekeeping")
+    adding.inside(abandon_a_session)
+    current_app.send_task("apps.sessions.tasks.close_abandoned_sessions")
+    wait_until(lambda: adding.inside(are_sessions_closed), "housekeeping")
+
+
+@pytest.mark.long
+def test_a_version_whose_worker_is_killed_is_added_by_the_next_and_can_be_cancelled(
+    adding: Product, site: Site
+):
+    adding.processes.pop("jobs").kill()
+    assert adding.inside(version_and_job) == ("adding", "", "running", 1)
+    adding.start("jobs")
+    adding.inside(lose)
+    wait_until(lambda: len(site.requests) == 2, "another worker to begin")
+    assert adding.inside(version_and_job) == ("adding", "", "running", 2)
+
+    adding.manage("jobs", "cancel", "1")
+
+    over = ("failed", "It was cancelled.", "cancelled", 2)
+    wait_until(lambda: adding.inside(version_and_job) == over, "its end")
+    assert not [*(adding.directory / "models").glob("staging/*")]

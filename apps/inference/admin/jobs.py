@@ -48,13 +48,17 @@ def title(job: Job) -> str:
 def course(job: Job) -> SafeString:
     """How far it is, or what came of it."""
     shown = badge(_SHOWN_AS.get(State(job.state), job.state), job.get_state_display())
+    return told(shown, in_words(job))
+
+
+def in_words(job: Job) -> str:
     if job.is_cancelling and job.state == State.RUNNING:
-        return told(shown, "It is being cancelled.")
+        return "It is being cancelled."
     if job.state == State.RUNNING:
-        return told(shown, f"{job.progress:.0%} {job.step}")
+        return f"{job.progress:.0%} {job.step}"
     if job.state == State.WAITING:
-        return told(shown, "Waiting for its turn, and a worker of the queue jobs.")
-    return told(shown, job.reason)
+        return "Waiting for its turn, and a worker of the queue jobs."
+    return job.reason
 
 
 @admin.register(Job)

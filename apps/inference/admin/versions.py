@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.inference import client
 from apps.inference.admin.activations import choices_of_version
 from apps.inference.admin.columns import (
     NOTHING,
@@ -29,6 +27,7 @@ from apps.inference.admin.descent import DescentFields
 from apps.inference.admin.figures import figures_table
 from apps.inference.admin.filters import FamilyFilter, ModelFilter
 from apps.inference.admin.finetunes import finetune, may_finetune
+from apps.inference.admin.jobs import in_words
 from apps.inference.admin.version_forms import AddVersionForm
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import ModelVersion
@@ -44,6 +43,8 @@ def _is_agpl(licence: str) -> bool:
 
 
 State = ModelVersion.State
+# What a version's job does, as its state says it.
+_DOING = {asking.ADD: "adding", asking.VERIFY: "verifying"}
 
 
 @admin.register(ModelVersion)
@@ -61,7 +62,6 @@ class ModelVersionAdmin(DescentFields, ReadOnlyAdmin):
         "short_licence",
         "registered",
     )
-    list_select_related = ("model",)
     list_filter = ("state", ("model__family", FamilyFilter), ("model", ModelFilter))
     ordering = ("-created_at", "-pk")
     search_fields = ("model__name", "version", "sha256", "source")
@@ -165,13 +165,12 @@ class ModelVersionAdmin(DescentFields, ReadOnlyAdmin):
         self, request: HttpRequest, obj: ModelVersion, form: ModelForm, change: bool
     ) -> None:
         ModelVersion.objects.filter(pk=obj.pk).update(added_by=request.user)
-        transaction.on_commit(lambda: self._have_brought_in(request, obj))
+        self._have_brought_in(request, obj)
 
     def _have_brought_in(self, request: HttpRequest, version: ModelVersion) -> None:
         try:
-            client.ask_for(client.BRING_IN_TASK, version.pk)
+            asking.add(version, request.user)
         except InferenceError as error:
-            asking.fail_version(version.pk, str(error))
             messages.error(request, str(error))
         else:
             messages.info(
@@ -188,11 +187,10 @@ class ModelVersionAdmin(DescentFields, ReadOnlyAdmin):
     def verify_anew(
         self, request: HttpRequest, queryset: QuerySet[ModelVersion]
     ) -> None:
-        """How far each is, its state says."""
+        """How far each job is, the version's state says."""
         for version in queryset.select_related("model"):
             try:
-                asking.refuse_without_files(version)
-                client.ask_for(client.VERIFY_TASK, version.pk)
+                asking.verify(version, request.user)
             except InferenceError as error:
                 messages.error(request, str(error))
             else:
@@ -204,21 +202,19 @@ class ModelVersionAdmin(DescentFields, ReadOnlyAdmin):
     ) -> None:
         """Those that failed before they had files."""
         for version in queryset.select_related("model"):
-            try:
-                asking.request_again(version)
-            except InferenceError as error:
-                messages.error(request, str(error))
-            else:
-                self._have_brought_in(request, version)
+            self._have_brought_in(request, version)
 
     @admin.display(description="state", ordering="state")
     def outcome(self, version: ModelVersion) -> SafeString:
-        shown = badge(version.state, version.get_state_display())
-        if version.state not in ModelVersion.UNDER_WAY:
-            return told(shown, version.reason)
-        if not version.step:
-            return told(shown, "Waiting for the jobs before it.")
-        return told(shown, f"{version.progress:.0%} {version.step}")
+        job = version.job
+        if job is None or not version.is_under_way:
+            return told(
+                badge(version.state, version.get_state_display()), version.reason
+            )
+        doing = _DOING[job.kind]
+        url = reverse("admin:inference_job_change", args=[job.pk])
+        words = format_html('<a href="{}">{}</a>', url, in_words(job))
+        return told(badge(doing, doing), words)
 
     @admin.display(description="licence")
     def short_licence(self, version: ModelVersion) -> SafeString | str:
@@ -248,7 +244,7 @@ class ModelVersionAdmin(DescentFields, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
         queryset: QuerySet[ModelVersion] = super().get_queryset(request)
-        return queryset.prefetch_related("deployments")
+        return queryset.select_related("model", "job").prefetch_related("deployments")
 
     @admin.display(description="model version", ordering="model__name")
     def name(self, version: ModelVersion) -> str:

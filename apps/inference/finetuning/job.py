@@ -120,7 +120,6 @@ def _row(
         version=f"new-{secrets.token_hex(4)}",
         source=f"finetuned from {plan.parent.version} on {plan.dataset}",
         state=ModelVersion.State.ADDING,
-        step="Writing the files.",
         parent=plan.parent,
         lineage={**lineage, "curve": course.curve},
         added_by_id=asked.requested_by_id if asked else None,

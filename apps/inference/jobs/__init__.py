@@ -8,6 +8,8 @@ the job that has waited longest, so a lost or a second message does no harm.
 from __future__ import annotations
 
 import logging
+import pkgutil
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -26,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 # The function that does a kind of job: `function(parameters, progress) -> result`.
 KINDS: dict[str, str] = settings.JOB_KINDS
+# Of some kinds, what else a job is the record of: `function(job)`, when it is over
+# without being done.
+ENDINGS: dict[str, str] = settings.JOB_ENDINGS
 TASK = "apps.inference.tasks.do_next_job"
 MOST_ATTEMPTS = 3
 # Whoever is at a job says so every few seconds, from a process that does nothing else.
@@ -33,8 +38,8 @@ LOST_AFTER = timedelta(seconds=30)
 State = Job.State
 
 
-class CancelledError(Exception):
-    """The job isn't wanted any more; no failure, so `InferenceError` isn't its kind."""
+class CancelledError(BaseException):
+    """The job isn't wanted any more: no failure that anybody on the way may catch."""
 
 
 class Progress(Protocol):
@@ -80,10 +85,10 @@ def cancel(job: Job) -> None:
         InferenceError: it is over already.
     """
     same = Job.objects.filter(pk=job.pk)
-    is_over = same.filter(state=State.WAITING).update(
-        state=State.CANCELLED,
+    is_over = _end(
+        same.filter(state=State.WAITING),
+        State.CANCELLED,
         reason="It was cancelled before it began.",
-        finished_at=timezone.now(),
     )
     if not is_over and not same.filter(state=State.RUNNING).update(is_cancelling=True):
         raise InferenceError(f"{job} is over already.")
@@ -125,7 +130,7 @@ def of_attempt(job: Job) -> QuerySet[Job]:
 
 def finish(job: Job, state: Job.State, **columns: Any) -> None:
     """Write down what has come of this attempt, unless that is written already."""
-    of_attempt(job).update(state=state, step="", finished_at=timezone.now(), **columns)
+    _end(of_attempt(job), state, **columns)
 
 
 def give_back(job: Job) -> None:
@@ -141,20 +146,40 @@ def revive_lost() -> int:
 
     Also rings for those that wait while nobody is at any: their message was lost.
     """
-    now = timezone.now()
-    lost = Job.objects.filter(state=State.RUNNING, last_seen_at__lt=now - LOST_AFTER)
-    over = {"step": "", "finished_at": now}
-    count = lost.filter(is_cancelling=True).update(
-        state=State.CANCELLED, reason="It was cancelled; its worker is gone.", **over
+    lost = Job.objects.filter(
+        state=State.RUNNING, last_seen_at__lt=timezone.now() - LOST_AFTER
     )
-    count += lost.filter(attempts__gte=MOST_ATTEMPTS).update(
-        state=State.FAILED,
-        reason=f"Its worker went down {MOST_ATTEMPTS} times, each time without a word:"
-        " perhaps memory is short.",
-        **over,
-    )
+    count = 0
+    for job in lost.filter(is_cancelling=True):
+        reason = "It was cancelled; its worker is gone."
+        count += _end(lost.filter(pk=job.pk), State.CANCELLED, reason=reason)
+    for job in lost.filter(attempts__gte=MOST_ATTEMPTS):
+        reason = (
+            f"Its worker went down {MOST_ATTEMPTS} times, each time without a word:"
+            " perhaps memory is short."
+        )
+        count += _end(lost.filter(pk=job.pk), State.FAILED, reason=reason)
     count += lost.update(state=State.WAITING, progress=0, step="")
     is_working = Job.objects.filter(state=State.RUNNING).exists()
     if not is_working and Job.objects.filter(state=State.WAITING).exists():
         ring()
     return count
+
+
+def _end(same: QuerySet[Job], state: Job.State, **columns: Any) -> bool:
+    """Write down that a job is over, if the query still finds it.
+
+    What else it is the record of is written with it: neither is ever without the other.
+    """
+    with transaction.atomic():
+        job = same.select_for_update().first()
+        if job is None:
+            return False
+        for name, value in columns.items():
+            setattr(job, name, value)
+        job.state, job.step, job.finished_at = state, "", timezone.now()
+        job.save(update_fields=["state", "step", "finished_at", *columns])
+        if state != State.DONE and job.kind in ENDINGS:
+            ended: Callable[[Job], None] = pkgutil.resolve_name(ENDINGS[job.kind])
+            ended(job)
+        return True

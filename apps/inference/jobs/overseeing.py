@@ -70,7 +70,7 @@ def command(job: Job) -> list[str]:
     return [sys.executable, "manage.py", "jobs", "do", str(job.pk)]
 
 
-def why_it_ended(returncode: int) -> str:
+def _why_it_ended(returncode: int) -> str:
     """Of a process that has left no word of its own."""
     if returncode < 0:
         return "The process was killed; perhaps memory is short."
@@ -116,4 +116,4 @@ def _write_if_unsaid(job: Job, returncode: int) -> None:
     elif stopping.is_set():
         jobs.give_back(job)
     else:
-        jobs.finish(job, Job.State.FAILED, reason=why_it_ended(returncode))
+        jobs.finish(job, Job.State.FAILED, reason=_why_it_ended(returncode))

@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from apps.inference.models import ModelVersion
+from apps.inference.registering import uploads
 from apps.inference.registering.contents import SHIPPED, contents
 
 NOTHING = "-"
@@ -20,7 +21,7 @@ class Progress(tqdm):  # type: ignore[type-arg]
     """What is being done and how far it is: one line on a terminal, else one a step."""
 
     def __init__(self) -> None:
-        self._step = ""
+        self._told = (0.0, "")
         super().__init__(
             total=100,
             file=sys.stderr,
@@ -32,13 +33,16 @@ class Progress(tqdm):  # type: ignore[type-arg]
         )
 
     def tell(self, share: float, step: str) -> None:
+        last_share, last_step = self._told
+        if step == last_step and abs(share - last_share) < 0.01:
+            return
+        self._told = (share, step)
         if not self.disable:
             self.set_description_str(step, refresh=False)
             self.n = 100 * share
             self.refresh()
-        elif step != self._step:
+        elif step != last_step:
             sys.stderr.write(f"{100 * share:3.0f} % {step}\n")
-        self._step = step
 
 
 def table(versions: Iterable[ModelVersion]) -> list[str]:
@@ -79,7 +83,7 @@ def _facts(version: ModelVersion) -> Iterator[tuple[str, Any]]:
     yield "reason", version.reason
     yield "active in", _answers_for(version)
     yield "family", version.model.family
-    yield "source", version.source
+    yield "source", uploads.shown(version.source)
     yield "directory", version.directory
     yield "SHA-256", version.sha256
     yield "licence", version.card.get("licence") or "unknown"

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
+
+from apps.inference.models.jobs import Job
 
 
 class RegisteredModel(models.Model):
@@ -35,15 +36,13 @@ class ModelVersion(models.Model):
     `directory` is absolute, or relative to the checkout so that every node finds it.
     Only a verified version may answer; `reason` says why one failed. `engine` and
     `batch_size` are what its verification chose, and `verification` all it measured.
+    `job` is the last that was asked to add or verify it.
     """
 
     class State(models.TextChoices):
         ADDING = "adding"
-        VERIFYING = "verifying"
         VERIFIED = "verified"
         FAILED = "failed"
-
-    UNDER_WAY = frozenset({State.ADDING, State.VERIFYING})
 
     model = models.ForeignKey(
         RegisteredModel, on_delete=models.PROTECT, related_name="versions"
@@ -55,8 +54,6 @@ class ModelVersion(models.Model):
     sha256 = models.CharField("SHA-256 of the weights", max_length=64, blank=True)
     card = models.JSONField(default=dict, blank=True)
     state = models.CharField(max_length=20, choices=State.choices, default=State.ADDING)
-    progress = models.FloatField(default=0)
-    step = models.CharField(max_length=200, blank=True)
     reason = models.TextField(blank=True)
     engine = models.CharField(max_length=40, blank=True)
     batch_size = models.PositiveSmallIntegerField(null=True, blank=True)
@@ -73,8 +70,9 @@ class ModelVersion(models.Model):
         related_name="children",
     )
     lineage = models.JSONField(default=dict, blank=True)
-    # While it is added or verified, by whoever is at it; see `under_way.py`.
-    last_seen_at = models.DateTimeField(default=timezone.now, editable=False)
+    job = models.OneToOneField(
+        Job, on_delete=models.SET_NULL, null=True, blank=True, related_name="version"
+    )
     added_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -96,12 +94,17 @@ class ModelVersion(models.Model):
         return f"{self.model.name} {self.version}"
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether a job is to add or verify it, now or once its turn has come."""
+        return self.job is not None and self.job.state in Job.UNDER_WAY
+
+    @property
     def path(self) -> Path:
         return Path(settings.BASE_DIR) / self.directory
 
     @property
     def staging(self) -> Path:
-        """Where its files are made, until they have been verified."""
+        """Where its files are made, each try in a folder of its own."""
         return Path(settings.MODELS_DIR) / "staging" / str(self.pk)
 
     @property

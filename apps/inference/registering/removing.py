@@ -31,8 +31,11 @@ def why_it_stays(version: ModelVersion) -> str:
         return (
             f"{version} is being activated in {deployments}: wait until that is over."
         )
-    if version.state in ModelVersion.UNDER_WAY:
-        return f"{version} is being added or verified: wait until that has ended."
+    if version.is_under_way or version.state == ModelVersion.State.ADDING:
+        return (
+            f"{version} is being added or verified: cancel its job, or wait until that"
+            " has ended."
+        )
     if version.sha256 and not _is_ours(version):
         return f"{version} ships with the Emporium, which would register it again."
     return ""

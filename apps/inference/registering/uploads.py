@@ -11,6 +11,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
+from apps.inference import sources
 from apps.inference.sources.disk import unwritten
 
 
@@ -48,9 +49,9 @@ def is_gone(source: str) -> bool:
 
 
 def shown(source: str) -> str:
-    """A source as people read it: of an upload the name that it came with."""
+    """A source as anybody may read it: of an upload the name that it came with."""
     path = _path(source)
-    return f"{path.name}, uploaded" if _is_upload(path) else source
+    return f"{path.name}, uploaded" if _is_upload(path) else sources.origin(source)
 
 
 def _is_upload(path: Path) -> bool:

@@ -18,7 +18,7 @@ from apps.inference.sources.hub import HubSource
 from apps.inference.sources.local import LocalSource
 from apps.inference.sources.types import Fetched, Progress, Source
 
-__all__ = ["Fetched", "Progress", "Source", "checksum", "fetch", "parse"]
+__all__ = ["Fetched", "Progress", "Source", "checksum", "fetch", "origin", "parse"]
 
 
 def parse(text: str) -> Source:
@@ -53,6 +53,14 @@ def _guess(text: str) -> str:
     if re.fullmatch(r"[\w.-]+/[\w.-]+", text):
         return f" Perhaps hub:{text} is meant?"
     return ""
+
+
+def origin(text: str) -> str:
+    """As much of what an operator wrote as anybody may see."""
+    try:
+        return parse(text).origin
+    except SourceTextError:  # it names none, so there is nothing to hide
+        return text
 
 
 def checksum(text: str) -> str:

@@ -69,9 +69,7 @@ def test_a_truncated_export_fails_with_a_sentence(tmp_path: Path, models_dir: Pa
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(InferenceError, match="cut short, damaged"):
         add(path)
-    version = ModelVersion.objects.get()
-    assert version.state == State.FAILED
-    assert "cut short" in version.reason
+    assert ModelVersion.objects.get().state == State.FAILED
     assert not [each for each in models_dir.rglob("*") if each.is_file()]
 
 

@@ -1,12 +1,9 @@
-"""`manage.py models`, as somebody types it, and the jobs that call it."""
+"""`manage.py models`, as somebody types it."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -17,7 +14,6 @@ from django.core.management import CommandError, call_command
 from django.test import TestCase
 from pytest_django import Settings
 
-from apps.inference import tasks
 from apps.inference.comparison import Bounds
 from apps.inference.engines import TORCH_CPU, TORCH_CUDA
 from apps.inference.models import Deployment, ModelVersion, RegisteredModel
@@ -121,7 +117,8 @@ def test_each_step_is_a_line_where_there_is_no_terminal(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "  0 % Fetching the files."
     assert " 50 % Reading the files." in lines
-    assert lines[-1].endswith("% Measuring torch-cpu.")
+    assert lines[-2].endswith("% Measuring torch-cpu.")
+    assert lines[-1] == "100 % Registering it."
 
 
 @pytest.mark.parametrize("what", ["verify", "bench"])
@@ -210,85 +207,52 @@ def test_what_is_needed_is_not_removed(models: Models):
     assert ModelVersion.objects.count() == 2
 
 
-def test_a_job_that_fails_says_so_of_its_model(
-    models: Models,
-    caplog: pytest.LogCaptureFixture,
-    capsys: pytest.CaptureFixture[str],
+def test_a_failure_that_nobody_foresaw_is_a_sentence(
+    models: Models, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    version = asking.request_version("mine", "file:/nowhere")
-    models("bring-in", str(version.pk))
-    assert f"{version} is not verified: There is no file or folder" in caplog.text
-    assert "CommandError" not in capsys.readouterr().err
+    def fail(*_: object) -> None:
+        raise KeyError("a bug")
 
-
-def test_a_job_brings_a_version_in(models: Models):
-    version = asking.request_version("foods", f"file:{STARTER}")
-    models("bring-in", str(version.pk))
-    version.refresh_from_db()
-    assert version.state == State.VERIFIED
-
-
-def test_a_child_that_crashes_at_its_end_has_done_its_work(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    version = asking.request_version("mine", "file:/nowhere")
-    ModelVersion.objects.filter(pk=version.pk).update(state=State.VERIFIED)
-    monkeypatch.setattr(
-        tasks, "command", lambda *_: ["sh", "-c", f"kill -{signal.SIGSEGV} $$"]
-    )
-    tasks.bring_in(version.pk)
-    version.refresh_from_db()
-    assert (version.state, version.reason) == (State.VERIFIED, "")
-
-
-@pytest.mark.parametrize("job", [tasks.bring_in, tasks.verify])
-def test_a_child_that_is_killed_fails_the_version(
-    monkeypatch: pytest.MonkeyPatch,
-    job: Callable[[int], None],
-    settings: Settings,
-    tmp_path: Path,
-):
-    settings.MODELS_DIR = tmp_path
-    version = asking.request_version("mine", "file:/nowhere")
-    version.staging.mkdir(parents=True)
-    (version.staging / "model.safetensors").write_bytes(b"half")
-    monkeypatch.setattr(
-        tasks, "command", lambda *_: ["sh", "-c", f"kill -{signal.SIGKILL} $$"]
-    )
-    job(version.pk)
-    version.refresh_from_db()
+    models("add", "foods", "--from", f"file:{STARTER}")
+    monkeypatch.setattr(verification, "verify", fail)
+    with pytest.raises(CommandError, match="nobody foresaw; the log says how"):
+        models("verify", "foods")
+    version = ModelVersion.objects.get()
     assert version.state == State.FAILED
-    assert version.reason == "The process was killed; perhaps memory is short."
-    assert not version.staging.exists()
+    assert "nobody foresaw" in version.reason
+    assert "a bug" in caplog.text
 
 
-def test_a_child_that_never_got_to_the_version_fails_it_too(
-    monkeypatch: pytest.MonkeyPatch,
+def test_what_is_interrupted_leaves_nothing(
+    models: Models, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ):
-    version = asking.request_version("mine", "file:/nowhere")
-    monkeypatch.setattr(tasks, "command", lambda *_: ["false"])
-    tasks.bring_in(version.pk)
-    version.refresh_from_db()
-    assert version.state == State.FAILED
-    assert version.reason == "The process stopped early; the log says why."
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verification, "verify", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        models("add", "foods", "--from", f"file:{STARTER}")
+    assert not ModelVersion.objects.exists()
+    assert not [path for path in settings.MODELS_DIR.rglob("*") if path.is_file()]
 
 
-def test_the_sentence_of_a_child_that_failed_stays(monkeypatch: pytest.MonkeyPatch):
-    version = asking.request_version("mine", "file:/nowhere")
-    asking.fail_version(version.pk, "Nothing is there.")
-    monkeypatch.setattr(tasks, "command", lambda *_: ["false"])
-    tasks.bring_in(version.pk)
-    version.refresh_from_db()
-    assert version.reason == "Nothing is there."
+def test_verifying_that_is_interrupted_changes_nothing(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    models("add", "foods", "--from", f"file:{STARTER}")
+    before = ModelVersion.objects.values().get()
+    monkeypatch.setattr(verification, "verify", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        models("verify", "foods")
+    assert ModelVersion.objects.values().get() == before
 
 
-def test_the_job_is_the_command(tmp_path: Path):
-    done = subprocess.run(
-        [*tasks.command("bring-in", 1), "--help"],
-        cwd=django_settings.BASE_DIR,
-        env={**os.environ, "SECRET_KEY": "x", "ENV_FILE": os.devnull},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def test_a_secret_in_an_address_is_not_shown(models: Models):
+    asking.request_version("mine", "https://user:hunter2@127.0.0.1:1/a.pt?key=s3cret")
+    shown = models("show", "mine")
+    assert "https://127.0.0.1:1/a.pt?…" in shown
+    assert "s3cret" not in shown
+    assert "hunter2" not in shown

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from kombu.exceptions import OperationalError
 from pytest_django import Settings
 
-from apps.inference.models import Deployment, ModelVersion, RegisteredModel
+from apps.inference import jobs
+from apps.inference.models import Deployment, Job, ModelVersion, RegisteredModel
+from apps.inference.registering import asking
 from apps.inference.services import activate
 
 State = ModelVersion.State
@@ -29,16 +29,18 @@ Post = Callable[..., Any]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[int]]]:
-    """What the queue is asked for."""
-    asked: list[tuple[str, list[int]]] = []
-    monkeypatch.setattr(
-        current_app._get_current_object(),
-        "send_task",
-        lambda name, args, retry: asked.append((name, args)),
-    )
-    return asked
+@pytest.fixture(autouse=True)
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[str, int]]]:
+    """What each bell finds written down."""
+    bells: list[list[tuple[str, int]]] = []
+    monkeypatch.setattr(jobs, "ring", lambda: bells.append(asked()))
+    return bells
+
+
+def asked() -> list[tuple[str, int]]:
+    """The jobs that were asked for, and of which versions."""
+    rows = Job.objects.order_by("pk")
+    return [(row.kind, row.parameters["version"]) for row in rows]
 
 
 @pytest.fixture
@@ -61,13 +63,15 @@ def page(version: ModelVersion) -> str:
 
 def test_what_is_asked_for_is_a_job(
     post: Post,
-    jobs: list[tuple[str, list[int]]],
+    rung: list[list[tuple[str, int]]],
     admin_client: Client,
     admin_user: User,
 ):
     response = post(name="mine", source="hub:somebody/something")
     version = ModelVersion.objects.get()
-    assert jobs == [("apps.inference.tasks.bring_in", [version.pk])]
+    assert rung == [[("add", version.pk)]]
+    assert version.job
+    assert version.job.requested_by == admin_user
     assert (version.state, version.added_by) == (State.ADDING, admin_user)
     assert version.source == "hub:somebody/something"
     assert response.headers["Location"] == page(version)
@@ -76,37 +80,31 @@ def test_what_is_asked_for_is_a_job(
     assert "successfully" not in shown
 
 
-def test_a_file_is_kept_where_the_jobs_find_it(
-    post: Post, jobs: list[tuple[str, list[int]]], tmp_path: Path
-):
+def test_a_file_is_kept_where_the_jobs_find_it(post: Post, tmp_path: Path):
     post(name="mine", upload=SimpleUploadedFile("../../best.pt", b"weights"))
     version = ModelVersion.objects.get()
     path = Path(version.source.removeprefix("file:"))
     assert path.is_relative_to(tmp_path / "uploads")
     assert (path.name, path.read_bytes()) == ("best.pt", b"weights")
-    assert jobs == [("apps.inference.tasks.bring_in", [version.pk])]
+    assert asked() == [("add", version.pk)]
 
 
-def test_a_file_of_what_is_not_asked_for_is_removed(
-    post: Post, jobs: list[tuple[str, list[int]]], tmp_path: Path
-):
+def test_a_file_of_what_is_not_asked_for_is_removed(post: Post, tmp_path: Path):
     upload = SimpleUploadedFile("best.pt", b"weights")
     assert "can&#x27;t be called uploads" in content(
         post(name="uploads", upload=upload)
     )
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-    assert jobs == []
+    assert asked() == []
 
 
-def test_a_disk_that_takes_no_file_is_said_to_be(
-    post: Post, jobs: list[tuple[str, list[int]]], tmp_path: Path
-):
+def test_a_disk_that_takes_no_file_is_said_to_be(post: Post, tmp_path: Path):
     (tmp_path / "uploads").touch()
     upload = SimpleUploadedFile("best.pt", b"weights")
     shown = content(post(name="mine", upload=upload))
     assert "can&#x27;t be written to: Not a directory." in shown
     assert not ModelVersion.objects.exists()
-    assert jobs == []
+    assert asked() == []
 
 
 @pytest.mark.parametrize(
@@ -126,7 +124,7 @@ def test_a_disk_that_takes_no_file_is_said_to_be(
     ids=["neither", "both", "empty", "no source", "no name", "too long", "no checksum"],
 )
 def test_what_cannot_be_asked_for_is_said_at_once(
-    post: Post, jobs: list[tuple[str, list[int]]], fields: dict[str, Any], why: str
+    post: Post, fields: dict[str, Any], why: str
 ):
     response = post(**{"name": "mine", **fields})
     shown = content(response)
@@ -134,23 +132,7 @@ def test_what_cannot_be_asked_for_is_said_at_once(
     assert shown.count('<ul class="errorlist') == 1
     assert not ModelVersion.objects.exists()
     assert not RegisteredModel.objects.exists()
-    assert jobs == []
-
-
-def test_without_a_queue_the_version_says_so(
-    post: Post, admin_client: Client, monkeypatch: pytest.MonkeyPatch
-):
-    def refuse(*_: object, **__: object) -> None:
-        raise OperationalError("connection refused")
-
-    monkeypatch.setattr(current_app._get_current_object(), "send_task", refuse)
-    post(name="mine", source="hub:somebody/something")
-    version = ModelVersion.objects.get()
-    assert version.state == State.FAILED
-    assert version.reason == "The jobs could not be asked: Redis doesn't answer."
-    shown = content(admin_client.get(page(version)))
-    assert shown.count("Redis doesn&#x27;t answer") == 2  # the message and the state
-    assert "The jobs bring it in." not in shown
+    assert asked() == []
 
 
 @pytest.mark.parametrize(
@@ -163,7 +145,6 @@ def test_without_a_queue_the_version_says_so(
 )
 def test_only_who_may_add_adds(
     client: Client,
-    jobs: list[tuple[str, list[int]]],
     permissions: list[str],
     may: bool,
 ):
@@ -172,23 +153,28 @@ def test_only_who_may_add_adds(
     client.force_login(user)
     client.post(reverse(ADD), {"name": "mine", "source": "hub:some/thing"})
     assert ModelVersion.objects.exists() is may
-    assert bool(jobs) is may
+    assert bool(asked()) is may
     listed = content(client.get(reverse(LIST)))
     assert ("verify_anew" in listed) is may
 
 
 def test_versions_with_files_are_verified_anew(
     admin_client: Client,
-    jobs: list[tuple[str, list[int]]],
     scripted_version: Callable[..., ModelVersion],
 ):
     version = scripted_version()
     empty = ModelVersion.objects.create(model=version.model, version="new-1")
     choose(admin_client, "verify_anew", version)
-    assert jobs == [("apps.inference.tasks.verify", [version.pk])]
-    shown = choose(admin_client, "verify_anew", empty)
-    assert f"{empty.version} has no files yet" in shown
-    assert len(jobs) == 1
+    assert asked() == [("verify", version.pk)]
+    version.refresh_from_db()
+    assert version.state == State.VERIFIED  # as long as nothing else is known
+    for other, words in (
+        (empty, "has no files yet"),
+        (version, "is being verified already"),
+    ):
+        shown = choose(admin_client, "verify_anew", other)
+        assert f"{other.version} {words}" in shown
+    assert len(asked()) == 1
 
 
 def failed_version(**fields: Any) -> ModelVersion:
@@ -203,20 +189,20 @@ def choose(client: Client, action: str, version: ModelVersion) -> str:
 
 
 def test_what_failed_before_it_had_files_is_brought_in_again(
-    jobs: list[tuple[str, list[int]]], admin_client: Client
+    admin_client: Client,
 ):
-    version = failed_version(reason="No network.", progress=0.3)
+    version = failed_version(reason="No network.")
     shown = choose(admin_client, "bring_in_again", version)
     assert "The jobs bring it in." in shown
-    assert jobs == [("apps.inference.tasks.bring_in", [version.pk])]
+    assert asked() == [("add", version.pk)]
     version.refresh_from_db()
-    assert (version.state, version.reason, version.progress) == (State.ADDING, "", 0)
+    assert (version.state, version.reason) == (State.ADDING, "")
 
 
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"state": State.VERIFYING}, "hasn&#x27;t failed"),
+        ({"state": State.ADDING}, "hasn&#x27;t failed"),
         ({"sha256": "a" * 64}, "use “Verify anew”"),
         ({"source": "https://somewhere/a.pt?…"}, "add it anew"),
         ({"source": "file:/models/uploads/f00/best.pt"}, "upload it anew"),
@@ -224,7 +210,6 @@ def test_what_failed_before_it_had_files_is_brought_in_again(
     ids=["under way", "has files", "kept no secret", "was read"],
 )
 def test_what_cannot_be_brought_in_again_says_why(
-    jobs: list[tuple[str, list[int]]],
     admin_client: Client,
     settings: Settings,
     fields: dict[str, Any],
@@ -233,7 +218,7 @@ def test_what_cannot_be_brought_in_again_says_why(
     settings.MODELS_DIR = "/models"
     version = failed_version(**fields)
     assert why in choose(admin_client, "bring_in_again", version)
-    assert jobs == []
+    assert asked() == []
     before = version.state
     version.refresh_from_db()
     assert version.state == before
@@ -259,13 +244,21 @@ def test_what_failed_before_it_had_files_can_be_deleted(
     assert not upload.parent.exists()
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [{"sha256": "a" * 64}, {"state": State.ADDING}, {"state": State.VERIFYING}],
-    ids=["ships with us", "being added", "being verified"],
-)
-def test_what_is_needed_can_be_deleted(admin_client: Client, fields: dict[str, Any]):
-    version = failed_version(**fields)
+@pytest.mark.parametrize("what", ["ships with us", "being added", "being verified"])
+def test_what_is_needed_cannot_be_deleted(
+    admin_client: Client, settings: Settings, tmp_path: Path, what: str
+):
+    version = failed_version()
+    if what == "being added":
+        asking.add(version)
+    else:
+        version.sha256 = "a" * 64
+        version.save()
+    if what == "being verified":
+        settings.MODELS_DIR = tmp_path
+        version.directory = str(tmp_path / "mine" / "aa")
+        version.save()
+        asking.verify(version)
     assert delete_of(version) not in content(admin_client.get(page(version)))
     response = admin_client.post(delete_of(version), {"post": "yes"})
     assert response.status_code == 403
@@ -319,10 +312,11 @@ def test_filters_offer_what_there_is_to_run(
 
 
 def test_what_waits_for_its_turn_says_so(admin_client: Client):
-    version = failed_version(state=State.ADDING)
+    version = failed_version()
+    asking.add(version)
     for url in (reverse(LIST), page(version)):
         shown = content(admin_client.get(url))
-        assert "Waiting for the jobs before it." in shown
+        assert "Waiting for its turn, and a worker of the queue jobs." in shown
         assert "0%" not in shown
 
 
@@ -372,20 +366,46 @@ def test_an_uploaded_file_is_shown_by_its_name(
     assert "uploads/f00" not in shown
 
 
-def test_the_list_and_the_page_say_how_far_it_is_and_why_it_failed(
+def test_the_list_and_the_page_say_how_far_its_job_is(
     admin_client: Client, scripted_version: Callable[..., ModelVersion]
 ):
-    version = scripted_version()
-    for changes, words in (
-        (
-            {"state": State.ADDING, "progress": 0.25, "step": "Fetching the files."},
-            "25% Fetching the files.",
-        ),
-        ({"state": State.FAILED, "reason": "It is cut short."}, "It is cut short."),
-    ):
-        ModelVersion.objects.filter(pk=version.pk).update(**changes)
+    adding, verifying = failed_version(), scripted_version()
+    asking.add(adding)
+    asking.verify(verifying)
+    step = {"progress": 0.25, "step": "Fetching the files."}
+    Job.objects.update(state=Job.State.RUNNING, **step)
+    for version, state in ((adding, "adding"), (verifying, "verifying")):
+        version.refresh_from_db()
+        assert version.job
+        job = reverse("admin:inference_job_change", args=[version.job.pk])
         for url in (reverse(LIST), page(version)):
-            assert words in content(admin_client.get(url))
+            shown = content(admin_client.get(url))
+            # Which the page follows by itself.
+            assert f'class="state state-{state}"' in shown
+            assert f'<a href="{job}">25% Fetching the files.</a>' in shown
+        assert 'name="action"' not in content(admin_client.get(page(version)))
+        assert page(version) in content(admin_client.get(job))
+
+
+def test_the_list_and_the_page_say_why_it_failed(admin_client: Client):
+    version = failed_version(reason="It is cut short.")
+    for url in (reverse(LIST), page(version)):
+        assert "It is cut short." in content(admin_client.get(url))
+
+
+def test_one_that_is_cancelled_is_failed_and_brought_in_again(admin_client: Client):
+    version = failed_version()
+    asking.add(version)
+    job = Job.objects.get()
+    url = reverse("admin:inference_job_changelist")
+    admin_client.post(url, {"action": "cancel", "_selected_action": job.pk})
+    shown = content(admin_client.get(page(version)))
+    assert "It was cancelled before it began." in shown
+    assert 'value="bring_in_again"' in shown
+    choose(admin_client, "bring_in_again", version)
+    version.refresh_from_db()
+    assert version.state == State.ADDING
+    assert len(asked()) == 2
 
 
 def test_the_page_shows_every_engine_and_why_one_was_refused(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.inference import weights
-from apps.inference.exceptions import InferenceError
+from apps.inference.exceptions import InferenceError, sentence_of
 from apps.inference.finding import find_version
 from apps.inference.management import terminal
 from apps.inference.models import ModelVersion
@@ -55,14 +56,12 @@ class Command(BaseCommand):
                 parser_of_one.add_argument(
                     "--json", type=Path, metavar="PATH", help="write the figures there"
                 )
-        # What others have done in a process of its own; see tasks.py and rehearsal.py.
-        for name in ("bring-in", "verify-again", "rehearse"):
-            what.add_parser(name).add_argument("pk", type=int)
+        # What others have done in a process of its own; see rehearsal.py.
+        what.add_parser("rehearse").add_argument("pk", type=int)
 
     def handle(self, *args: Any, what: str, **options: Any) -> None:
-        act = getattr(self, f"_{what.replace('-', '_')}")
         try:
-            act(options)
+            getattr(self, f"_{what}")(options)
         except InferenceError as error:
             raise CommandError(str(error)) from error
 
@@ -71,7 +70,7 @@ class Command(BaseCommand):
             options["name"], options["source"], sha256=options["sha256"]
         )
         try:
-            with terminal.Progress() as progress:
+            with _in_a_sentence(version), terminal.Progress() as progress:
                 adding.bring_in(version, progress.tell)
         except BaseException:
             # Whoever typed it reads why it failed: nobody else needs a row to do so.
@@ -85,16 +84,11 @@ class Command(BaseCommand):
         removing.remove(version)
         self.stdout.write(f"{name} is removed.")
 
-    def _bring_in(self, options: dict[str, Any]) -> None:
-        _do_job(options["pk"], adding.bring_in)
-
-    def _verify_again(self, options: dict[str, Any]) -> None:
-        _do_job(options["pk"], adding.verify)
-
     def _rehearse(self, options: dict[str, Any]) -> None:
         stand_behind_live_frames()
         try:
-            load_version(_of_number(options["pk"]))
+            versions = ModelVersion.objects.select_related("model")
+            load_version(versions.get(pk=options["pk"]))
         except InferenceError as error:
             raise CommandError(str(error), returncode=REFUSED) from error
 
@@ -112,8 +106,12 @@ class Command(BaseCommand):
 
     def _verify(self, options: dict[str, Any]) -> None:
         version = _with_files(find_version(options["name"]))
-        with terminal.Progress() as progress:
-            adding.verify(version, progress.tell)
+        try:
+            with _in_a_sentence(version), terminal.Progress() as progress:
+                adding.verify(version, progress.tell)
+        except InferenceError as error:
+            asking.fail_version(version, str(error))
+            raise
         self._say_outcome(version)
 
     def _bench(self, options: dict[str, Any]) -> None:
@@ -151,21 +149,17 @@ class Command(BaseCommand):
         self.stdout.write("\n".join(terminal.figures(figures)))
 
 
-def _do_job(pk: int, act: Callable[[ModelVersion], None]) -> None:
-    """For the process of the jobs, whose log names the model; the row has the rest."""
-    stand_behind_live_frames()
-    version = _of_number(pk)
+@contextmanager
+def _in_a_sentence(version: ModelVersion) -> Iterator[None]:
+    """Whatever goes wrong with a version, whoever typed it reads a sentence."""
     name = str(version)
     try:
-        act(version)
-    except InferenceError as error:
-        logger.warning("%s is not verified: %s", name, error)
-    else:
-        logger.info("%s is verified on %s", version, version.engine)
-
-
-def _of_number(pk: int) -> ModelVersion:
-    return ModelVersion.objects.select_related("model").get(pk=pk)
+        yield
+    except InferenceError:
+        raise
+    except Exception as error:
+        logger.exception("%s could not be verified", name)
+        raise InferenceError(sentence_of(error)) from error
 
 
 def _with_files(version: ModelVersion) -> ModelVersion:

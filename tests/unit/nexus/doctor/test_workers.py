@@ -99,9 +99,9 @@ def test_a_model_that_can_t_be_loaded_is_told_with_the_reason(version: ModelVers
 
 
 def test_a_model_that_isn_t_verified_is_told(version: ModelVersion):
-    version.state = ModelVersion.State.VERIFYING
+    version.state = ModelVersion.State.FAILED
     found = judge_model(version, "", holding(version.pk))
-    expect(found, Outcome.FAILED, "isn't verified (verifying)", "Verify it")
+    expect(found, Outcome.FAILED, "isn't verified (failed)", "Verify it")
 
 
 @pytest.mark.django_db(transaction=True)
