@@ -16,7 +16,7 @@ from apps.inference.latency import Counts, LatencyHistogram
 
 Entry = dict[str, Any]
 
-MOST_ENTRIES = 240
+MOST_ENTRIES = 120
 # One that is shorter goes with its neighbour: a rate over a moment says nothing.
 SHORTEST_S = 2.5
 MOST_LABELS = 10
