@@ -108,8 +108,8 @@ class Follower:
             deployments = self._deployments()
             self.host.part_from_others({each.name for each in deployments})
             self._forget_unwanted(deployments, activations)
-            for each in deployments:
-                self.host.change_over(each.name, each.active_version.stamp)
+            for deployment in deployments:
+                self._change_over(deployment, activations)
             return activations
 
     def _look_after(self, activation: Activation) -> None:
@@ -119,6 +119,22 @@ class Follower:
             activating.look_after(activation, self._company)
         except RedisError as error:
             logger.warning("%s has to wait for Redis: %s", activation, error)
+
+    def _change_over(
+        self, deployment: Deployment, activations: Sequence[Activation]
+    ) -> None:
+        """Have the active version answer, if it is loaded."""
+        name, stamp = deployment.name, deployment.active_version.stamp
+        loaded = self.host.loaded(name, stamp)
+        if loaded is None or self.host.is_answering(loaded):
+            return
+        for activation in activations:
+            if activation.deployment == deployment and (
+                activation.to_version.stamp == stamp
+            ):
+                # Said before: its first frame may be the worker's last.
+                self._tell(activation, Progress(Phase.SERVING))
+        self.host.change_over(name, stamp)
 
     def _load_active(self) -> None:
         """Load what is active and isn't loaded yet: a worker starts, or it was changed
@@ -166,7 +182,7 @@ class Follower:
         """Also where nobody can hear it just now: it goes on all the same."""
         try:
             self._company.tell(activation.affair, progress)
-            if progress.phase != Phase.READY:
+            if progress.phase not in (Phase.READY, Phase.SERVING):
                 activating.look_after(activation, self._company)
         except (DatabaseError, RedisError) as error:
             logger.warning("How far %s is can't be said: %s", activation, error)

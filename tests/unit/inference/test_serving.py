@@ -920,6 +920,13 @@ def test_the_version_before_is_forgotten_after_the_first_minute(
     assert not deployment.activations.latest().is_watched
 
 
+def test_that_a_version_answers_is_said_before_its_first_frame(
+    deployment: Deployment, company: Alone, switched: Follower
+):
+    said = company.progress[deployment.activations.latest().affair]
+    assert said.phase == Phase.SERVING
+
+
 class Deserted(Alone):
     """A company of which one was lost, but not for certain at first."""
 
