@@ -134,7 +134,7 @@ class Follower:
             ):
                 # Said before: its first frame may be the worker's last.
                 self._tell(activation, Progress(Phase.SERVING))
-        self.host.change_over(name, stamp)
+        self.host.change_over(name, loaded)
 
     def _load_active(self) -> None:
         """Load what is active and isn't loaded yet: a worker starts, or it was changed

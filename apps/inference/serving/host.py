@@ -82,18 +82,11 @@ class ModelHost:
         """Have it ready to answer."""
         self._loaded[deployment][loaded.stamp] = loaded
 
-    def change_over(self, deployment: str, stamp: Stamp) -> bool:
-        """Have a version answer from the next batch on, if it is loaded."""
-        serving = self._serving.get(deployment)
-        if serving is not None and serving.stamp == stamp:
-            return True
-        loaded = self.loaded(deployment, stamp)
-        if loaded is None:
-            return False
+    def change_over(self, deployment: str, loaded: LoadedVersion) -> None:
+        """Have a version answer from the next batch on."""
         loaded.tally.take()
         self._serving[deployment] = loaded
         logger.info("%s %s answers for %s", loaded.name, loaded.version, deployment)
-        return True
 
     def answer_share(self, deployment: str, canary: Canary) -> None:
         """Have a canary answer its sessions, from the next batch on."""
