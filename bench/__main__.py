@@ -108,8 +108,8 @@ def measure_slowed(clip: EncodedClip) -> Outcome:
 def start(product: Product, deploy: Callable[[], None]) -> None:
     """Start what frames pass through; `jobs` is not of them."""
     product.inside(deploy)
-    for name in ("redis", "web", "worker"):
-        product.start(name)
+    product.start("redis")
+    product.start_all("web", "worker")
 
 
 def read_seconds() -> float:

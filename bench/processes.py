@@ -108,7 +108,18 @@ class Process:
         Raises:
             ProcessError: it did not listen, and was killed.
         """
+        self.tell_to_end()
+        return self.wait_for_end(patience_s)
+
+    def tell_to_end(self) -> None:
         self._process.terminate()
+
+    def wait_for_end(self, patience_s: float = 20) -> int:
+        """Wait for what was told to end; gives its exit code.
+
+        Raises:
+            ProcessError: it did not listen, and was killed.
+        """
         try:
             return self._process.wait(patience_s)
         except subprocess.TimeoutExpired:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +36,8 @@ class Product:
         settings: the settings module.
         redis_url: of a Redis that runs already; without it the product's own can be
             started, as `redis`.
+        database: an SQLite file to begin with a copy of; without it `migrate` makes
+            an empty one.
     """
 
     def __init__(
@@ -43,8 +46,11 @@ class Product:
         *,
         settings: str = "emporium.settings",
         redis_url: str = "",
+        database: Path | None = None,
     ) -> None:
         self.directory = directory
+        self.database = directory / "emporium.sqlite3"
+        self._begins_with = database
         self.processes: dict[str, Process] = {}
         self.port = free_port()
         self._ports = {"web": self.port, "redis": free_port(), "turn": free_port()}
@@ -55,7 +61,7 @@ class Product:
             "ENV_FILE": os.devnull,
             "DJANGO_SETTINGS_MODULE": settings,
             "SECRET_KEY": secrets.token_urlsafe(50),
-            "DATABASE_URL": f"sqlite:///{directory / 'emporium.sqlite3'}",
+            "DATABASE_URL": f"sqlite:///{self.database}",
             "EMPORIUM_TEST_DIR": str(directory),
             "REDIS_URL": redis_url,
             "REDIS_PORT": str(self._ports["redis"]),
@@ -72,7 +78,10 @@ class Product:
         return f"http://localhost:{self.port}"
 
     def __enter__(self) -> Self:
-        self.manage("migrate", "--verbosity", "0")
+        if self._begins_with is None:
+            self.manage("migrate", "--verbosity", "0")
+        else:
+            shutil.copy(self._begins_with, self.database)
         return self
 
     def __exit__(
@@ -136,6 +145,21 @@ class Product:
         Raises:
             ProcessError: it ended, or takes too long.
         """
+        return self._begin(name, *arguments, label=label, port=port)()
+
+    def start_all(self, *names: str) -> None:
+        """Start processes of the Procfile side by side, and wait until all are of use.
+
+        Raises:
+            ProcessError: one ended, or takes too long.
+        """
+        for wait_for in [self._begin(name) for name in names]:
+            wait_for()
+
+    def _begin(
+        self, name: str, *arguments: str, label: str = "", port: int | None = None
+    ) -> Callable[[], Process]:
+        """As `start`, but what it gives is still to wait."""
         commands = parse_procfile((CHECKOUT / "Procfile").read_text()).processes
         label = label or name
         port = port or self._ports.get(name)
@@ -146,24 +170,33 @@ class Product:
             self.directory / f"{label}.log",
         )
         self.processes[label] = process
-        if port is not None:
-            process.wait_for(lambda: listens(port), "it listened")
-        else:
-            process.wait_for(lambda: "ready." in process.output(), "it was ready")
-        return process
+
+        def wait_until_of_use() -> Process:
+            if port is not None:
+                process.wait_for(lambda: listens(port), "it listened")
+            else:
+                process.wait_for(lambda: "ready." in process.output(), "it was ready")
+            return process
+
+        return wait_until_of_use
 
     def stop(self) -> None:
-        """End the processes, last started first.
+        """End the processes side by side, and then the Redis that they end with.
 
         Raises:
             ProcessError: the first that had to be killed; the others have ended, too.
         """
+        redis = self.processes.get("redis")
+        others = [each for each in self.processes.values() if each is not redis]
         errors = []
-        for process in reversed(self.processes.values()):
-            try:
-                process.terminate()
-            except ProcessError as error:
-                errors.append(error)
+        for together in (others, [redis] if redis else []):
+            for process in together:
+                process.tell_to_end()
+            for process in together:
+                try:
+                    process.wait_for_end()
+                except ProcessError as error:
+                    errors.append(error)
         if errors:
             raise errors[0]
 

@@ -49,11 +49,24 @@ def redis(redis_server: str) -> Iterator[Redis]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made by the migrations, once: what each product begins with a copy of."""
+    directory = tmp_path_factory.mktemp("database")
+    with Product(directory, settings="tests.settings") as product:
+        return product.database
+
+
 @pytest.fixture
-def product(tmp_path: Path, redis: Redis, redis_server: str) -> Iterator[Product]:
+def product(
+    tmp_path: Path, redis: Redis, redis_server: str, empty_database: Path
+) -> Iterator[Product]:
     """An empty database and an empty Redis to start the product's processes on."""
     with Product(
-        tmp_path, settings="tests.settings", redis_url=redis_server
+        tmp_path,
+        settings="tests.settings",
+        redis_url=redis_server,
+        database=empty_database,
     ) as product:
         yield product
         # What a test that fails is shown.

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from apps.inference.starter.clips import CLIPS, render_clip, save_clip
 from bench.browser import QUIET, chromium_path
@@ -31,29 +31,35 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def launch() -> Iterator[Launch]:
-    """Start Chromium with a clip for its camera, or with flags of the test's choice."""
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    """Of a module: there may be one at a time, and the bench brings its own."""
     with sync_playwright() as playwright:
-        browsers: list[Browser] = []
+        yield playwright
 
-        def start(*flags: str, clip: Path | None = None) -> Browser:
-            if clip is not None:
-                flags = (
-                    *flags,
-                    ALLOW_CAMERA,
-                    FAKE_CAMERA,
-                    f"--use-file-for-fake-video-capture={clip}",
-                )
-            browser = playwright.chromium.launch(
-                executable_path=chromium_path(), args=[*QUIET, *flags]
+
+@pytest.fixture
+def launch(playwright: Playwright) -> Iterator[Launch]:
+    """Start Chromium with a clip for its camera, or with flags of the test's choice."""
+    browsers: list[Browser] = []
+
+    def start(*flags: str, clip: Path | None = None) -> Browser:
+        if clip is not None:
+            flags = (
+                *flags,
+                ALLOW_CAMERA,
+                FAKE_CAMERA,
+                f"--use-file-for-fake-video-capture={clip}",
             )
-            browsers.append(browser)
-            return browser
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path(), args=[*QUIET, *flags]
+        )
+        browsers.append(browser)
+        return browser
 
-        yield start
-        for browser in browsers:
-            browser.close()
+    yield start
+    for browser in browsers:
+        browser.close()
 
 
 @contextmanager

@@ -34,8 +34,7 @@ def emporium(product: Product, scripted_model: Callable[..., Path]) -> Product:
         deploy, scripted_model(labels=["hot dog", "cup"]), "scripted", "scripted"
     )
     product.inside(add_reviewer)
-    product.start("web")
-    product.start("worker")
+    product.start_all("web", "worker")
     return product
 
 

@@ -55,8 +55,7 @@ OVERLAP = """() => {
 def answering(product: Product) -> Product:
     """Web and worker, with a model that tells which frame of the clip it was shown."""
     product.inside(deploy, STARTER, "marked", "marked-detector")
-    product.start("web")
-    product.start("worker")
+    product.start_all("web", "worker")
     return product
 
 

@@ -90,8 +90,7 @@ def make_operator() -> None:
 
 def test_all_is_well(web: Product, launch: Launch) -> None:
     certificate = start_turn(web)
-    web.start("web")
-    web.start("worker")
+    web.start_all("web", "worker")
     trust = f"--ignore-certificate-errors-spki-list={fingerprint(certificate)}"
     page = launch(trust, ALLOW_CAMERA, FAKE_CAMERA).new_page()
     with expecting_no_errors(page):
@@ -141,8 +140,7 @@ def test_without_a_turn_server_it_is_not_set_up(web: Product, launch: Launch) ->
 
 def test_a_network_that_lets_only_relays_through(web: Product, launch: Launch) -> None:
     start_turn(web)
-    web.start("web")
-    web.start("worker")
+    web.start_all("web", "worker")
     page = launch().new_page()
     page.add_init_script(RELAYS_ALONE)
     examined(page, web)
@@ -217,8 +215,7 @@ def test_a_browser_without_webrtc(web: Product, launch: Launch) -> None:
 
 def test_an_operator_is_shown_all_of_the_server(web: Product, launch: Launch) -> None:
     web.inside(make_operator)
-    web.start("web")
-    web.start("worker")
+    web.start_all("web", "worker")
     page = launch().new_page()
     page.goto(f"{web.url}/admin/login/?next=/doctor/")
     page.fill("#id_username", "operator")

@@ -68,9 +68,11 @@ class Shown:
 
 
 @pytest.fixture
-def procfile(tmp_path: Path) -> Iterator[str]:
+def procfile(tmp_path: Path, empty_database: Path) -> Iterator[str]:
     """Everything that `honcho start` starts, on free ports; gives the page's URL."""
-    with Product(tmp_path, settings="tests.settings") as product:
+    with Product(
+        tmp_path, settings="tests.settings", database=empty_database
+    ) as product:
         product.manage("provision")
         product.inside(deploy, STARTER, "marked", "marked-detector")
         with Process(

@@ -39,8 +39,7 @@ def page(
     product: Product, scripted_model: Callable[..., Path], launch: Launch
 ) -> Iterator[Page]:
     product.inside(deploy, scripted_model(sleep_ms=30), "bright", "bright")
-    product.start("web")
-    product.start("worker")
+    product.start_all("web", "worker")
     page = launch(NO_MDNS).new_page(viewport={"width": 1000, "height": 640})
     page.add_init_script(path=CAMERAS)
     with expecting_no_errors(page):

@@ -71,13 +71,25 @@ CAMERA_IS_ASKED_FOR = (
 
 
 @pytest.fixture
-def web(product: Product, scripted_model: Callable[..., Path]) -> Product:
-    """The web process, with a model deployed and no worker yet."""
+def deployed(product: Product, scripted_model: Callable[..., Path]) -> Product:
     product.env["CONNECT_TIMEOUT_S"] = "3"
     product.env["ALLOWED_HOSTS"] = "localhost,emporium.test"
     product.inside(deploy, scripted_model(), "scripted", "starter-detector")
-    product.start("web")
     return product
+
+
+@pytest.fixture
+def web(deployed: Product) -> Product:
+    """The web process, with a model deployed and no worker yet."""
+    deployed.start("web")
+    return deployed
+
+
+@pytest.fixture
+def answering(deployed: Product) -> Product:
+    """Web and worker."""
+    deployed.start_all("web", "worker")
+    return deployed
 
 
 def keep_state(page: Page, name: str) -> None:
@@ -119,11 +131,10 @@ def stand_between(page: Page) -> list[WebSocketRoute]:
 
 
 def test_live_stopped_and_started_again(
-    web: Product, launch: Launch, tour: Path
+    answering: Product, launch: Launch, tour: Path
 ) -> None:
-    web.start("worker")
     page = launch(clip=tour).new_page()
-    page.goto(web.url)
+    page.goto(answering.url)
     page.wait_for_selector('body[data-verdict="hot-dog"]')
     expect(page.locator("#verdict")).to_contain_text("Hot dog")
     name = page.locator("#model-name")
@@ -144,18 +155,17 @@ def test_live_stopped_and_started_again(
 
 
 def test_another_model_answers_without_reconnecting(
-    web: Product, launch: Launch, tour: Path, scripted_model: Callable[..., Path]
+    answering: Product, launch: Launch, tour: Path, scripted_model: Callable[..., Path]
 ) -> None:
-    web.start("worker")
     page = launch(clip=tour).new_page()
-    page.goto(web.url)
+    page.goto(answering.url)
     page.wait_for_selector('body[data-verdict="hot-dog"]')
     page.evaluate(
         "window.statuses = []; new MutationObserver(() => "
         "statuses.push(document.body.dataset.status)).observe("
         "document.body, {attributeFilter: ['data-status']})"
     )
-    web.inside(deploy, scripted_model(label="banana"), "scripted")
+    answering.inside(deploy, scripted_model(label="banana"), "scripted")
     page.wait_for_selector('body[data-verdict="not-hot-dog"]', timeout=30_000)
     expect(page.locator("#verdict")).to_contain_text("Not hot dog")
     expect(page.locator("#model-name")).to_have_text("scripted-1")
@@ -176,25 +186,23 @@ def test_without_a_worker_the_page_says_so_and_goes_on_by_itself(
     expect(page.locator("#worker")).to_be_empty()
 
 
-def test_server_away_and_back(web: Product, launch: Launch, tour: Path) -> None:
-    web.start("worker")
+def test_server_away_and_back(answering: Product, launch: Launch, tour: Path) -> None:
     page = launch(clip=tour).new_page()
-    page.goto(web.url)
+    page.goto(answering.url)
     page.wait_for_selector('body[data-verdict="hot-dog"]')
-    web.processes["web"].kill()
+    answering.processes["web"].kill()
     expect_situation(page, "server_away", "tries again by itself", "Try now")
     keep_state(page, "server-away")
-    web.start("web")
+    answering.start("web")
     page.wait_for_selector('body[data-verdict="hot-dog"]', timeout=60_000)
 
 
 def test_a_network_that_lets_no_video_through_and_then_does(
-    web: Product, launch: Launch, tour: Path
+    answering: Product, launch: Launch, tour: Path
 ) -> None:
-    web.start("worker")
     page = launch(clip=tour).new_page()
     page.add_init_script(NO_WAY_THROUGH)
-    page.goto(web.url)
+    page.goto(answering.url)
     expect_situation(page, "live_as_jpeg", "picture by picture", None)
     page.wait_for_selector('body[data-verdict="hot-dog"]')
     keep_state(page, "live-as-jpeg")
@@ -208,7 +216,7 @@ def test_a_network_that_lets_no_video_through_and_then_does(
         "enough => document.getElementById('overlay').dataset.results > enough",
         arg=int(results or 0) + 20,
     )
-    assert web.inside(records.held_sessions) == 1
+    assert answering.inside(records.held_sessions) == 1
 
 
 def test_camera_is_being_asked_for(web: Product, launch: Launch, tour: Path) -> None:
@@ -272,11 +280,10 @@ def test_camera_is_taken_away(web: Product, launch: Launch, tour: Path) -> None:
     wait_for_status(page, "live")
 
 
-def test_browser_without_webrtc(web: Product, launch: Launch, tour: Path) -> None:
-    web.start("worker")
+def test_browser_without_webrtc(answering: Product, launch: Launch, tour: Path) -> None:
     page = launch(clip=tour).new_page()
     page.add_init_script(NO_WEBRTC)
-    page.goto(web.url)
+    page.goto(answering.url)
     expect_situation(page, "live_as_jpeg", "picture by picture", None)
     page.wait_for_selector('body[data-verdict="hot-dog"]')
 
@@ -293,12 +300,11 @@ def test_browser_without_cameras(web: Product, launch: Launch, tour: Path) -> No
 
 
 def test_connecting_and_connecting_again(
-    web: Product, launch: Launch, tour: Path
+    answering: Product, launch: Launch, tour: Path
 ) -> None:
-    web.start("worker")
     page = launch(clip=tour).new_page()
     page.add_init_script(ENDLESS_PATIENCE + OFFERS_CAN_BE_HELD + "hold();")
-    page.goto(web.url)
+    page.goto(answering.url)
     expect_situation(page, "connecting", "Connecting your camera", None)
     keep_state(page, "connecting")
     page.evaluate("release()")
@@ -349,12 +355,11 @@ def test_waiting_in_line_and_getting_in(
 
 
 def test_news_of_a_live_session_is_shown_over_the_picture(
-    web: Product, launch: Launch, tour: Path
+    answering: Product, launch: Launch, tour: Path
 ) -> None:
-    web.start("worker")
     page = launch(clip=tour).new_page()
     page_sides = stand_between(page)
-    page.goto(web.url)
+    page.goto(answering.url)
     page.wait_for_selector('body[data-verdict="hot-dog"]')
     words = "This session ends in a minute, to make room for others."
     say(page_sides[0], "live", words)

@@ -56,8 +56,7 @@ def product(
     ports = {"TURN_PORT_TCP": product.env["TURN_PORT_TCP"]}
     product.env |= turn_env(product.directory, TURN_CERT_TLS=str(certificate)) | ports
     product.inside(deploy, scripted_model(), "scripted", "starter-detector")
-    product.start("turn")
-    product.start("web")
+    product.start_all("turn", "web")
     return product
 
 

@@ -29,8 +29,7 @@ NOTICED_MS = 5000
 @pytest.fixture
 def everything(product: Product, scripted_model: Callable[..., Path]) -> Product:
     product.inside(deploy, scripted_model(), "scripted")
-    product.start("web")
-    product.start("worker")
+    product.start_all("web", "worker")
     return product
 
 

@@ -38,7 +38,6 @@ ASKED = "connections.at(-1).getSenders()[0].getParameters().encodings[0]"
 @pytest.fixture
 def product(product: Product, scripted_model: Callable[..., Path]) -> Product:
     product.inside(deploy, scripted_model(), "bright", "bright")
-    product.start("worker")
     return product
 
 
@@ -67,7 +66,7 @@ def test_a_picture_is_no_larger_than_the_model_is_given(
     product: Product, page: Page
 ) -> None:
     product.env["FRAME_MAX_SIDE"] = "320"
-    product.start("web")
+    product.start_all("web", "worker")
     page.goto(product.url)
     wait_for_status(page, "live")
     sends(page, 320, 240)
@@ -80,7 +79,7 @@ def test_a_picture_is_no_larger_than_the_model_is_given(
 def test_less_is_sent_when_the_server_asks_for_it_and_more_again(
     product: Product, page: Page
 ) -> None:
-    product.start("web")
+    product.start_all("web", "worker")
     socket: list[WebSocketRoute] = []
 
     def listen(route: WebSocketRoute) -> None:

@@ -43,8 +43,7 @@ def strange_hot_dog(tmp_path: Path) -> Path:
 def emporium(product: Product) -> Product:
     product.inside(deploy_starters)
     product.inside(add_reviewer)
-    for process in ("web", "worker", "jobs"):
-        product.start(process)
+    product.start_all("web", "worker", "jobs")
     product.manage("deployments", "activate", "default", "starter-classifier", "--wait")
     return product
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -24,14 +25,16 @@ def clip() -> EncodedClip:
 
 @pytest.fixture(scope="module")
 def city(
-    tmp_path_factory: pytest.TempPathFactory, clip: EncodedClip
+    tmp_path_factory: pytest.TempPathFactory, clip: EncodedClip, empty_database: Path
 ) -> Iterator[Product]:
     """A product with a Redis of its own that has had its first session already."""
     directory = tmp_path_factory.mktemp("product")
     model = partial(
         records.deploy_written, directory / "model", "scripted", {"sleep_ms": 20}
     )
-    with Product(directory, settings="tests.settings") as product:
+    with Product(
+        directory, settings="tests.settings", database=empty_database
+    ) as product:
         start(product, model)
         asyncio.run(_be_seen(product, clip))
         yield product

@@ -36,8 +36,7 @@ def clip() -> EncodedClip:
 def serving(product: Product, scripted_model: ScriptedModel) -> Product:
     """A product of which a worker sees hot dogs."""
     product.inside(deploy, scripted_model(), "scripted")
-    for name in ("web", "worker", "housekeeping"):
-        product.start(name)
+    product.start_all("web", "worker", "housekeeping")
     return product
 
 

@@ -85,8 +85,7 @@ async def test_results_know_what_their_frame_shows(
     product: Product, scripted_model: Callable[..., Path], clip: EncodedClip
 ):
     product.inside(deploy, scripted_model(label=HOT_DOG), "scripted")
-    product.start("web")
-    product.start("worker")
+    product.start_all("web", "worker")
 
     async with sending(product.url, clip, sessions=2) as senders:
         for sender in senders:

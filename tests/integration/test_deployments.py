@@ -111,8 +111,7 @@ async def test_a_deployment_whose_queue_has_no_worker_says_so_and_no_other_does(
     product.inside(
         deploy, model, "scripted", deployment_name="fruit", queue="gpu-large"
     )
-    product.start("web")
-    product.start("worker")
+    product.start_all("web", "worker")
     async with (
         Sender(product.url, clip) as served,
         Sender(product.url, clip, "fruit") as unserved,
@@ -167,8 +166,7 @@ async def test_scores_are_taken_up_under_a_live_session(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ):
     product.inside(deploy, scripted_model(), "scripted")
-    product.start("web")
-    product.start("worker")
+    product.start_all("web", "worker")
     async with Sender(product.url, clip) as sender:
         assert all(each.message["is_hot_dog"] for each in await sender.results(5))
         await asyncio.to_thread(

@@ -67,8 +67,7 @@ def test_a_server_where_all_is_well(
     start_turn(product, TURN_CERT_TLS=str(certificate))
     product.env["SSL_CERT_FILE"] = str(certificate)
     product.inside(deploy, scripted_model(), "scripted", "starter-detector")
-    for name in ("worker", "jobs", "housekeeping"):
-        product.start(name)
+    product.start_all("worker", "jobs", "housekeeping")
 
     status, findings = examine(product)
 

@@ -35,8 +35,7 @@ def heavy_clip() -> EncodedClip:
 @pytest.fixture
 def url(product: Product, scripted_model: Callable[..., Path]) -> str:
     product.inside(deploy, scripted_model(sleep_ms=40), "scripted")
-    product.start("web")
-    product.start("worker")
+    product.start_all("web", "worker")
     return product.url
 
 

@@ -43,8 +43,7 @@ def test_housekeeping_goes_on_while_a_model_is_being_added(product: Product):
     product.env["MODELS_DIR"] = str(product.directory / "models")
     with serving() as site:
         site.pages["/a.pt"] = Page(waits_for=site.closing)
-        product.start("jobs")
-        product.start("housekeeping")
+        product.start_all("jobs", "housekeeping")
         product.inside(ask_for_a_version, f"{site.url}/a.pt")
         wait_until(lambda: site.requests, "the download to begin")
         product.inside(abandon_a_session)

@@ -35,8 +35,8 @@ async def test_memory_stays_flat_behind_a_slow_worker(
     clip = encode(render_clip([Segment(HOT_DOG, 1.0)], size=(320, 240)), "vp8")
     clip = replace(clip, frames_per_second=60)
     product.inside(deploy, scripted_model(sleep_ms=500), "scripted")
-    web = await asyncio.to_thread(product.start, "web")
-    worker = await asyncio.to_thread(product.start, "worker")
+    names = "web", "worker"
+    await asyncio.to_thread(product.start_all, *names)
     async with sending(product.url, clip, sessions=4) as senders:
 
         async def have_sent(frames: int) -> None:
@@ -49,11 +49,11 @@ async def test_memory_stays_flat_behind_a_slow_worker(
         for sender in senders:
             await sender.results(1)
         await have_sent(FRAMES // 4)
-        before = [resident_kb(process) for process in (web, worker)]
+        before = [resident_kb(product.processes[name]) for name in names]
 
         await have_sent(FRAMES // 4 + FRAMES)
 
-        after = [resident_kb(process) for process in (web, worker)]
+        after = [resident_kb(product.processes[name]) for name in names]
         # One frame a session at most lies in Redis, and one doorbell for all.
         slots = list(redis.scan_iter("mailbox:frame:*"))
         assert len(slots) <= len(senders)

@@ -45,8 +45,8 @@ async def test_a_session_from_its_beginning_to_its_end(
     product.env["DATABASE_URL"] = database_url
     with product:
         product.inside(records.deploy_starters)
-        for name in ("redis", "web", "worker"):
-            await asyncio.to_thread(product.start, name)
+        await asyncio.to_thread(product.start, "redis")
+        await asyncio.to_thread(product.start_all, "web", "worker")
         async with Sender(product.url, clip) as sender:
             await sender.results(10)
         (ledger,) = product.inside(records.ledgers, [UUID(sender.session_id)])

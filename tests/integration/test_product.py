@@ -77,11 +77,10 @@ async def test_a_killed_worker_costs_its_frame_and_no_more(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ) -> None:
     product.inside(deploy, scripted_model(), "scripted")
-    product.start("web")
-    worker = product.start("worker")
+    product.start_all("web", "worker")
     async with Sender(product.url, clip) as sender:
         await sender.results(5)
-        worker.kill()
+        product.processes["worker"].kill()
         await asyncio.to_thread(product.start, "worker")
         await sender.results(5)
         assert not any(each["type"] == "error" for each in sender.messages)
@@ -94,8 +93,7 @@ async def test_another_version_takes_over_in_a_live_session(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ) -> None:
     product.inside(deploy, scripted_model(), "scripted")
-    product.start("web")
-    product.start("worker")
+    product.start_all("web", "worker")
     async with Sender(product.url, clip) as sender:
         before = await sender.results(5)
         await asyncio.to_thread(
@@ -140,8 +138,7 @@ async def test_a_broken_version_is_rolled_back_and_the_old_one_goes_on(
     sentence: str,
 ) -> None:
     product.inside(deploy, scripted_model(), "scripted")
-    product.start("web")
-    product.start("worker")
+    product.start_all("web", "worker")
     async with Sender(product.url, clip) as sender:
         await sender.results(5)
         (before,) = rows(product, "inference_deployment")
@@ -164,8 +161,7 @@ async def test_a_slow_worker_takes_fresh_frames_and_the_ledger_adds_up(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ) -> None:
     product.inside(deploy, scripted_model(sleep_ms=500), "scripted")
-    product.start("web")
-    product.start("worker")
+    product.start_all("web", "worker")
     async with Sender(product.url, clip) as sender:
         results = await sender.results(20)
     wait_for_the_end(product)
@@ -181,8 +177,7 @@ async def test_a_model_that_fails_on_a_batch_goes_on_with_the_next(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ) -> None:
     product.inside(deploy, scripted_model(fail_every=3), "scripted")
-    product.start("web")
-    product.start("worker")
+    product.start_all("web", "worker")
     async with Sender(product.url, clip) as sender:
         await sender.results(10)
     wait_for_the_end(product)
@@ -195,11 +190,10 @@ async def test_the_web_process_ends_by_sigterm_with_a_session_live(
     product: Product, scripted_model: ScriptedModel, clip: EncodedClip
 ) -> None:
     product.inside(deploy, scripted_model(), "scripted")
-    web = product.start("web")
-    product.start("worker")
+    product.start_all("web", "worker")
     async with Sender(product.url, clip) as sender:
         await sender.results(5)
-        await asyncio.to_thread(web.terminate)
+        await asyncio.to_thread(product.processes["web"].terminate)
     (session,) = sessions(product)
     # It waits for its page to come back, to another process.
     assert (session["status"], session["holder"]) == ("reconnecting", "")

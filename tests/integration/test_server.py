@@ -85,15 +85,16 @@ async def test_strangers_disturb_nobody(
 
 
 async def test_results_go_on_when_redis_has_lost_everything(
-    tmp_path: Path, scripted_model: ScriptedModel
+    tmp_path: Path, scripted_model: ScriptedModel, empty_database: Path
 ):
     """It holds nothing durable: what it loses costs a second of results."""
     clip = encode(render_clip([Segment(HOT_DOG, 1.0)]), "vp8")
-    with Product(tmp_path, settings="tests.settings") as product:
+    with Product(
+        tmp_path, settings="tests.settings", database=empty_database
+    ) as product:
         product.inside(deploy, scripted_model(), "scripted")
         redis = await asyncio.to_thread(product.start, "redis")
-        await asyncio.to_thread(product.start, "web")
-        await asyncio.to_thread(product.start, "worker")
+        await asyncio.to_thread(product.start_all, "web", "worker")
         async with Sender(product.url, clip) as sender:
             await sender.results(3)
             await asyncio.to_thread(redis.terminate)

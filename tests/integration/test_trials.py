@@ -45,8 +45,7 @@ def the_trial(product: Product) -> dict[str, Any]:
 
 async def begin(product: Product, champion: Path, *processes: str) -> None:
     product.inside(deploy, champion, "scripted")
-    for process in ("web", "worker", *processes):
-        await asyncio.to_thread(product.start, process)
+    await asyncio.to_thread(product.start_all, "web", "worker", *processes)
 
 
 async def beside(product: Product, challenger: Path, kind: str, share: float) -> int:
