@@ -36,8 +36,8 @@ class Product:
         settings: the settings module.
         redis_url: of a Redis that runs already; without it the product's own can be
             started, as `redis`.
-        database: an SQLite file to begin with a copy of; without it
-            `migrate` makes an empty one.
+        database: an SQLite file to begin with a copy of; without it `migrate` makes
+            an empty one.
     """
 
     def __init__(
@@ -181,20 +181,22 @@ class Product:
         return wait_until_of_use
 
     def stop(self) -> None:
-        """End the processes, as honcho does: all are told before any is waited for.
+        """End the processes side by side, and then the Redis that they end with.
 
         Raises:
             ProcessError: the first that had to be killed; the others have ended, too.
         """
+        redis = self.processes.get("redis")
+        others = [each for each in self.processes.values() if each is not redis]
         errors = []
-        processes = list(reversed(self.processes.values()))
-        for process in processes:
-            process.tell_to_end()
-        for process in processes:
-            try:
-                process.wait_for_end()
-            except ProcessError as error:
-                errors.append(error)
+        for together in (others, [redis] if redis else []):
+            for process in together:
+                process.tell_to_end()
+            for process in together:
+                try:
+                    process.wait_for_end()
+                except ProcessError as error:
+                    errors.append(error)
         if errors:
             raise errors[0]
 
