@@ -41,7 +41,7 @@ def _column(name: str) -> Any:
 
 @admin.register(Evaluation)
 class EvaluationAdmin(ReadOnlyAdmin):
-    how_to_begin = "Evaluate a version to see how well it answers."
+    how_to_begin = "They tell how well versions answer."
     change_list_template = "admin/evaluation_list.html"
     list_display = ("version", "data", *map(_column, NAMES), "pictures", "evaluated")
     list_select_related = ("version__model", "dataset")

@@ -65,6 +65,9 @@ class Course:
         self._words = "Training: the first steps."
         if self._checkpoint.exists():
             self._go_on()
+            self._words = (
+                f"Training: goes on behind step {self._trainer.step} of {steps}."
+            )
         self._pace = Pace(self._trainer.step, steps)
 
     @property

@@ -267,7 +267,7 @@ def test_one_that_is_asked_for_is_not_removed(
     deployment.gate_dataset = kitchen
     deployment.save()
     refused = client.post(remove, {"post": "yes"}, follow=True).content.decode()
-    assert "kitchen stays: default asks for figures on it." in refused
+    assert "Kitchen stays: default asks for figures on it." in refused
     assert Dataset.objects.exists()
     deployment.gate_dataset = None
     deployment.save()

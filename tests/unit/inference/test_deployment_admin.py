@@ -10,8 +10,9 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from apps.inference.admin import deployment_settings
+from apps.inference.admin import workforce
 from apps.inference.models import Activation, Deployment, ModelVersion
+from apps.inference.presence import Worker
 from apps.inference.services import activate
 from apps.sessions import services
 
@@ -134,13 +135,14 @@ def test_the_list_says_where_each_is_and_whether_it_is_answered(
         session = services.open_session(deployment="fruit", user=None, client="")
         services.change_status(session.pk, status, "")
     services.close_session(session.pk, sentence="")
-    monkeypatch.setattr(deployment_settings, "_alive", lambda queues: {"gpu"})
+    present = {"gpu": [Worker("here:1", None)], "gpu-large": []}
+    monkeypatch.setattr(workforce, "present", lambda queues: present)
 
     html = content(admin_client.get(LIST))
 
     assert '<a href="/s/fruit">/s/fruit</a>' in html
     assert '<a href="/">/</a>' in html
-    assert html.count("Worker there") == 1
+    assert html.count("1 worker") == 1
     assert "gpu-large: celery -A emporium worker -Q gpu-large" in html
     assert '<td class="field-live">2</td>' in html
     assert '<td class="field-live">0</td>' in html

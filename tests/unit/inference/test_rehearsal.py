@@ -84,7 +84,8 @@ def test_one_that_takes_long_gets_its_full_share(
 ) -> None:
     """Whoever answers has the processor first, but nobody waits for ever."""
     behind = "import django; django.setup(); " + (
-        "from apps.inference import rehearsal; rehearsal.stand_behind_live_frames(); "
+        "from apps.inference.serving import rehearsal; "
+        "rehearsal.stand_behind_live_frames(); "
     )
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.settings")
     monkeypatch.setattr(

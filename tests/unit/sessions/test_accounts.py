@@ -48,7 +48,7 @@ def test_who_has_acted_stays_with_a_sentence(
         ),
     )
     assert (
-        "chef stays, for records say that it was chef: activations, capture accesses,"
+        "Chef stays, for records say that it was chef: activations, capture accesses,"
         " captures, trials. Make the account inactive instead."
     ) in removed(admin_client, chef)
     for row in rows:

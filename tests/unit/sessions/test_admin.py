@@ -451,9 +451,10 @@ def test_a_run_shows_its_ledger_and_its_percentiles(
 
     for name in ("received", "inferred", "superseded", "expired", "failed", "lost"):
         assert f"field-{name}" in content
-    assert "<div>hot dog: 4</div>" in content
+    assert '<th scope="row">hot dog</th><td class="figure">4</td>' in content
     age = AGES.summary()["age"]
-    assert f"<td>{age['p50']:.1f}</td><td>{age['p95']:.1f}</td>" in content
+    p50, p95 = (f'<td class="figure">{age[each]:.1f}</td>' for each in ("p50", "p95"))
+    assert p50 + p95 in content
 
 
 def test_a_run_tells_the_stages_in_their_order_and_which_age_it_knows(
@@ -474,7 +475,7 @@ def test_a_run_tells_the_stages_in_their_order_and_which_age_it_knows(
         )
         ages.append(RunColumns().age(run))
         content = admin_client.get(page_of(run)).content.decode()
-        stages.append(re.findall(r"<tr><th scope='row'>(.*?)</th>", content))
+        stages.append(re.findall(r'<tr><th scope="row">(.*?)</th>', content))
 
     assert ages == ["≥ 1 / 2 ms", "61 / 82 ms"]
     assert stages[0] == [

@@ -72,6 +72,16 @@ def test_the_nearest_three_cells_answer_for_an_object():
     assert sorted(fine[0].nonzero().tolist()) == [[5, 5], [6, 5], [6, 6]]
 
 
+def test_a_thing_without_a_label_is_there_and_called_nothing():
+    objects = torch.tensor([[0, 6, 46 - 17.0, 50 - 8.0, 46 + 17.0, 50 + 8.0]])
+    fine, *others = (raw.requires_grad_() for raw in silent_levels())
+    loss = detection_loss([fine, *others], objects, ANCHORS_IN_CELLS, STRIDES)
+    (gradient,) = torch.autograd.grad(loss, [fine])
+    there = gradient[0, 0, 6, 5]
+    assert there[4] < 0  # more of an object
+    assert (there[5:] > 0).all()  # and less of every label
+
+
 def test_cells_outside_the_map_answer_for_nothing():
     objects = torch.tensor([[0, 0, 0.0, 0.0, 6.0, 6.0], [0, 1, 100, 120, 128.0, 128.0]])
 
