@@ -165,6 +165,17 @@ def test_what_is_over_is_not_registered_any_more(
     assert files() == set()
 
 
+def test_what_a_terminal_adds_is_not_registered_once_a_job_has_it(
+    meanwhile: Callable[[Callable[[], Any]], None],
+):
+    version = asking.request_version("mine", f"file:{STARTER}")
+    meanwhile(lambda: asking.add(version))
+    with pytest.raises(InferenceError, match="isn't wanted any more"):
+        adding.bring_in(version)
+    assert outcome(version) == (State.ADDING, "")
+    assert version.sha256 == ""
+
+
 def test_one_whose_worker_is_gone_begins_anew(version: ModelVersion, files: Find):
     job = taken()
     half_written(version)
