@@ -24,6 +24,7 @@ from tests.e2e.conftest import Launch, keep_screenshot, wait_for_status
 
 COMPLAINTS = 3
 STEPS = 60
+LEARNING_RATE = "0.0005"
 JOB_MS = 240_000
 ACTIVATION_MS = 60_000
 
@@ -99,6 +100,7 @@ def _finetune(admin: Page, emporium: Product) -> None:
         label=admin.locator("#id_parent option", has_text="classifier").inner_text()
     )
     admin.get_by_label("Steps").fill(str(STEPS))
+    admin.get_by_label("Learning rate").fill(LEARNING_RATE)
     admin.get_by_role("button", name="Finetune").click()
     expect(admin.locator(".state-done")).to_be_visible(timeout=JOB_MS)
     keep_screenshot(admin, "finetuned")

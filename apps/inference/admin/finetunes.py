@@ -41,7 +41,7 @@ class FinetuneForm(forms.Form):
         min_value=1,
         max_value=plan.MOST_STEPS,
         initial=plan.STEPS,
-        help_text="A few hundred for some dozens of pictures.",
+        help_text="Eighty for some dozens of pictures; more for more.",
     )
     learning_rate = forms.FloatField(
         min_value=plan.LEAST_LEARNING_RATE,

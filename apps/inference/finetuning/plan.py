@@ -25,8 +25,8 @@ KIND = "finetune"
 YOLOV5 = "yolov5"
 TRAINABLE = (YOLOV5, "classifier")
 
-STEPS, MOST_STEPS = 300, 100_000
-LEARNING_RATE, LEAST_LEARNING_RATE, MOST_LEARNING_RATE = 5e-4, 1e-6, 1e-2
+STEPS, MOST_STEPS = 80, 100_000
+LEARNING_RATE, LEAST_LEARNING_RATE, MOST_LEARNING_RATE = 2e-4, 1e-6, 1e-2
 MOST_SEED = 10_000
 # The share of scenes among the examples, for a model that has learned from scenes.
 REHEARSAL, MOST_REHEARSAL = 0.5, 0.9
