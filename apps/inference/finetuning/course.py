@@ -66,7 +66,7 @@ class Course:
         if self._checkpoint.exists():
             self._go_on()
             self._words = (
-                f"Training: goes on behind step {self._trainer.step} of {steps}."
+                f"Training: goes on from step {self._trainer.step} of {steps}."
             )
         self._pace = Pace(self._trainer.step, steps)
 
