@@ -43,8 +43,6 @@ class ExampleAdmin(LongListAdmin):
     search_help_text = (
         "A part of where it is from, or the first 8 digits of its SHA-256."
     )
-    # What is chosen is on the page: how many there are behind it, nobody counts.
-    actions_selection_counter = False
     added = when("added_at", "added")
     actions = ("take_out",)
 

@@ -130,4 +130,8 @@ def text(x: float, y: float, words: str, anchor: str = "middle") -> SafeString:
 
 
 def cut(words: str, most: int) -> str:
-    return words if len(words) <= most else f"{words[: most - 1]}…"
+    """In the middle: versions of one model differ in their ends."""
+    if len(words) <= most:
+        return words
+    behind = (most - 1) // 2
+    return f"{words[: most - 1 - behind]}…{words[-behind:]}"
