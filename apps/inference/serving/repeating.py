@@ -42,9 +42,11 @@ class Repeated:
         self._thread.join()
 
     def _repeat(self) -> None:
-        while not self._stopping.wait(self._interval_s()):
+        is_stopping = self._stopping.is_set()
+        while not is_stopping:
             close_old_connections()
             if_possible(self._act)
+            is_stopping = self._stopping.wait(self._interval_s())
         connection.close()
 
 
