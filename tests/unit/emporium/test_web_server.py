@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import platform
+import subprocess
+import sys
 
 import pytest
 from autobahn.exception import Disconnected
@@ -122,3 +125,34 @@ async def test_a_result_for_a_page_that_is_leaving_is_no_error(server: WebServer
     await server.handle_reply(page, {"type": "websocket.send", "text": "a result"})
 
     assert page.asked == 1
+
+
+PICTURES_ARE_MAPPED = """
+import ctypes
+from emporium.web_server import PICTURE_BYTES, give_pictures_back
+
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks",
+        "uordblks", "fordblks", "keepcost",
+    )]
+
+libc = ctypes.CDLL(None)
+libc.mallinfo2.restype = Info
+give_pictures_back()
+for _ in range(10):
+    # glibc raises its threshold once such a block has been freed, unless it is set.
+    before = libc.mallinfo2().hblks
+    picture = bytearray(PICTURE_BYTES)
+    assert libc.mallinfo2().hblks == before + 1
+    del picture
+    assert libc.mallinfo2().hblks == before
+"""
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc",
+    reason="only glibc keeps it",
+)
+def test_the_memory_of_pictures_goes_back_to_the_system():
+    subprocess.run([sys.executable, "-c", PICTURES_ARE_MAPPED], check=True)
