@@ -108,7 +108,7 @@ def _finetune(admin: Page, emporium: Product) -> None:
 
 def _evaluate(admin: Page) -> None:
     """On the built-in scenes: it must not have forgotten what it knew."""
-    admin.locator("#content a[href*='/inference/modelversion/']").first.click()
+    admin.locator(".field-made a[href*='/inference/modelversion/']").click()
     version_page = admin.url
     admin.get_by_role("link", name="Evaluate", exact=True).click()
     admin.get_by_role("button", name="Evaluate", exact=True).click()
