@@ -56,7 +56,7 @@ class FinetuneForm(forms.Form):
         max_value=plan.MOST_REHEARSAL,
         widget=forms.NumberInput({"step": "any"}),
         help_text="The share of the Emporium's own scenes among the examples, so that"
-        " nothing is forgotten. Empty: half for a model that has learned from them,"
+        " nothing is forgotten. Empty: three quarters for a model that knows them,"
         " none for another.",
     )
     seed = forms.IntegerField(

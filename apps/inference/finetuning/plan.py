@@ -29,7 +29,7 @@ STEPS, MOST_STEPS = 80, 100_000
 LEARNING_RATE, LEAST_LEARNING_RATE, MOST_LEARNING_RATE = 2e-4, 1e-6, 1e-2
 MOST_SEED = 10_000
 # The share of scenes among the examples, for a model that has learned from scenes.
-REHEARSAL, MOST_REHEARSAL = 0.5, 0.9
+REHEARSAL, MOST_REHEARSAL = 0.75, 0.9
 
 _WHY_NOT = {
     "exported": "was exported: it can be run, and not trained further. Add the"
@@ -44,7 +44,7 @@ class Choices:
     """How a finetune is done.
 
     `rehearsal` is the share of the Emporium's own scenes among the examples. None is
-    half for a model that has learned from them, and none for another.
+    three quarters for a model that has learned from them, and none for another.
     """
 
     steps: int = STEPS
