@@ -47,6 +47,12 @@ class JudgedFrames:
         self._older: deque[Judged] = deque()
         self._pinned: Judged | None = None
 
+    def allow(self, is_allowed: bool) -> None:
+        """What is held for a challenger alone goes with the consent, at once."""
+        self.is_allowed = is_allowed
+        if not is_allowed:
+            self._older.clear()
+
     def offer(self, frame: Frame) -> None:
         """A frame is on its way to the model."""
         self._frames[frame.seq] = Judged(frame, self._clock())
@@ -97,9 +103,7 @@ class JudgedFrames:
     def _part_with(self, judged: Judged) -> None:
         """Hold it a little longer, if its person allows it and none like it is held."""
         now = self._clock()
-        while self._older and (
-            not self.is_allowed or now - self._older[0].offered_at > OLDER_S
-        ):
+        while self._older and now - self._older[0].offered_at > OLDER_S:
             self._older.popleft()
         is_apart = not self._older or (
             judged.offered_at - self._older[-1].offered_at >= OLDER_APART_S

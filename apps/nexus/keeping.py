@@ -73,7 +73,7 @@ class Keeping:
         # A complaint behind a consent counts on it.
         self._in_order = asyncio.Lock()
         self.judged = JudgedFrames()
-        self.judged.is_allowed = terms.is_allowed
+        self.judged.allow(terms.is_allowed)
 
     async def tell_terms(self, sentence: str = "") -> None:
         await self._send(
@@ -218,7 +218,7 @@ class Keeping:
 
     def _agree(self, is_allowed: bool) -> None:
         self._terms = replace(self._terms, is_allowed=is_allowed)
-        self.judged.is_allowed = is_allowed
+        self.judged.allow(is_allowed)
 
 
 def _allow(session_id: uuid.UUID) -> str:

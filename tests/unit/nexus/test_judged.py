@@ -120,7 +120,7 @@ def show_hundred(judged: JudgedFrames, clock: Clock) -> None:
 def test_with_consent_some_that_were_drawn_before_are_held(
     judged: JudgedFrames, clock: Clock
 ):
-    judged.is_allowed = True
+    judged.allow(True)
     show_hundred(judged, clock)
     newest = range(100 - HELD_WITH_CONSENT, 100)
     assert held(judged, newest) == list(newest)
@@ -129,7 +129,7 @@ def test_with_consent_some_that_were_drawn_before_are_held(
 def test_a_challenger_that_takes_long_still_finds_some_frames(
     judged: JudgedFrames, clock: Clock
 ):
-    judged.is_allowed = True
+    judged.allow(True)
     show_hundred(judged, clock)
     older = held(judged, range(100 - HELD_WITH_CONSENT))
     ages_s = [(100 - seq) / 30 for seq in older]
@@ -140,11 +140,11 @@ def test_a_challenger_that_takes_long_still_finds_some_frames(
 def test_nothing_old_is_held_of_who_does_not_allow_it_any_more(
     judged: JudgedFrames, clock: Clock
 ):
-    judged.is_allowed = True
+    judged.allow(True)
     show_hundred(judged, clock)
-    judged.is_allowed = False
-    show_hundred(judged, clock)
-    assert held(judged, range(100)) == [99]
+    judged.allow(False)
+    older = range(100 - HELD_WITH_CONSENT)
+    assert held(judged, older) == []
 
 
 def test_what_is_pinned_stays_until_it_is_let_go_of(judged: JudgedFrames):
