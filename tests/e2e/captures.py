@@ -26,6 +26,13 @@ def examples() -> list[tuple[str, list[dict[str, Any]]]]:
     return list(rows.values_list("dataset__name", "annotations"))
 
 
+def sizes_of_examples() -> list[tuple[int, int]]:
+    """For `Product.inside`: a browser may have been asked for smaller pictures."""
+    from apps.inference.models import Example
+
+    return list(Example.objects.order_by("pk").values_list("width", "height"))
+
+
 def captures_in(product: Product) -> list[str]:
     """The files that were kept."""
     directory = product.directory / "captures"

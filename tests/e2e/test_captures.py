@@ -20,6 +20,7 @@ from tests.e2e.captures import (
     open_review,
     press,
     say_what_it_is,
+    sizes_of_examples,
 )
 from tests.e2e.conftest import Launch, expecting_no_errors
 from tests.e2e.test_page_states import keep_state
@@ -88,7 +89,9 @@ def test_a_wrong_verdict_becomes_an_example(emporium: Product, page: Page) -> No
     (first, corrected), (_, confirmed) = emporium.inside(examples)
     assert (first, corrected[0]["label"]) == ("captures", "cup")
     assert confirmed[0]["label"] == "hot dog"
-    assert confirmed[0]["box"] == [160, 120, 480, 360]
+    width, height = emporium.inside(sizes_of_examples)[1]
+    box = [width / 4, height / 4, 3 * width / 4, 3 * height / 4]
+    assert confirmed[0]["box"] == box
 
     with review.expect_navigation():
         review.get_by_role("button", name="Undo the last decision").click()
