@@ -27,6 +27,7 @@ from aiortc.rtp import RtpPacket
 from av import VideoFrame
 
 from apps.nexus.assembly import CAPACITY, EncodedPicture, Fragment, PictureAssembly
+from apps.nexus.decoding import copying_decoder
 from apps.nexus.payloads import begins_picture, stands_alone
 
 # As long as a browser's encoder takes no second request.
@@ -42,6 +43,7 @@ def install() -> None:
     peer_connection.RTCRtpReceiver = LowLatencyReceiver
     peer_connection.RemoteStreamTrack = ReceivedTrack
     receiver: Any = aiortc.rtcrtpreceiver
+    receiver.get_decoder = copying_decoder
     receiver.threading = SimpleNamespace(Thread=DecoderThread, Event=threading.Event)
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import aiortc.rtcrtpreceiver
 import numpy as np
 import pytest
-from aiortc.codecs import get_decoder, get_encoder
+from aiortc.codecs import get_encoder
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import (
     RTCRtpCodecParameters,
@@ -29,6 +29,7 @@ from aiortc.rtp import (
 )
 from av import VideoFrame
 
+from apps.nexus import peer  # noqa: F401 - importing it installs our receiver
 from apps.nexus.receiver import LowLatencyReceiver, ReceivedTrack, rtp_timestamp
 
 PAYLOAD_TYPE, RTX_PAYLOAD_TYPE = 97, 98
@@ -138,7 +139,9 @@ class Replay:
         self.receiver._track = self.track
         self.receiver._set_rtcp_ssrc(OUR_SSRC)
         self._codec = codec
-        self._decoder = get_decoder(_parameters(codec))
+        # What the thread would look up.
+        module: Any = aiortc.rtcrtpreceiver
+        self.decoder = module.get_decoder(_parameters(codec))
         self._threads: list[tuple[Any, ...]] = []
         # The thread's work is left to `decode`.
         monkeypatch.setattr(
@@ -187,7 +190,7 @@ class Replay:
         frames: list[Any] = []
         queue.put(None)
         while (task := queue.get()) is not None:
-            frames += self._decoder.decode(task[1])
+            frames += self.decoder.decode(task[1])
         return frames
 
     def report_decoder_error(self) -> None:
