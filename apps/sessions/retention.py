@@ -32,7 +32,7 @@ def _expire_of(deployment: Deployment) -> int:
     now = timezone.now()
     before = now - timedelta(days=deployment.retention_days)
     is_overdue = Q(expires_at__lt=now) | Q(taken_at__lt=before)
-    overdue = unused(Capture.objects.filter(is_overdue, session__deployment=deployment))
+    overdue = unused(Capture.objects.filter(is_overdue, deployment=deployment))
     count = 0
     while removed := _expire_some(overdue[:AT_ONCE]):
         count += removed

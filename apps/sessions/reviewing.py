@@ -35,7 +35,7 @@ def waiting(deployment: str = "", reason: str = "") -> QuerySet[Capture]:
     """What is to be reviewed, the oldest first."""
     captures = Capture.objects.filter(state=State.WAITING).order_by("taken_at", "pk")
     if deployment:
-        captures = captures.filter(session__deployment__name=deployment)
+        captures = captures.filter(deployment__name=deployment)
     return captures.filter(reason=reason) if reason else captures
 
 

@@ -36,7 +36,7 @@ from apps.inference.finetuning.pictures import (
     training_pictures,
 )
 from apps.inference.finetuning.plan import YOLOV5, Plan, remove_abandoned
-from apps.inference.finetuning.telling import Heard, Part, StoppedError
+from apps.inference.finetuning.telling import Part
 from apps.inference.finetuning.validation import Validation
 from apps.inference.jobs import CancelledError, Progress
 from apps.inference.models import Job, ModelVersion
@@ -59,15 +59,14 @@ def finetune(parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """
     remove_abandoned()
     plan = Plan.read(parameters)
-    progress = Heard(progress)
     try:
         version = _registered(plan) or _make(plan, progress)
         figures = _compared(version, plan, Part(progress, _VERIFIED, 1))
-    except StoppedError as error:
+    except CancelledError:
         if not _goes_on_elsewhere(plan):
             clear_up(plan)
             _withdraw(plan)
-        raise CancelledError from error
+        raise
     except Exception:
         clear_up(plan)
         raise

@@ -61,7 +61,7 @@ ACTS = ("show", "accept", "reject", "undo")
 
 def _capture(number: int) -> Capture:
     related = Capture.objects.select_related(
-        "model_version__model", "session__deployment", "reviewed_by", "example__dataset"
+        "model_version__model", "deployment", "reviewed_by", "example__dataset"
     )
     capture = related.filter(pk=number).first()
     if capture is None:
@@ -90,7 +90,7 @@ def _facts(capture: Capture) -> list[str]:
         "reason": capture.get_reason_display(),
         "taken": f"{capture.taken_at:%Y-%m-%d %H:%M:%S} UTC",
         "session": capture.session_id,
-        "deployment": capture.session.deployment,
+        "deployment": capture.deployment,
         "model": capture.model_version,
         "model said": answer_words(capture.predicted),
         "person said": said_words(capture.said),

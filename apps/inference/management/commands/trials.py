@@ -57,6 +57,8 @@ class Command(BaseCommand):
         trials = Trial.objects.select_related("version__model", "deployment")
         for trial in trials:
             self.stdout.write("\n".join(_told(trial)))
+        if not trials:
+            self.stdout.write("Nothing was ever tried.")
 
     def _shadow(self, options: dict[str, Any]) -> None:
         self._start(Trial.Kind.SHADOW, options)

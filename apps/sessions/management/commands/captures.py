@@ -90,7 +90,7 @@ def _chosen(options: dict[str, Any]) -> QuerySet[Capture]:
     filters = {
         "state": options["state"],
         "reason": options["reason"],
-        "session__deployment__name": options["deployment"],
+        "deployment__name": options["deployment"],
     }
     return Capture.objects.select_related("session", "model_version__model").filter(
         **{name: value for name, value in filters.items() if value}
