@@ -20,8 +20,8 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from av import VideoFrame
 from av.frame import Frame
 
-# One is being decoded, one waits and one is on its way into the mailbox.
-KEPT = 3
+# The next picture is decoded while the last one is on its way; they take turns.
+KEPT = 1
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -42,6 +42,11 @@ def test_a_shadow_is_started_listed_and_stopped(challenger: str):
     assert "stopped An operator stopped it." in typed("list")
 
 
+@pytest.mark.usefixtures("deployment")
+def test_an_empty_list_says_so():
+    assert typed("list") == "Nothing was ever tried.\n"
+
+
 def test_a_canary_is_promoted(challenger: str):
     typed("canary", challenger, "--share", "0.1")
     assert "are asked to answer with" in typed("promote")
