@@ -27,7 +27,7 @@ def examples() -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def sizes_of_examples() -> list[tuple[int, int]]:
-    """For `Product.inside`: a browser may have been asked for smaller pictures."""
+    """For `Product.inside`: a browser that begins slowly sends smaller pictures."""
     from apps.inference.models import Example
 
     return list(Example.objects.order_by("pk").values_list("width", "height"))
