@@ -27,7 +27,8 @@ def activate(
     """Ask the workers to switch `deployment` to `version`.
 
     What somebody else has asked for and doesn't answer yet is superseded. What answered
-    before is asked for no figures: to go back must be possible in an emergency.
+    before is asked neither for figures nor for what came of verifying it anew: to go back
+    must be possible in an emergency, and workers check what they load.
 
     Returns:
         The activation to watch, which is another's if it is of the same version; or
@@ -38,14 +39,15 @@ def activate(
         GateError: its figures aren't what the deployment asks for.
     """
     locked = Deployment.objects.select_for_update().get(pk=deployment.pk)
-    version = verified(version)
+    is_before = version == version_before(locked)
+    version = _written_down(version) if is_before else verified(version)
     under_way = locked.activations.filter(state__in=Activation.UNDER_WAY).first()
     if under_way and under_way.to_version_id == version.pk:
         return under_way
     is_active = locked.active_version_id == version.pk
     if is_active and not under_way:
         return None
-    if not is_active and version != version_before(locked):
+    if not is_active and not is_before:
         gates.refuse_short(locked, version)
     now = timezone.now()
     if under_way:
@@ -111,12 +113,25 @@ def replace(deployment: Deployment, version: ModelVersion, note: str) -> None:
     locked.save(update_fields=["active_version"])
 
 
+def may_answer(deployment: Deployment, version: ModelVersion) -> bool:
+    """Whether a version is verified, or what a deployment may go back to anyhow."""
+    is_verified = version.state == ModelVersion.State.VERIFIED
+    return is_verified or version == version_before(deployment)
+
+
 def verified(version: ModelVersion) -> ModelVersion:
     """As it is written down, and stays until the transaction ends.
 
     Raises:
         NotVerifiedError: nobody knows whether it would answer.
     """
+    found = _written_down(version)
+    if found.state != ModelVersion.State.VERIFIED:
+        raise NotVerifiedError(f"{found} has not been verified, so it can't answer.")
+    return found
+
+
+def _written_down(version: ModelVersion) -> ModelVersion:
     found = (
         ModelVersion.objects.select_for_update(of=("self",))
         .select_related("model")
@@ -125,6 +140,4 @@ def verified(version: ModelVersion) -> ModelVersion:
     )
     if found is None:
         raise NotVerifiedError(f"{version} has been removed, so it can't answer.")
-    if found.state != ModelVersion.State.VERIFIED:
-        raise NotVerifiedError(f"{found} has not been verified, so it can't answer.")
     return found

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.inference import services
 from apps.inference.models import Activation, Deployment
 from apps.inference.trials.ending import end_by_activation
 
@@ -64,11 +65,16 @@ def _write(activation: Activation, changes: dict[str, Any]) -> None:
 
 @transaction.atomic
 def switch(activation_id: int, figures: dict[str, Any]) -> bool:
-    """Its version answers from now on; whether it was still under way."""
+    """Its version answers from now on; whether it was still under way, and may."""
     activation = _locked(activation_id)
     if not activation.is_under_way:
         return False
     deployment, now = activation.deployment, timezone.now()
+    version = activation.to_version
+    if not services.may_answer(deployment, version):
+        reason = f"{version} was verified anew meanwhile, and failed: {version.reason}"
+        roll_back(activation_id, reason, figures)
+        return False
     deployment.activations.filter(_WATCHED).update(finished_at=now)
     # Another may have been taken back since this one was asked for.
     activation.from_version_id = deployment.active_version_id

@@ -13,6 +13,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from apps.inference import services
+from apps.inference.evaluating import gates
 from apps.inference.exceptions import TrialError
 from apps.inference.models import Activation, Deployment, ModelVersion, Trial
 from apps.inference.tally import added
@@ -44,12 +45,13 @@ def start(
     Args:
         deployment: one that nothing else is tried on.
         version: verified, and another one than the active.
-        kind: of `Trial.Kind`.
+        kind: of `Trial.Kind`. A canary answers, so it needs the figures that the
+            deployment asks for.
         share: of the frames (shadow) or of the sessions (canary), above 0 up to 1.
         started_by: who wants it.
 
     Raises:
-        TrialError, NotVerifiedError: with a sentence for the operator.
+        TrialError, NotVerifiedError, GateError: with a sentence for the operator.
     """
     locked = Deployment.objects.select_for_update().get(pk=deployment.pk)
     version = services.verified(version)
@@ -68,6 +70,8 @@ def start(
             f"{other.version} is tried on {locked} already, as"
             f" {ARTICLED[Trial.Kind(other.kind)]}: stop it first."
         )
+    if kind == Trial.Kind.CANARY:
+        gates.refuse_short(locked, version)
     return Trial.objects.create(
         deployment=locked,
         version=version,

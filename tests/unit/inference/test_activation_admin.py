@@ -91,6 +91,12 @@ def test_one_may_go_back_to_what_answered_before(
     switching.switch(activation.pk, {})
 
     assert f"Go back to {before}" in shown(operator, deployment)
+    ModelVersion.objects.filter(pk=before.pk).update(
+        state=ModelVersion.State.FAILED, reason="It answers otherwise."
+    )
+    page = shown(operator, deployment)
+    assert f"Go back to {before}" in page
+    assert "It was verified anew since, and failed: It answers otherwise." in page
 
 
 def test_choosing_what_is_active_changes_nothing_and_says_so(

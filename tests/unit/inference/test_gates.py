@@ -20,8 +20,10 @@ from apps.inference.models import (
     Deployment,
     Evaluation,
     ModelVersion,
+    Trial,
 )
 from apps.inference.serving import switching
+from apps.inference.trials import services as trials
 
 from .dataset_files import picture
 
@@ -90,6 +92,19 @@ def test_the_page_says_that_one_may_go_back_whatever_the_figures(
     assert words in admin_client.get(page).content.decode()
     Deployment.objects.update(gates={})
     assert words not in admin_client.get(page).content.decode()
+
+
+def test_a_canary_needs_the_figures_and_a_shadow_none(
+    gated: Deployment, challenger: ModelVersion, kitchen: Dataset
+):
+    evaluated(challenger, kitchen, map50=0.41, verdict_recall=0.95)
+    with pytest.raises(GateError, match=r"mAP50 is 0\.41 on kitchen"):
+        trials.start(gated, challenger, Trial.Kind.CANARY, 1.0)
+    shadow = trials.start(gated, challenger, Trial.Kind.SHADOW, 1.0)
+    trials.stop(shadow, "Seen enough.")
+
+    evaluated(challenger, kitchen, map50=0.5, verdict_recall=0.95)
+    assert trials.start(gated, challenger, Trial.Kind.CANARY, 1.0)
 
 
 def test_who_has_the_figures_is_activated(

@@ -148,6 +148,22 @@ def test_going_back_leads_to_what_answered_before(
     assert (activation.to_version, activation.note) == (versions[1], "It was better.")
 
 
+def test_to_go_back_is_possible_whatever_came_of_verifying_anew(
+    deployment: Deployment, versions: list[ModelVersion]
+):
+    switched(deployment, versions[1])
+    deployment.refresh_from_db()
+    ModelVersion.objects.filter(pk=versions[0].pk).update(
+        state=ModelVersion.State.FAILED, reason="Its process was killed."
+    )
+
+    activation = go_back(deployment)
+
+    assert activation is not None
+    assert switching.switch(activation.pk, {})
+    assert active(deployment) == versions[0]
+
+
 def test_going_back_passes_over_what_was_taken_back(
     deployment: Deployment, versions: list[ModelVersion]
 ):

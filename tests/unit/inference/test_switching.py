@@ -61,6 +61,21 @@ def test_a_version_answers_from_the_switch_on(
     assert switched.figures == {"check": {"gpu1:7": {"pictures": 4}}}
 
 
+def test_what_failed_to_be_verified_anew_meanwhile_is_not_switched_to(
+    deployment: Deployment, versions: list[ModelVersion], ask: Ask
+):
+    activation = ask(1)
+    ModelVersion.objects.filter(pk=versions[1].pk).update(
+        state=ModelVersion.State.FAILED, reason="It answers otherwise."
+    )
+    assert not switching.switch(activation.pk, {"check": {}})
+    assert active(deployment) == versions[0]
+    assert written(activation).state == State.ROLLED_BACK
+    assert written(activation).reason == (
+        f"{versions[1]} was verified anew meanwhile, and failed: It answers otherwise."
+    )
+
+
 def test_only_the_first_worker_switches(deployment: Deployment, ask: Ask):
     activation = ask(1)
     assert switching.switch(activation.pk, {})
