@@ -27,8 +27,8 @@ def activate(
     """Ask the workers to switch `deployment` to `version`.
 
     What somebody else has asked for and doesn't answer yet is superseded. What answered
-    before is asked neither for figures nor for what came of verifying it anew: to go back
-    must be possible in an emergency, and workers check what they load.
+    before is asked neither for figures nor for what came of verifying it anew: in an
+    emergency one must be able to go back, and workers check what they load.
 
     Returns:
         The activation to watch, which is another's if it is of the same version; or

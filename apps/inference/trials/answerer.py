@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 # The most of its time in which it works; the rest it sleeps.
 DUTY = 0.25
+# To pass a frame on costs those who answer live, too, however quick the challenger is.
+LEAST_REST_S = 0.1
 REPORT_INTERVAL_S = 2.0
 # Redis is back soon, or its supervisor hasn't noticed yet.
 PATIENCE_S = 1.0
@@ -97,6 +99,11 @@ def _load_in_one_thread(version: ModelVersion) -> LoadedVersion:
 
         torch.set_num_threads(1)
         return load_version(version)
+
+
+def rest_s(worked_s: float) -> float:
+    """For how long it sleeps after so much work."""
+    return max(worked_s * (1 / DUTY - 1), LEAST_REST_S)
 
 
 @contextmanager
@@ -163,8 +170,7 @@ class Answerer:
                 return
             began = time.monotonic()
             self.compare(passed)
-            took_s = time.monotonic() - began
-            self._stopping.wait(took_s * (1 / DUTY - 1))
+            self._stopping.wait(rest_s(time.monotonic() - began))
         except RedisError as error:
             logger.warning("No frames are passed on just now: %s", error)
             self._stopping.wait(PATIENCE_S)

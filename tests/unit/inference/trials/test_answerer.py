@@ -17,7 +17,7 @@ from apps.inference.serving.loading import LoadedVersion, load_version
 from apps.inference.serving.tuning import Tuning
 from apps.inference.trials import answerer as answering
 from apps.inference.trials import relay, services
-from apps.inference.trials.answerer import Answerer
+from apps.inference.trials.answerer import Answerer, rest_s
 from apps.inference.trials.relay import Passed
 from apps.inference.types import Frame
 from tests.unit.inference.trials.answers import answer
@@ -111,6 +111,15 @@ def test_the_deployment_s_scores_hold_for_both(begin: Begin, deployment: Deploym
     answerer = begin()
     answerer.compare([passed(hot_dog=False)])
     assert figures(answerer)["agreement"]["verdict"] == {"neither": 1}
+
+
+@pytest.mark.parametrize(
+    ("worked_s", "rests_s"), [(0.001, 0.1), (0.03, 0.1), (0.2, 0.6), (2.0, 6.0)]
+)
+def test_it_works_a_quarter_of_its_time_and_ten_times_a_second_at_most(
+    worked_s: float, rests_s: float
+):
+    assert rest_s(worked_s) == pytest.approx(rests_s)
 
 
 def test_it_ends_with_its_trial(begin: Begin):
