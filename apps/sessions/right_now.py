@@ -167,7 +167,7 @@ def _tiles(request: HttpRequest, seen: Glance) -> Iterator[Tile]:
 
 
 def _number(count: int) -> str:
-    return f"More than {MOST_COUNTED}" if count > MOST_COUNTED else f"{count}"
+    return f"{MOST_COUNTED}+" if count > MOST_COUNTED else f"{count}"
 
 
 def _named(deployment: Deployment) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class Example(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.file
+        return self.sha256[:8]
 
     @property
     def path(self) -> Path:
