@@ -100,8 +100,7 @@ def verify(version: ModelVersion, requested_by: User | None = None) -> None:
     """
     refuse_without_files(version)
     version = _locked(version)
-    if version.is_under_way:
-        raise InferenceError(f"{version} is being verified already.")
+    refuse_under_way(version)
     version.job = _request(VERIFY, version, requested_by)
     version.save(update_fields=["job"])
 
@@ -128,6 +127,16 @@ def refuse_without_files(version: ModelVersion) -> None:
         raise InferenceError(
             f"{version} has no files yet: add it, or bring it in again."
         )
+
+
+def refuse_under_way(version: ModelVersion) -> None:
+    """Refuse to verify what a job is to verify, or is verifying.
+
+    Raises:
+        InferenceError
+    """
+    if version.is_under_way:
+        raise InferenceError(f"{version} is being verified already.")
 
 
 def _check_name(name: str) -> None:

@@ -146,6 +146,15 @@ def test_what_was_never_brought_in_cannot_be_verified(models: Models):
     assert "file:/nowhere" in models("show", "mine")
 
 
+def test_what_a_job_verifies_is_not_verified_here_at_the_same_time(models: Models):
+    models("add", "foods", "--from", f"file:{STARTER}")
+    asking.verify(ModelVersion.objects.get())
+    before = ModelVersion.objects.values().get()
+    with pytest.raises(CommandError, match="is being verified already"):
+        models("verify", "foods")
+    assert ModelVersion.objects.values().get() == before
+
+
 @pytest.mark.parametrize(
     ("name", "source", "why"),
     [

@@ -106,6 +106,7 @@ class Command(BaseCommand):
 
     def _verify(self, options: dict[str, Any]) -> None:
         version = _with_files(find_version(options["name"]))
+        asking.refuse_under_way(version)
         try:
             with _in_a_sentence(version), terminal.Progress() as progress:
                 adding.verify(version, progress.tell)
