@@ -66,7 +66,7 @@ def request_version(
 
 
 @transaction.atomic
-def add(version: ModelVersion, requested_by: User | None = None) -> None:
+def add(version: ModelVersion, requested_by: User | None = None) -> Job:
     """Have the jobs bring in a version that has no files, for the first time or again.
 
     Raises:
@@ -78,7 +78,7 @@ def add(version: ModelVersion, requested_by: User | None = None) -> None:
             " it anew."
         )
     if version.sha256:
-        raise InferenceError(f"{version} has its files: use “Verify anew”.")
+        raise InferenceError(f"{version} has its files: verify it anew.")
     if uploads.is_gone(version.source):
         raise InferenceError(
             f"The file of {version} was removed once it had been read: upload it anew."
@@ -87,8 +87,9 @@ def add(version: ModelVersion, requested_by: User | None = None) -> None:
     if version.state != State.FAILED:
         raise InferenceError(f"{version} hasn't failed.")
     version.state, version.reason = State.ADDING, ""
-    version.job = _request(ADD, version, requested_by)
+    version.job = job = _request(ADD, version, requested_by)
     version.save(update_fields=["state", "reason", "job"])
+    return job
 
 
 @transaction.atomic
