@@ -172,6 +172,14 @@ class Run(models.Model):
         return self.superseded + self.expired + self.throttled + self.failed + self.lost
 
     @property
+    def was_followed(self) -> bool:
+        """Whether its session went on behind it, with another version."""
+        if self.ended_at is None:
+            return False
+        end = self.session.ended_at
+        return end is None or end > self.ended_at
+
+    @property
     def results_per_second(self) -> float | None:
         """Until the figures were taken, which is every few seconds while it goes on."""
         if self.measured_at is None:

@@ -49,7 +49,7 @@ def review_page(request: HttpRequest) -> HttpResponse:
     waiting = reviewing.waiting(**filters).select_related("model_version__model")
     named = _number(request.GET.get("capture", ""))
     capture = named and waiting.filter(pk=named).first()
-    capture = capture or waiting.filter(pk__gt=after).first()
+    capture = capture or reviewing.behind(waiting, after).first()
     reviewed = request.session.get(REVIEWED, [])
     context = {
         **admin.site.each_context(request),

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.inference import datasets
@@ -37,6 +37,19 @@ def waiting(deployment: str = "", reason: str = "") -> QuerySet[Capture]:
     if deployment:
         captures = captures.filter(deployment__name=deployment)
     return captures.filter(reason=reason) if reason else captures
+
+
+def behind(captures: QuerySet[Capture], number: int) -> QuerySet[Capture]:
+    """Those of `waiting` that come behind the capture of this number.
+
+    All, if it is gone: rather is one seen twice than another never. Numbers say nothing
+    of the order, for what was taken first may be written last.
+    """
+    last = Capture.objects.filter(pk=number).first()
+    if last is None:
+        return captures
+    same_moment = Q(taken_at=last.taken_at, pk__lte=last.pk)
+    return captures.filter(taken_at__gte=last.taken_at).exclude(same_moment)
 
 
 @transaction.atomic

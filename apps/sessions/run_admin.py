@@ -29,7 +29,7 @@ from apps.inference.admin.filters import VersionFilter
 from apps.inference.admin.long_lists import LongListAdmin, TextFilter, TimeFilter
 from apps.sessions import exporting, searching
 from apps.sessions.downloads import download
-from apps.sessions.models import CameraSession, Run
+from apps.sessions.models import Run
 from apps.sessions.run_charts import STAGES
 
 LEDGER = (
@@ -41,6 +41,21 @@ LEDGER = (
     "failed",
     "lost",
 )
+
+
+def label_rows(run: Run) -> list[tuple[str, str]]:
+    """How many results named each label, the most frequent first."""
+    counts = sorted(run.labels.items(), key=lambda entry: -entry[1])
+    return [(label or "others", f"{count:,}") for label, count in counts]
+
+
+def stage_rows(run: Run) -> list[tuple[str, str, str]]:
+    """The p50 and the p95 of each stage that is known, in milliseconds."""
+    return [
+        (name, f"{known['p50']:.1f}", f"{known['p95']:.1f}")
+        for stage, name in STAGES.items()
+        if (known := run.latency.get(stage))
+    ]
 
 
 class RunColumns:
@@ -96,16 +111,10 @@ class EndFilter(admin.SimpleListFilter):
     parameter_name = "end"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("none", "goes on"), ("failed", "its session failed")]
+        return list(searching.ENDS.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:
-        match self.value():
-            case "none":
-                return queryset.filter(ended_at=None)
-            case "failed":
-                failed = CameraSession.objects.filter(status="failed")
-                return queryset.filter(session__in=failed.values("pk"))
-        return queryset
+        return searching.ended(queryset, self.value() or "")
 
 
 @admin.register(Run)
@@ -229,7 +238,7 @@ class RunAdmin(RunColumns, LongListAdmin):
         session = run.session
         if run.ended_at is None:
             return badge("live", "goes on")
-        if session.ended_at is None or session.ended_at > run.ended_at:
+        if run.was_followed:
             return format_html("{} – its session went on", self.ended(run))
         return format_html(
             '{} – {}<div class="aside">{}</div>',
@@ -240,15 +249,10 @@ class RunAdmin(RunColumns, LongListAdmin):
 
     @admin.display(description="results by label")
     def label_counts(self, run: Run) -> SafeString | str:
-        counts = sorted(run.labels.items(), key=lambda entry: -entry[1])
-        rows = [(label or "others", f"{count:,}") for label, count in counts]
+        rows = label_rows(run)
         return table(("Label", "Results"), rows) if rows else NOTHING
 
     @admin.display(description="milliseconds by stage")
     def latency_table(self, run: Run) -> SafeString | str:
-        rows = [
-            (name, f"{known['p50']:.1f}", f"{known['p95']:.1f}")
-            for stage, name in STAGES.items()
-            if (known := run.latency.get(stage))
-        ]
+        rows = stage_rows(run)
         return table(("Stage", "p50", "p95"), rows) if rows else NOTHING

@@ -14,6 +14,8 @@ from apps.sessions.models import CameraSession, Capture, CaptureAccess, Run
 MOST_MEANT = 100
 # What is meant as a session's number has so many digits, and a run's no more.
 FEWEST_DIGITS = 8
+# How runs end that somebody looks for, and what that is called.
+ENDS = {"none": "goes on", "failed": "its session failed"}
 
 
 def runs(queryset: QuerySet[Run], term: str) -> QuerySet[Run]:
@@ -21,16 +23,27 @@ def runs(queryset: QuerySet[Run], term: str) -> QuerySet[Run]:
     term = term.strip()
     if not term:
         return queryset
-    if (meant := _beginning_with(term)) is not None:
+    if (meant := sessions_beginning_with(term)) is not None:
         return queryset.filter(session__in=meant)
     is_number = term.isdecimal() and len(term) < FEWEST_DIGITS
     return queryset.filter(pk=int(term)) if is_number else queryset.none()
 
 
+def ended(queryset: QuerySet[Run], how: str) -> QuerySet[Run]:
+    """Those that ended as one of `ENDS` says; all, for any other word."""
+    match how:
+        case "none":
+            return queryset.filter(ended_at=None)
+        case "failed":
+            failed = CameraSession.objects.filter(status="failed")
+            return queryset.filter(session__in=failed.values("pk"))
+    return queryset
+
+
 def sessions(queryset: QuerySet[CameraSession], term: str) -> QuerySet[CameraSession]:
     """By how a session's number begins, or by what its browser calls itself."""
     term = term.strip()
-    if (meant := _beginning_with(term)) is not None:
+    if (meant := sessions_beginning_with(term)) is not None:
         return queryset.filter(pk__in=meant)
     return queryset.filter(client__icontains=term) if term else queryset
 
@@ -39,7 +52,7 @@ def captures(queryset: QuerySet[Capture], term: str) -> QuerySet[Capture]:
     """By how the number of the session begins that gave them."""
     if not (term := term.strip()):
         return queryset
-    meant = _beginning_with(term)
+    meant = sessions_beginning_with(term)
     return queryset.none() if meant is None else queryset.filter(session__in=meant)
 
 
@@ -58,7 +71,7 @@ def accesses(queryset: QuerySet[CaptureAccess], term: str) -> QuerySet[CaptureAc
     return queryset.filter(user=who) if who else queryset.none()
 
 
-def _beginning_with(term: str) -> list[UUID] | None:
+def sessions_beginning_with(term: str) -> list[UUID] | None:
     """The sessions whose numbers do; None if it can't be meant so."""
     if (ends := _ends(term)) is None:
         return None

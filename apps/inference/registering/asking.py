@@ -66,7 +66,7 @@ def request_version(
 
 
 @transaction.atomic
-def add(version: ModelVersion, requested_by: User | None = None) -> None:
+def add(version: ModelVersion, requested_by: User | None = None) -> Job:
     """Have the jobs bring in a version that has no files, for the first time or again.
 
     Raises:
@@ -78,7 +78,7 @@ def add(version: ModelVersion, requested_by: User | None = None) -> None:
             " it anew."
         )
     if version.sha256:
-        raise InferenceError(f"{version} has its files: use “Verify anew”.")
+        raise InferenceError(f"{version} has its files: verify it anew.")
     if uploads.is_gone(version.source):
         raise InferenceError(
             f"The file of {version} was removed once it had been read: upload it anew."
@@ -87,8 +87,9 @@ def add(version: ModelVersion, requested_by: User | None = None) -> None:
     if version.state != State.FAILED:
         raise InferenceError(f"{version} hasn't failed.")
     version.state, version.reason = State.ADDING, ""
-    version.job = _request(ADD, version, requested_by)
+    version.job = job = _request(ADD, version, requested_by)
     version.save(update_fields=["state", "reason", "job"])
+    return job
 
 
 @transaction.atomic
@@ -100,8 +101,7 @@ def verify(version: ModelVersion, requested_by: User | None = None) -> None:
     """
     refuse_without_files(version)
     version = _locked(version)
-    if version.is_under_way:
-        raise InferenceError(f"{version} is being verified already.")
+    refuse_under_way(version)
     version.job = _request(VERIFY, version, requested_by)
     version.save(update_fields=["job"])
 
@@ -128,6 +128,16 @@ def refuse_without_files(version: ModelVersion) -> None:
         raise InferenceError(
             f"{version} has no files yet: add it, or bring it in again."
         )
+
+
+def refuse_under_way(version: ModelVersion) -> None:
+    """Refuse to verify what a job is to verify, or is verifying.
+
+    Raises:
+        InferenceError
+    """
+    if version.is_under_way:
+        raise InferenceError(f"{version} is being verified already.")
 
 
 def _check_name(name: str) -> None:

@@ -11,6 +11,8 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.inference import jobs
+from apps.inference.finetuning import plan
+from apps.inference.management.commands.finetune import Command
 from apps.inference.models import Dataset, Evaluation, Example, Job, ModelVersion
 from apps.inference.registering.registry import register_starters
 
@@ -228,6 +230,12 @@ def test_the_command_asks_for_the_same(
     assert (job.parameters["steps"], job.parameters["seed"]) == (7, 2)
     assert job.state == Job.State.WAITING
     assert f"{job} waits" in capsys.readouterr().out
+
+
+def test_its_help_says_what_is_rehearsed_unless_somebody_says_how_much():
+    text = Command().create_parser("manage.py", "finetune").format_help()
+    said = " ".join(text.split())
+    assert f"default: {plan.REHEARSAL} for a model that has learned from them" in said
 
 
 @pytest.mark.parametrize(

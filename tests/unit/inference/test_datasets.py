@@ -476,6 +476,15 @@ def test_one_is_listed_and_removed(
     assert not kitchen.directory.exists()
 
 
+def test_one_is_described_anew(kitchen: Dataset, capsys: pytest.CaptureFixture[str]):
+    call_command("datasets", "describe", "kitchen", "From above.")
+    call_command("datasets", "list")
+    assert capsys.readouterr().out.rstrip().endswith("From above.")
+    call_command("datasets", "describe", "kitchen", "")
+    kitchen.refresh_from_db()
+    assert kitchen.description == ""
+
+
 def test_what_was_evaluated_on_it_keeps_it(kitchen: Dataset, deployment: Any):
     version = ModelVersion.objects.get()
     Evaluation.objects.create(version=version, dataset=kitchen)
@@ -525,5 +534,6 @@ def test_what_is_not_in_the_dataset_is_not_taken_out(kitchen: Dataset):
 
 
 def test_a_dataset_that_is_not_there():
-    with pytest.raises(CommandError, match="No dataset is called 'x'"):
-        call_command("datasets", "remove", "x")
+    for arguments in (("remove", "x"), ("describe", "x", "")):
+        with pytest.raises(CommandError, match="No dataset is called 'x'"):
+            call_command("datasets", *arguments)

@@ -16,7 +16,8 @@ from pytest_django import Settings
 
 from apps.inference.comparison import Bounds
 from apps.inference.engines import TORCH_CPU, TORCH_CUDA
-from apps.inference.models import Deployment, ModelVersion, RegisteredModel
+from apps.inference.jobs import doing, overseeing
+from apps.inference.models import Deployment, Job, ModelVersion, RegisteredModel
 from apps.inference.registering import asking
 from apps.inference.registering.registry import STARTER_MODELS, register_version
 from apps.inference.services import replace
@@ -131,7 +132,7 @@ def test_files_that_have_changed_are_not_opened(models: Models, what: str):
         models(what, "foods")
 
 
-@pytest.mark.parametrize("what", ["show", "verify", "bench"])
+@pytest.mark.parametrize("what", ["show", "retry", "verify", "bench"])
 @pytest.mark.parametrize("name", ["nobody", "nobody:1234"])
 def test_a_name_that_is_unknown_is_said(models: Models, what: str, name: str):
     with pytest.raises(CommandError, match=f"^No model is called {name}; "):
@@ -144,6 +145,49 @@ def test_what_was_never_brought_in_cannot_be_verified(models: Models):
         with pytest.raises(CommandError, match=r" has no files yet: "):
             models(what, "mine")
     assert "file:/nowhere" in models("show", "mine")
+
+
+def test_what_a_job_verifies_is_not_verified_here_at_the_same_time(models: Models):
+    models("add", "foods", "--from", f"file:{STARTER}")
+    asking.verify(ModelVersion.objects.get())
+    before = ModelVersion.objects.values().get()
+    with pytest.raises(CommandError, match="is being verified already"):
+        models("verify", "foods")
+    assert ModelVersion.objects.values().get() == before
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs are done in this process: another has another database."""
+
+    def do(job: Job, told: object) -> None:
+        doing.do(job)
+        job.refresh_from_db()
+
+    monkeypatch.setattr(overseeing, "oversee", do)
+
+
+def test_what_failed_before_it_had_files_is_brought_in_again(
+    models: Models, here: None
+):
+    version = asking.request_version("foods", f"file:{STARTER}")
+    said = models("retry", f"foods:{version.version}")
+    version.refresh_from_db()
+    assert f"{version} is verified: torch-cpu, " in said
+    assert version.path.exists()
+    job = Job.objects.get()
+    assert (job.kind, job.state) == ("add", Job.State.DONE)
+    with pytest.raises(CommandError, match="has its files: verify it anew"):
+        models("retry", "foods")
+
+
+def test_what_fails_once_more_stays_with_its_reason(models: Models, here: None):
+    version = asking.request_version("foods", "file:/nowhere")
+    with pytest.raises(CommandError, match=r"is failed: .*nowhere"):
+        models("retry", "foods")
+    version.refresh_from_db()
+    assert version.state == State.FAILED
+    assert "nowhere" in version.reason
 
 
 @pytest.mark.parametrize(

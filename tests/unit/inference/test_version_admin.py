@@ -211,7 +211,7 @@ def test_what_failed_before_it_had_files_is_brought_in_again(
     ("fields", "why"),
     [
         ({"state": State.ADDING}, "hasn&#x27;t failed"),
-        ({"sha256": "a" * 64}, "use “Verify anew”"),
+        ({"sha256": "a" * 64}, "verify it anew"),
         ({"source": "https://somewhere/a.pt?…"}, "add it anew"),
         ({"source": "file:/models/uploads/f00/best.pt"}, "upload it anew"),
     ],

@@ -312,7 +312,7 @@ def test_one_that_fails_is_verified_anew(answering: ModelVersion):
     [
         ({"state": State.ADDING}, "hasn't failed"),
         ({"state": State.VERIFIED}, "hasn't failed"),
-        ({"sha256": "ab" * 32}, "has its files: use “Verify anew”"),
+        ({"sha256": "ab" * 32}, "has its files: verify it anew"),
         ({"source": "https://example.org/a.pt?…"}, "wasn't kept: add it anew"),
     ],
 )

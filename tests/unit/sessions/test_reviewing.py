@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import stat
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,10 @@ def decide(client: Client, capture: Capture, decision: str, **fields: Any) -> An
         **fields,
     }
     return client.post(address("capture_decide"), posted, follow=True)
+
+
+def review(client: Client, **query: str) -> Any:
+    return client.get(address("capture_review"), query)
 
 
 def words(response: Any) -> list[str]:
@@ -257,7 +263,30 @@ def test_what_is_skipped_waits(client: Client, reviewer: User, keep: KeepOne):
     assert page.context["capture"] == second
     page = decide(client, second, "accept", after=first.pk)
     assert page.context["capture"] is None
-    assert b"You have skipped" in page.content
+    assert b"You have come to the end; 1 still waits." in page.content
+
+
+def test_nothing_is_passed_over_that_was_taken_later_and_written_first(
+    client: Client, reviewer: User, keep: KeepOne
+):
+    second, same, first = keep(), keep(), keep()
+    earlier = first.taken_at - timedelta(seconds=1)
+    Capture.objects.filter(pk=first.pk).update(taken_at=earlier)
+    Capture.objects.filter(pk=same.pk).update(taken_at=second.taken_at)
+    assert review(client).context["capture"] == first
+    for skipped, following in pairwise([first, second, same, None]):
+        assert skipped is not None
+        page = review(client, after=str(skipped.pk))
+        assert page.context["capture"] == following
+    assert b"You have come to the end; 3 still wait." in page.content
+
+
+def test_who_has_skipped_what_is_gone_by_now_begins_again(
+    client: Client, reviewer: User, keep: KeepOne
+):
+    first, second = keep(), keep()
+    Capture.objects.filter(pk=second.pk).delete()
+    assert review(client, after=str(second.pk)).context["capture"] == first
 
 
 def test_only_what_is_asked_for_is_shown(client: Client, reviewer: User, keep: KeepOne):

@@ -243,10 +243,21 @@ async def test_a_long_export_is_made_while_it_is_sent(
     assert [part.count(b"\n") for part in parts] == [2, 2, 2]
 
 
-def exported(*arguments: str) -> str:
+def said(*arguments: str) -> str:
     out = io.StringIO()
-    call_command("runs", "export", *arguments, stdout=out)
+    call_command("runs", *arguments, stdout=out)
     return out.getvalue()
+
+
+def exported(*arguments: str) -> str:
+    return said("export", *arguments)
+
+
+def numbers(*arguments: str) -> list[int]:
+    """Of the runs that are listed by the command."""
+    heading, *lines = said("list", *arguments).splitlines()
+    assert heading.split()[0] == "run"
+    return [int(line.split()[0]) for line in lines]
 
 
 def test_the_command_exports_as_the_admin_does(
@@ -279,8 +290,113 @@ def test_the_command_chooses_by_day_and_model(deployment: Deployment):
         assert len(rows) == count, arguments
 
 
-@pytest.mark.parametrize("arguments", [("12345",), ("--since", "yesterday")])
+def test_the_command_chooses_by_what_the_admin_filters_by(deployment: Deployment):
+    over = run_of(deployment, ended_at=timezone.now(), engine="torch", worker="a")
+    some = run_of(deployment, superseded=3)
+    lossy = run_of(deployment, lost=1)
+    services.change_status(lossy.session_id, CameraSession.Status.FAILED, "No camera.")
+    other = Deployment.objects.create(
+        name="other", active_version=deployment.active_version
+    )
+    elsewhere = run_of(other)
+    for arguments, expected in (
+        ((), [elsewhere, lossy, some, over]),
+        (("--deployment", "other"), [elsewhere]),
+        (("--engine", "torch"), [over]),
+        (("--worker", "a"), [over]),
+        (("--drops", "none"), [elsewhere, over]),
+        (("--drops", "some"), [some]),
+        (("--drops", "failed"), [lossy]),
+        (("--end", "none"), [elsewhere, lossy, some]),
+        (("--end", "failed"), [lossy]),
+        (("--session", str(some.session_id)), [some]),
+        (("--session", str(some.session_id)[:8]), [some]),
+        (("--session", "ffffffff"), []),
+    ):
+        wanted = [run.pk for run in expected]
+        assert numbers(*arguments) == wanted, arguments
+        rows = json.loads(exported(*arguments, "--format", "json"))
+        assert [row["run"] for row in rows] == wanted, arguments
+
+
+def test_the_command_lists_the_newest(deployment: Deployment):
+    old, new = run_of(deployment), run_of(deployment, inferred=7, lost=2)
+    assert numbers("--most", "2") == [new.pk, old.pk]
+    heading, line, more = said("list", "--most", "1").splitlines()
+    row = line.split()
+    assert row[0] == str(new.pk)
+    assert str(new.model_version) in line
+    assert heading.split()[-1] == "session"
+    assert row[-1] == str(new.session)
+    assert more == "These are the newest 1; --most N shows others too."
+
+
+def test_the_command_shows_what_the_page_of_a_run_says(deployment: Deployment):
+    now = timezone.now()
+    run = run_of(
+        deployment,
+        client="Mozilla/5.0 (phone)",
+        engine="torch",
+        worker="gpu@here",
+        started_at=now - timedelta(seconds=10),
+        measured_at=now,
+        received=173,
+        inferred=150,
+        superseded=21,
+        lost=2,
+        labels={"cup": 9, "hot dog": 120, "": 4},
+        latency={
+            "forward": {"p50": 12.0, "p95": 20.0},
+            "picture": {"p50": 31.0, "p95": 44.0},
+        },
+    )
+    lines = [" ".join(line.split()) for line in said("show", str(run.pk)).splitlines()]
+    for line in (
+        f"run: {run.pk}",
+        f"model version: {run.model_version}",
+        "engine: torch",
+        "worker: gpu@here",
+        f"deployment: {deployment}",
+        f"session: {run.session_id}",
+        "browser: Mozilla/5.0 (phone)",
+        "ended: it goes on",
+        "results/s: 15.0",
+        "age p50 / p95: 31 / 44 ms",
+        "received 173",
+        "superseded 21",
+        "lost 2",
+        "pending 0",
+        "model 12.0 20.0",
+        "age when drawn 31.0 44.0",
+        "others 4",
+    ):
+        assert line in lines, line
+    assert lines.index("hot dog 120") < lines.index("cup 9")
+
+
+def test_the_command_says_how_a_run_ended(deployment: Deployment):
+    followed = run_of(deployment, ended_at=timezone.now() - timedelta(minutes=1))
+    services.close_session(followed.session_id, sentence="The page was closed.")
+    last = run_of(deployment)
+    services.close_session(last.session_id, sentence="The page was closed.")
+    assert "; its session went on\n" in said("show", str(followed.pk))
+    assert "; ended: The page was closed.\n" in said("show", str(last.pk))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("export", "12345"), "There is no run 12345"),
+        (("show", "12345"), "There is no run 12345"),
+        (("export", "--since", "yesterday"), "yesterday is no day"),
+        (("list", "--until", "2026-13-01"), "is no day"),
+        (("list", "--session", "12"), "12 is no session's number: say 8 digits"),
+        (("export", "--session", "12"), "12 is no session's number"),
+        (("list", "--most", "0"), "One run at least"),
+        (("list", "--drops", "many"), "invalid choice: 'many'"),
+    ],
+)
 @pytest.mark.django_db
-def test_the_command_says_what_it_could_not_do(arguments: tuple[str, ...]):
-    with pytest.raises(CommandError, match=r"There is no run|is no day"):
-        exported(*arguments)
+def test_the_command_says_what_it_could_not_do(arguments: tuple[str, ...], why: str):
+    with pytest.raises(CommandError, match=why):
+        said(*arguments)

@@ -13,13 +13,14 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.models import Model
+from django.db.models.signals import post_init
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from apps.inference.admin import long_lists
-from apps.inference.models import Dataset, Example
-from apps.sessions import filling
+from apps.inference.models import Dataset, Deployment, Evaluation, Example
+from apps.sessions import filling, reviewing
 from apps.sessions.models import CameraSession, Capture, CaptureAccess, HalfMinute, Run
 from apps.sessions.recent import HALF_MINUTES
 from apps.sessions.timeline import MOST_ENTRIES
@@ -38,6 +39,34 @@ FEW = (
     '"sha256" BETWEEN',
     '"id" IN (',
 )
+
+
+# Pages of our own beside lists and rows, and whose number is in the address.
+PAGES: dict[str, type[Model] | None] = {
+    "auth_user_password_change": User,
+    "emporium_sessions_camerasession_purge": CameraSession,
+    "emporium_sessions_capture_review": None,
+    "inference_compare": None,
+    "inference_evaluate": None,
+    "inference_finetune": None,
+    "inference_gates": Deployment,
+    "inference_import": Dataset,
+}
+# What answers with a file, or only does what a click asks for.
+NO_PAGES = {
+    "emporium_sessions_capture_decide",
+    "emporium_sessions_capture_picture",
+    "emporium_sessions_run_export",
+    "emporium_sessions_run_export_list",
+    "inference_activate",
+    "inference_export",
+    "inference_picture",
+    "inference_thumbnail",
+    "inference_trial_promote",
+    "inference_trial_start",
+    "inference_trial_stop",
+}
+USUAL = ("changelist", "add", "history", "delete", "change")
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +110,53 @@ def test_every_page_asks_a_few_times(client: Client, model: type[Model]):
 
 def test_the_first_page_asks_a_few_times(client: Client):
     assert len(asked(client, reverse("admin:index"))) <= MOST_QUERIES
+
+
+def test_no_page_of_our_own_is_forgotten():
+    found = set()
+    for model, shown in admin.site._registry.items():
+        name = f"{model._meta.app_label}_{model._meta.model_name}"
+        names = {each.name for each in shown.get_urls() if each.name}
+        found |= names - {f"{name}_{view}" for view in USUAL}
+    assert found == {*PAGES, *NO_PAGES}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_of_our_own_asks_a_few_times_and_reads_few_rows(
+    client: Client, name: str
+):
+    model = PAGES[name]
+    row = model and model._default_manager.first()
+    queries = asked(client, reverse(f"admin:{name}", args=[row.pk] if row else []))
+    assert len(queries) <= MOST_QUERIES
+    for query in queries:
+        assert not slow(query), (query, plan(query))
+
+
+def test_who_skips_a_capture_reads_what_comes_behind_alone(client: Client):
+    skipped = reviewing.waiting()[10]
+    page = address(Capture, "review")
+    for query in asked(client, f"{page}?after={skipped.pk}"):
+        assert not slow(query), (query, plan(query))
+
+
+def test_a_comparison_reads_the_newest_evaluation_of_each_version(client: Client):
+    found = Evaluation.objects.filter(dataset=None)
+    versions = set(found.values_list("version", flat=True))
+    assert found.count() > len(versions) > 1
+    read: list[Evaluation] = []
+
+    def note(instance: Evaluation, **_: Any) -> None:
+        read.append(instance)
+
+    post_init.connect(note, sender=Evaluation)
+    try:
+        client.get(reverse("admin:inference_compare"))
+    finally:
+        post_init.disconnect(note, sender=Evaluation)
+    newest = {each.version_id: each for each in found.order_by("evaluated_at", "pk")}
+    assert set(read) == set(newest.values())
+    assert len(read) == len(versions)
 
 
 def filtered(client: Client, model: type[Model]) -> list[str]:

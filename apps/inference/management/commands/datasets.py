@@ -20,7 +20,7 @@ EXAMPLE_COLUMNS = ("picture", "split", "labels", "source")
 
 
 class Command(BaseCommand):
-    help = "List, create, import, export and remove datasets."
+    help = "List, create, describe, import, export, show and remove datasets."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         what = parser.add_subparsers(dest="what", required=True, metavar="what")
@@ -28,6 +28,9 @@ class Command(BaseCommand):
         create = what.add_parser("create", help="make an empty dataset")
         create.add_argument("name")
         create.add_argument("--description", default="")
+        describe = what.add_parser("describe", help="say anew what a dataset is for")
+        describe.add_argument("name")
+        describe.add_argument("description", help="in words; '' for none")
         take = what.add_parser("import", help="take over labelled pictures")
         take.add_argument("name", help="of a dataset; it is made if there is none")
         take.add_argument(
@@ -75,6 +78,12 @@ class Command(BaseCommand):
     def _create(self, options: dict[str, Any]) -> None:
         dataset = keeping.create(options["name"], options["description"])
         self.stdout.write(f"{dataset} is made, with no pictures yet.")
+
+    def _describe(self, options: dict[str, Any]) -> None:
+        dataset = keeping.find(options["name"])
+        dataset.description = options["description"]
+        dataset.save(update_fields=["description"])
+        self.stdout.write(f"{dataset} is described anew.")
 
     def _import(self, options: dict[str, Any]) -> None:
         is_new = not Dataset.objects.filter(name=options["name"]).exists()

@@ -50,8 +50,8 @@ class Command(BaseCommand):
             "--rehearsal",
             type=float,
             metavar="SHARE",
-            help="of the Emporium's own scenes among the examples (default: 0.5 for a"
-            " model that has learned from them, 0 for another)",
+            help="of the Emporium's own scenes among the examples (default:"
+            f" {plan.REHEARSAL} for a model that has learned from them, 0 for another)",
         )
         parser.add_argument(
             "--wait", action="store_true", help="do it here and now, not on the queue"

@@ -12,11 +12,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
-from apps.inference import weights
+from apps.inference import jobs, weights
 from apps.inference.exceptions import InferenceError, sentence_of
 from apps.inference.finding import find_version
 from apps.inference.management import terminal
+from apps.inference.management.commands.jobs import follow
 from apps.inference.models import ModelVersion
 from apps.inference.predictors.families import engines_of
 from apps.inference.registering import adding, asking, removing
@@ -29,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Add, list, show, verify, measure and remove models."
+    help = "Add, retry, list, show, verify, measure and remove models."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         what = parser.add_subparsers(dest="what", required=True, metavar="what")
@@ -46,6 +48,7 @@ class Command(BaseCommand):
         what.add_parser("list", help="every version, and what it is good for")
         for name, words in (
             ("show", "all that is known of a model"),
+            ("retry", "bring in again what failed before it had files"),
             ("verify", "verify a model anew, on this machine"),
             ("bench", "measure a model on every engine of this machine"),
             ("remove", "remove a version that nothing needs, with its files"),
@@ -78,6 +81,15 @@ class Command(BaseCommand):
             raise
         self._say_outcome(version)
 
+    def _retry(self, options: dict[str, Any]) -> None:
+        version = find_version(options["name"])
+        with transaction.atomic():  # so that no worker takes it before
+            job = asking.add(version)
+            jobs.take(job)
+        follow(job)
+        version.refresh_from_db()
+        self._say_outcome(version)
+
     def _remove(self, options: dict[str, Any]) -> None:
         version = find_version(options["name"])
         name = str(version)
@@ -106,6 +118,7 @@ class Command(BaseCommand):
 
     def _verify(self, options: dict[str, Any]) -> None:
         version = _with_files(find_version(options["name"]))
+        asking.refuse_under_way(version)
         try:
             with _in_a_sentence(version), terminal.Progress() as progress:
                 adding.verify(version, progress.tell)
