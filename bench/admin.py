@@ -1,8 +1,8 @@
 """`make bench ADMIN=1`: the admin's pages on a database of a million runs.
 
 Every registered list and its newest row, each filter of the long lists, their search,
-their last page and what comes behind it, asked for in one process without a server:
-the time of a page is that of its queries and its template.
+their last page and what comes behind it, and the pages of our own, asked for in one
+process without a server: the time of a page is that of its queries and its template.
 """
 
 from __future__ import annotations
@@ -31,6 +31,16 @@ LONG_LISTS = (
     "emporium_sessions_captureaccess",
     "inference_example",
 )
+# Pages of our own, and of which row each is.
+OWN_PAGES = {
+    "emporium_sessions_camerasession_purge": "emporium_sessions.CameraSession",
+    "emporium_sessions_capture_review": "",
+    "inference_compare": "",
+    "inference_evaluate": "",
+    "inference_finetune": "",
+    "inference_gates": "inference.Deployment",
+    "inference_import": "inference.Dataset",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +137,7 @@ def _measured(client: Any, address: str) -> Page:
 
 
 def _addresses(client: Any) -> Iterator[str]:
+    from django.apps import apps
     from django.contrib import admin
     from django.urls import reverse
 
@@ -140,6 +151,9 @@ def _addresses(client: Any) -> Iterator[str]:
         newest = model._default_manager.first()
         if newest is not None:
             yield reverse(f"admin:{name}_change", args=(newest.pk,))
+    for name, label in OWN_PAGES.items():
+        row = label and apps.get_model(label)._default_manager.first()
+        yield reverse(f"admin:{name}", args=[row.pk] if row else [])
 
 
 def _long(client: Any, listed: str) -> Iterator[str]:
