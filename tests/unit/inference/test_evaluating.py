@@ -329,7 +329,7 @@ class TestOfAVersion:
         class Removing:
             def tell(self, share: float, words: str) -> None:
                 if words == "Counting.":
-                    type(removed).objects.filter(pk=removed.pk).delete()
+                    type(removed)._default_manager.filter(pk=removed.pk).delete()
 
         with pytest.raises(InferenceError, match=f"The {gone} has been removed"):
             evaluate(version, kitchen, Removing())
