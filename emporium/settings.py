@@ -331,6 +331,7 @@ JOB_KINDS = {
 JOB_ENDINGS = {
     "add": "apps.inference.registering.asking:adding_ended",
     "verify": "apps.inference.registering.asking:verifying_ended",
+    "import": "apps.inference.datasets.importing:ended",
 }
 # Where the files of added models lie; nodes that don't share a disk copy it.
 MODELS_DIR = Path(env.str("MODELS_DIR", default="") or VAR_DIR / "models").resolve()

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from django.db import connection
+
 from apps.inference.exceptions import InferenceError
 from apps.inference.jobs import Progress
 
@@ -47,4 +49,9 @@ def dies(parameters: Parameters, progress: Progress) -> dict[str, Any]:
 def fills_the_disk(parameters: Parameters, progress: Progress) -> dict[str, Any]:
     with Path("/dev/full").open("w") as file:
         file.write("one byte too many")
+    return {}
+
+
+def is_cut_off(parameters: Parameters, progress: Progress) -> dict[str, Any]:
+    connection.connection.close()
     return {}

@@ -29,6 +29,8 @@ PREDICTOR_FAMILIES["scripted"] = "tests.scripted_predictor"
 PREDICTOR_FAMILIES["marked"] = "tests.marked_predictor"
 PREDICTOR_FAMILIES["clock"] = "tests.clock_predictor"
 PREDICTOR_FAMILIES["bright"] = "tests.bright_predictor"
-for kind in ("waits", "deaf", "refuses", "breaks", "dies", "fills_the_disk"):
+for kind in (
+    *("waits", "deaf", "refuses", "breaks", "dies", "fills_the_disk", "is_cut_off"),
+):
     JOB_KINDS[kind] = f"tests.job_kinds:{kind}"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

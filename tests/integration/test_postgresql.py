@@ -61,11 +61,15 @@ def test_what_is_written_at_once_is_written_right(database_url: str, tmp_path: P
         "import environ\n"
         "from tests.settings import *\n"
         f"DATABASES = {{'default': environ.Env.db_url_config({database_url!r})}}\n"
+        # As the product has it: a connection is kept, and may break meanwhile.
+        "DATABASES['default'] |= {'CONN_MAX_AGE': 60, 'CONN_HEALTH_CHECKS': True}\n"
     )
     writing = (
         *("inference/test_services.py", "inference/test_switching.py"),
         *("inference/test_registry.py", "inference/trials/test_services.py"),
-        "sessions",
+        *("inference/test_jobs.py", "inference/test_version_jobs.py"),
+        *("inference/test_datasets.py", "inference/test_gates.py"),
+        *("finetuning/test_job.py", "sessions"),
     )
     done = subprocess.run(
         [
@@ -75,6 +79,7 @@ def test_what_is_written_at_once_is_written_right(database_url: str, tmp_path: P
             "--ignore=tests/unit/sessions/test_scale.py",
             *("--ds", settings.stem, "-o", f"pythonpath=. {tmp_path}"),
             *(f"tests/unit/{name}" for name in writing),
+            "tests/postgresql",
         ],
         cwd=CHECKOUT,
         capture_output=True,

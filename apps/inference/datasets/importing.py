@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from apps.inference.datasets import coco, folders, keeping, pictures
 from apps.inference.datasets.annotations import Annotation, checked
@@ -24,7 +24,7 @@ from apps.inference.datasets.entries import Contents, Entry
 from apps.inference.datasets.pictures import Picture
 from apps.inference.exceptions import DatasetError, sentence_of
 from apps.inference.jobs import Progress
-from apps.inference.models import Dataset
+from apps.inference.models import Dataset, Job
 from apps.inference.registering import uploads
 
 # More of them tell nobody more.
@@ -43,18 +43,22 @@ class Imported:
 def run(parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """The job `import`: into `dataset`, from `source` as `uploads` names files."""
     source = parameters["source"]
-    try:
-        dataset = keeping.find(parameters["dataset"])
-        imported = import_archive(
-            dataset, Path(source.removeprefix("file:")), progress, uploads.shown(source)
-        )
-    finally:
-        uploads.remove(source)
+    dataset = keeping.find(parameters["dataset"])
+    imported = import_archive(
+        dataset, Path(source.removeprefix("file:")), progress, uploads.shown(source)
+    )
+    uploads.remove(source)
     return {
         "added": imported.added,
         "changed": imported.changed,
         "repeated": imported.repeated,
     }
+
+
+def ended(job: Job) -> None:
+    """Nobody will read the upload: as long as it may be begun anew, that is needed."""
+    source = job.parameters["source"]
+    transaction.on_commit(lambda: uploads.remove(source), robust=True)
 
 
 def import_archive(
@@ -77,6 +81,8 @@ def import_archive(
             return _take_over(dataset, staged, source or path.name)
     except OSError as error:
         raise DatasetError(f"Nothing was imported. {sentence_of(error)}") from error
+    except IntegrityError as error:
+        raise DatasetError("The dataset has been removed meanwhile.") from error
 
 
 def _contents(archive: Archive) -> Contents:

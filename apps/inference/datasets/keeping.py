@@ -19,14 +19,14 @@ import numpy as np
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import ProtectedError
+from django.db.models import ProtectedError, Q
 from numpy.typing import NDArray
 
 from apps.inference.datasets import pictures
 from apps.inference.datasets.annotations import Annotation, checked, labels_of
 from apps.inference.datasets.pictures import Picture
 from apps.inference.exceptions import DatasetError, InUseError, sentence_of
-from apps.inference.models import Dataset, Deployment, Example
+from apps.inference.models import Dataset, Deployment, Example, Job
 
 Split = Example.Split
 HELD_OUT_PERCENT = 20
@@ -197,6 +197,14 @@ def why_it_stays(dataset: Dataset) -> str:
     gated = Deployment.objects.filter(gate_dataset=dataset)
     if names := ", ".join(gated.values_list("name", flat=True)):
         return f"{dataset} stays: {names} asks for figures on it."
+    # Some kinds name it, others its number.
+    of_this = Q(parameters__dataset=dataset.pk) | Q(parameters__dataset=dataset.name)
+    under_way = Job.objects.filter(of_this, state__in=Job.UNDER_WAY)
+    if names := ", ".join(map(str, under_way)):
+        return (
+            f"{dataset} stays: it is needed by {names}. Wait until that has ended, or"
+            " cancel it."
+        )
     return ""
 
 

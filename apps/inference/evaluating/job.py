@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from django.db import IntegrityError
+
 from apps.inference.evaluating import evaluations
 from apps.inference.evaluating.scoring import Answered, figures_of
 from apps.inference.evaluating.shown import Shown, data_of
@@ -41,7 +43,8 @@ def evaluate(
         progress: told how far it is.
 
     Raises:
-        InferenceError: it can't be loaded, or there is nothing to be shown.
+        InferenceError: it can't be loaded, there is nothing to be shown, or one of both
+            is gone before it is done.
     """
     evaluations.refuse_unverified(version)
     data = data_of(dataset)
@@ -54,13 +57,18 @@ def evaluate(
         progress.tell(_LOADED + (_ANSWERED - _LOADED) * share, "Answering pictures.")
     progress.tell(_ANSWERED, "Counting.")
     figures = figures_of(answered, labels_of(version))
-    return Evaluation.objects.create(
-        version=version,
-        dataset=dataset,
-        pictures=len(answered),
-        data_sha256=data.sha256,
-        figures=figures | {"engine": loaded.predictor.engine},
-    )
+    try:
+        return Evaluation.objects.create(
+            version=version,
+            dataset=dataset,
+            pictures=len(answered),
+            data_sha256=data.sha256,
+            figures=figures | {"engine": loaded.predictor.engine},
+        )
+    except IntegrityError:
+        evaluations.version_of(version.pk)
+        _dataset(dataset.pk if dataset else None)
+        raise
 
 
 def answers(

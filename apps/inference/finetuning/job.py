@@ -2,7 +2,7 @@
 
 For a process of its own. It may be begun again at any point: training goes on from its
 last checkpoint, and what is registered already isn't registered twice. When it is over,
-done or not, nothing is left of it but the version.
+done or not, nothing is left of it but the version, once it is registered.
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 from safetensors import SafetensorError
 
-from apps.inference import weights
-from apps.inference.exceptions import InferenceError, InUseError, StorageError
+from apps.inference import jobs, weights
+from apps.inference.exceptions import (
+    InferenceError,
+    InUseError,
+    StorageError,
+    sentence_of,
+)
 from apps.inference.finetuning.classifier import ClassifierLesson
 from apps.inference.finetuning.comparison import compare
 from apps.inference.finetuning.course import Course
@@ -61,6 +66,7 @@ def finetune(parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
     plan = Plan.read(parameters)
     try:
         version = _registered(plan) or _make(plan, progress)
+        _show(plan, {"version": version.pk})
         figures = _compared(version, plan, Part(progress, _VERIFIED, 1))
     except CancelledError:
         if not _goes_on_elsewhere(plan):
@@ -78,8 +84,9 @@ def _compared(version: ModelVersion, plan: Plan, progress: Progress) -> dict[str
     """Without figures the version is as good as it is: they can be had later."""
     try:
         return compare(version, plan, progress)
-    except InferenceError as error:
-        return {"missing": str(error)}
+    except Exception as error:
+        logger.warning("%s has no figures: %s", version, error, exc_info=True)
+        return {"missing": sentence_of(error)}
 
 
 def _make(plan: Plan, progress: Progress) -> ModelVersion:
@@ -99,7 +106,7 @@ def _make(plan: Plan, progress: Progress) -> ModelVersion:
     with _disk_refusals():
         course.run(
             Part(progress, 0, _TRAINED).tell,
-            partial(_show, plan, course),
+            lambda: _show(plan, course.learned),
             workers=WORKERS,
         )
     version = _row(plan, pictures, lesson, course)
@@ -114,13 +121,13 @@ def _make(plan: Plan, progress: Progress) -> ModelVersion:
     return version
 
 
-def _show(plan: Plan, course: Course) -> None:
-    """Let the job's page draw what has been learned so far."""
+def _show(plan: Plan, result: dict[str, Any]) -> None:
+    """Let the job's page say what has come of it so far."""
     running = _asked(plan).filter(state=Job.State.RUNNING)
     try:
-        running.update(result=course.learned)
+        running.update(result=result)
     except DatabaseError as error:  # which is no reason to lose the training
-        logger.warning("What has been learned can't be shown: %s", error)
+        logger.warning("What has come of it can't be shown: %s", error)
 
 
 def _lesson(plan: Plan, pictures: Sequence[Picture]) -> Lesson:
@@ -176,7 +183,7 @@ def _goes_on_elsewhere(plan: Plan) -> bool:
 
 def clear_up(plan: Plan) -> None:
     shutil.rmtree(plan.folder, ignore_errors=True)
-    _forget_unfinished(plan)
+    jobs.insist(partial(_forget_unfinished, plan))
 
 
 def _withdraw(plan: Plan) -> None:
@@ -185,6 +192,7 @@ def _withdraw(plan: Plan) -> None:
     if version is not None:
         with suppress(InUseError):
             removing.remove(version)
+            _show(plan, {})
 
 
 def _forget_unfinished(plan: Plan) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import logging
 import pkgutil
+import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from celery import current_app
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import transaction
+from django.db import Error as DatabaseError
+from django.db import close_old_connections, connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -35,7 +37,10 @@ TASK = "apps.inference.tasks.do_next_job"
 MOST_ATTEMPTS = 3
 # Whoever is at a job says so every few seconds, from a process that does nothing else.
 LOST_AFTER = timedelta(seconds=30)
+# For longer than that nobody is at it any more: see `overseeing`.
+INSISTS_FOR_S, INSISTS_EVERY_S = 40.0, 1.0
 State = Job.State
+T = TypeVar("T")
 
 
 class CancelledError(BaseException):
@@ -128,15 +133,49 @@ def of_attempt(job: Job) -> QuerySet[Job]:
     return Job.objects.filter(pk=job.pk, state=State.RUNNING, attempts=job.attempts)
 
 
+def mend_connection() -> None:
+    """Have one that has broken made anew, as Django does between two requests."""
+    if not connection.in_atomic_block:
+        close_old_connections()
+
+
+def insist(act: Callable[[], T]) -> T:
+    """Do what needs the database, and do it again where that is away for a moment.
+
+    Raises:
+        DatabaseError: it is away for longer, or a transaction has failed.
+    """
+    until = time.monotonic() + INSISTS_FOR_S
+    while True:
+        mend_connection()
+        try:
+            return act()
+        except DatabaseError as error:
+            if connection.in_atomic_block or time.monotonic() >= until:
+                raise
+            logger.warning("The database is asked once more: %s", error)
+        time.sleep(INSISTS_EVERY_S)
+
+
 def finish(job: Job, state: Job.State, **columns: Any) -> None:
-    """Write down what has come of this attempt, unless that is written already."""
-    _end(of_attempt(job), state, **columns)
+    """Write down what has come of this attempt, unless that is written already.
+
+    Raises:
+        DatabaseError: nothing can be written, and couldn't be for a while.
+    """
+    insist(lambda: _end(of_attempt(job), state, **columns))
 
 
 def give_back(job: Job) -> None:
-    """Have another worker begin with it, since ours is told to end."""
-    of_attempt(job).update(
-        state=State.WAITING, attempts=F("attempts") - 1, progress=0, step=""
+    """Have another worker begin with it, since ours can't go on.
+
+    Raises:
+        DatabaseError: as `finish`.
+    """
+    insist(
+        lambda: of_attempt(job).update(
+            state=State.WAITING, attempts=F("attempts") - 1, progress=0, step=""
+        )
     )
     ring()
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 
 from apps.inference import jobs
 from apps.inference.exceptions import InferenceError, sentence_of
@@ -69,6 +69,7 @@ class RowProgress:
             is_wanted = self._write(is_news)
         except DatabaseError as error:  # which is no reason to lose an hour's work
             logger.warning("How far %s is can't be said: %s", self.job, error)
+            jobs.mend_connection()
         else:
             if not is_wanted:
                 raise CancelledError

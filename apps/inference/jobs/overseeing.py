@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 from django.utils import timezone
 
 from apps.inference import jobs
@@ -40,6 +40,9 @@ def oversee(job: Job, told: Callable[[Job], None] = lambda job: None) -> None:
     Args:
         job: updated in place.
         told: called again and again with the job as it is.
+
+    Raises:
+        DatabaseError: what came of it can't be written down; it will be lost.
     """
     try:
         with subprocess.Popen(
@@ -51,10 +54,11 @@ def oversee(job: Job, told: Callable[[Job], None] = lambda job: None) -> None:
             try:
                 _watch(job, process, told)
             finally:
+                returncode = process.returncode  # None, if it is us who end it
                 # With all that it has started.
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-        _write_if_unsaid(job, process.returncode)
+        _write_if_unsaid(job, returncode)
     except OSError as error:
         reason = f"The machine could not start it: {error.strerror or error}."
         jobs.finish(job, Job.State.FAILED, reason=reason)
@@ -62,8 +66,7 @@ def oversee(job: Job, told: Callable[[Job], None] = lambda job: None) -> None:
         reason = "It was stopped before it was done."
         jobs.finish(job, Job.State.CANCELLED, reason=reason)
         raise
-    finally:
-        job.refresh_from_db()
+    jobs.insist(job.refresh_from_db)
 
 
 def command(job: Job) -> list[str]:
@@ -80,19 +83,25 @@ def _why_it_ended(returncode: int) -> str:
 def _watch(
     job: Job, process: subprocess.Popen[bytes], told: Callable[[Job], None]
 ) -> None:
-    """Until it ends, or isn't ours any more, or doesn't listen."""
-    last_said = cancelling_since = 0.0
+    """Until it ends, or isn't ours any more, or doesn't listen.
+
+    Or until we can't say that we are at it: somebody else may begin with it then.
+    """
+    said_at, cancelling_since = time.monotonic(), 0.0
     while process.returncode is None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(LOOKS_EVERY_S)
         now = time.monotonic()
         try:
-            if now - last_said >= SAID_EVERY_S:
+            if now - said_at >= SAID_EVERY_S:
                 jobs.of_attempt(job).update(last_seen_at=timezone.now())
-                last_said = now
+                said_at = now
             row = jobs.of_attempt(job).first()
         except DatabaseError as error:
             logger.warning("How %s stands can't be read: %s", job, error)
+            jobs.mend_connection()
+            if now - said_at > jobs.LOST_AFTER.total_seconds():
+                return
             continue
         if row is None:  # it is over, or has been begun anew by another worker
             with suppress(subprocess.TimeoutExpired):
@@ -107,13 +116,13 @@ def _watch(
             return
 
 
-def _write_if_unsaid(job: Job, returncode: int) -> None:
-    row = jobs.of_attempt(job).first()
+def _write_if_unsaid(job: Job, returncode: int | None) -> None:
+    row = jobs.insist(jobs.of_attempt(job).first)
     if row is None:
         return
     if row.is_cancelling:
         jobs.finish(job, Job.State.CANCELLED, reason="It was cancelled.")
-    elif stopping.is_set():
+    elif returncode is None or stopping.is_set():
         jobs.give_back(job)
     else:
         jobs.finish(job, Job.State.FAILED, reason=_why_it_ended(returncode))

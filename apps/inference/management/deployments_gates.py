@@ -40,7 +40,9 @@ def act(what: str, options: dict[str, Any]) -> str:
         deployment.save(update_fields=["gates", "gate_dataset"])
     if not deployment.gates:
         return f"{deployment} asks for no figures."
-    said = ", ".join(f"{NAMES[key]} {least}" for key, least in deployment.gates.items())
+    # In one order: PostgreSQL keeps none.
+    gates = evaluations.headline_of(deployment.gates)
+    said = ", ".join(f"{NAMES[name]} {least}" for name, least in gates.items())
     data = evaluations.data_name(deployment.gate_dataset)
     return f"{deployment} asks for at least {said} on {data}."
 

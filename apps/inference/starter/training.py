@@ -129,10 +129,21 @@ class Trainer:
 
 
 def store(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint that is either whole or not there."""
+    """Write a checkpoint that is either whole or not there.
+
+    Raises:
+        OSError: the disk refuses.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
-    torch.save(state, unfinished)
+    try:
+        # By a file of ours: torch's own writer doesn't say what the disk said.
+        with unfinished.open("wb") as file:
+            torch.save(state, file)
+    except RuntimeError as error:  # torch's next one, for the file isn't as it left it
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
     unfinished.replace(path)
 
 

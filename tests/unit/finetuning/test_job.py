@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import DatabaseError
 from pytest_django import Settings
 from safetensors.torch import save_file
 
@@ -185,6 +185,40 @@ def test_it_is_evaluated_beside_its_parent(
     assert Evaluation.objects.filter(version=parent).count() == 2
 
 
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (DatabaseError("gone"), "It failed in a way nobody foresaw; the log says how."),
+        (MemoryError(), "It failed in a way nobody foresaw; the log says how."),
+        (InferenceError("It has no pictures."), "It has no pictures."),
+    ],
+)
+def test_a_version_that_cannot_be_evaluated_is_a_version_all_the_same(
+    asked: Job,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    sentence: str,
+):
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(job, "compare", fail)
+    result = finetune(asked.parameters, Told())
+    version = ModelVersion.objects.get(pk=result["version"])
+    assert version.state == State.VERIFIED
+    assert result["figures"] == {"missing": sentence}
+    assert f"{version} has no figures" in caplog.text
+
+
+def test_the_version_is_named_before_it_is_evaluated(
+    asked: Job, kill: Callable[[Job, str], None]
+):
+    kill(asked, "Counting")
+    version = ModelVersion.objects.exclude(parent=None).get()
+    assert Job.objects.get().result == {"version": version.pk}
+
+
 @pytest.mark.parametrize("words", ["step 2", "Measuring", "Counting"])
 def test_one_that_is_cancelled_leaves_nothing(
     asked: Job,
@@ -200,6 +234,7 @@ def test_one_that_is_cancelled_leaves_nothing(
         pytest.raises(CancelledError),
     ):
         finetune(asked.parameters, told)
+    assert "version" not in Job.objects.get().result
     assert nothing_is_left(parent, settings)
 
 
@@ -223,15 +258,11 @@ def test_one_that_fails_leaves_nothing(
 
 
 def test_a_full_disk_is_a_sentence(
-    asked: Job,
-    parent: ModelVersion,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
+    asked: Job, parent: ModelVersion, settings: Settings
 ):
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(course, "store", full)
+    folder = plan.Plan.read(asked.parameters).folder
+    folder.mkdir(parents=True)
+    (folder / "checkpoint.part").symlink_to("/dev/full")
     with pytest.raises(InferenceError, match=r"disk refused.*: No space left"):
         finetune(asked.parameters, Told())
     assert nothing_is_left(parent, settings)

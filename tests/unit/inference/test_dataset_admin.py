@@ -113,14 +113,18 @@ def test_an_upload_becomes_a_job_that_imports_it(
 
 
 def test_a_wrong_upload_changes_nothing_and_the_job_says_why(
-    someone: Callable[..., Client], kitchen: Dataset, tmp_path: Path
+    someone: Callable[..., Client],
+    kitchen: Dataset,
+    tmp_path: Path,
+    django_capture_on_commit_callbacks: Any,
 ):
     client = someone(OPERATOR)
     upload = archive(tmp_path, pizza=picture(3), cup=b"none")
     client.post(importing(kitchen), {"upload": upload})
     job = Job.objects.get()
     assert jobs.take(job)
-    do(job)
+    with django_capture_on_commit_callbacks(execute=True):
+        do(job)
     job.refresh_from_db()
     assert job.reason == (
         "Nothing of 2 pictures was imported:\n"

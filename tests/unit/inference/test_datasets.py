@@ -12,13 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from PIL import Image
 
-from apps.inference.datasets import add_picture, examples, keeping, split_of
+from apps.inference import jobs
+from apps.inference.datasets import add_picture, examples, importing, keeping, split_of
 from apps.inference.datasets.pictures import MOST_PIXELS
 from apps.inference.exceptions import DatasetError, InUseError
-from apps.inference.models import Dataset, Evaluation, Example, ModelVersion
+from apps.inference.jobs import doing
+from apps.inference.models import Dataset, Evaluation, Example, Job, ModelVersion
+from apps.inference.registering import uploads
 
 from .dataset_files import BOX, HEIGHT, WIDTH, coco, folder, picture, zipped
 
@@ -494,6 +499,88 @@ def test_what_was_evaluated_on_it_keeps_it(kitchen: Dataset, deployment: Any):
     ):
         keeping.remove(kitchen)
     assert len(files_of(kitchen)) == 1
+
+
+@pytest.mark.parametrize("state", sorted(Job.UNDER_WAY))
+@pytest.mark.parametrize("kind", ["import", "evaluate"])
+def test_a_job_that_needs_it_keeps_it(kitchen: Dataset, kind: str, state: str):
+    named = kitchen.name if kind == "import" else kitchen.pk
+    job = Job.objects.create(kind=kind, state=state, parameters={"dataset": named})
+    with pytest.raises(InUseError, match=f"kitchen stays: it is needed by {job}. Wait"):
+        keeping.remove(kitchen)
+    Job.objects.update(state=Job.State.DONE)
+    keeping.remove(kitchen)
+    assert not Dataset.objects.exists()
+
+
+def test_a_job_that_needs_another_dataset_keeps_nothing(kitchen: Dataset):
+    # It may well be called by the number of ours.
+    for named in (str(kitchen.pk), kitchen.pk + 1, None):
+        Job.objects.create(kind="import", parameters={"dataset": named})
+    keeping.remove(kitchen)
+    assert not Dataset.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_is_removed_meanwhile_takes_no_import(
+    kitchen: Dataset, tmp_path: Path
+):
+    class Removing:
+        def tell(self, share: float, words: str) -> None:
+            if words == "Taking them over.":
+                Dataset.objects.all().delete()
+
+    path = folder(tmp_path / "import", {"cup/a.png": picture()})
+    with pytest.raises(
+        DatasetError, match=r"^The dataset has been removed meanwhile.$"
+    ):
+        importing.import_archive(kitchen, path, Removing())
+    assert files_of(kitchen) == []
+
+
+@pytest.fixture
+def upload(
+    settings: Any, tmp_path: Path, kitchen: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A picture of a cup, which a job is to import into the kitchen."""
+    settings.MODELS_DIR = tmp_path / "models"
+    monkeypatch.setattr(jobs, "ring", lambda: None)
+    archive = zipped(tmp_path / "x.zip", {"cup/a.png": picture()})
+    source = uploads.store(SimpleUploadedFile("x.zip", archive.read_bytes()))
+    jobs.request("import", {"dataset": "kitchen", "source": source})
+    return Path(source.removeprefix("file:"))
+
+
+def taken() -> Job:
+    job = jobs.take_next()
+    assert job
+    return job
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_import_that_was_thought_lost_leaves_its_upload_to_the_next(upload: Path):
+    first = taken()
+    Job.objects.update(last_seen_at=timezone.now() - 2 * jobs.LOST_AFTER)
+    assert jobs.revive_lost() == 1
+    second = taken()
+    doing.do(first)
+    assert upload.exists()
+    doing.do(second)
+    second.refresh_from_db()
+    assert (second.state, second.result["added"]) == (Job.State.DONE, 1)
+    assert not upload.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("begins", [False, True])
+def test_the_upload_of_an_import_that_is_cancelled_goes(upload: Path, begins: bool):
+    job = taken() if begins else Job.objects.get()
+    jobs.cancel(job)
+    if begins:
+        doing.do(job)
+    job.refresh_from_db()
+    assert job.state == Job.State.CANCELLED
+    assert not upload.exists()
 
 
 def test_pictures_are_for_nobody_else_on_the_machine(tmp_path: Path, shelf: Path):

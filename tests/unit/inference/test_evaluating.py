@@ -14,10 +14,11 @@ from django.core.management import CommandError, call_command
 from apps.inference import jobs
 from apps.inference.datasets import add_picture, keeping
 from apps.inference.evaluating import evaluations, shown
+from apps.inference.evaluating.job import evaluate
 from apps.inference.evaluating.scoring import Answered, figures_of
 from apps.inference.evaluating.shown import Shown, data_of
 from apps.inference.evaluating.vocabulary import Vocabulary
-from apps.inference.exceptions import DatasetError, NotVerifiedError
+from apps.inference.exceptions import DatasetError, InferenceError, NotVerifiedError
 from apps.inference.i420 import i420_to_rgb
 from apps.inference.jobs.doing import do
 from apps.inference.models import Dataset, Evaluation, Job, ModelVersion
@@ -317,6 +318,21 @@ class TestOfAVersion:
         do(job)
         job.refresh_from_db()
         assert job.reason == "The version has been removed meanwhile."
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("gone", ["version", "dataset"])
+    def test_what_is_removed_at_the_last_moment_is_said(
+        self, version: ModelVersion, kitchen: Dataset, gone: str
+    ):
+        removed = {"version": version, "dataset": kitchen}[gone]
+
+        class Removing:
+            def tell(self, share: float, words: str) -> None:
+                if words == "Counting.":
+                    type(removed)._default_manager.filter(pk=removed.pk).delete()
+
+        with pytest.raises(InferenceError, match=f"The {gone} has been removed"):
+            evaluate(version, kitchen, Removing())
 
     def test_a_split_without_pictures_is_refused(self):
         with pytest.raises(DatasetError, match="has no held-out pictures"):

@@ -35,6 +35,17 @@ WRITE = (
     "    print(error)\n"
 )
 
+STORE = (
+    "import sys, torch\n"
+    "from pathlib import Path\n"
+    "from apps.inference.starter.training import store\n"
+    "count, size = map(int, sys.argv[2:])\n"
+    "try:\n"
+    "    store({n: torch.ones(size) for n in range(count)}, Path(sys.argv[1]))\n"
+    "except OSError as error:\n"
+    "    print(error.strerror)\n"
+)
+
 
 def noise(side: int, seed: int) -> bytes:
     """A PNG that nothing makes smaller: three bytes a pixel."""
@@ -118,3 +129,13 @@ def test_a_capture_that_has_no_room(run: Run, tmp_path: Path):
     assert left(tmp_path / "captures") == []
     assert run("-c", WRITE, "9").stdout == ""
     assert len(left(tmp_path / "captures")) == 1
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 2**20), (3000, 2**8)])
+def test_a_checkpoint_that_has_no_room(run: Run, tmp_path: Path, count: int, size: int):
+    path = tmp_path / "checkpoint.pt"
+    said = run("-c", STORE, str(path), str(count), str(size))
+    assert said.stdout == "File too large\n", said.stderr
+    assert not path.exists()
+    assert run("-c", STORE, str(path), "1", "9").stdout == ""
+    assert path.exists()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError, connection, connections
 from django.utils import timezone
 
 from apps.inference import jobs
@@ -157,6 +161,114 @@ def test_a_database_that_is_away_for_a_moment_ends_nothing(
     progress.tell(0.6, "Training.")
     job.refresh_from_db()
     assert (job.progress, job.step) == (0.6, "Training.")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_breaks_is_made_anew(caplog: pytest.LogCaptureFixture):
+    job = job_as(State.WAITING)
+    assert jobs.take(job)
+    progress = doing.RowProgress(job)
+    connection.connection.close()
+    progress.tell(0.5, "Training.")
+    assert "can't be said" in caplog.text
+    progress.tell(0.6, "Training.")
+    job.refresh_from_db()
+    assert (job.progress, job.step) == (0.6, "Training.")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_came_of_it_is_written_though_the_connection_has_broken():
+    jobs.request("is_cut_off", {})
+    job = jobs.take_next()
+    assert job
+    doing.do(job)
+    job.refresh_from_db()
+    assert job.state == State.DONE
+
+
+@pytest.fixture
+def is_away(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], bool]], None]:
+    """Have the database refuse connections for as long as something is true."""
+
+    def begin(is_still: Callable[[], bool]) -> None:
+        wrapper = type(connections["default"])
+        connect = wrapper.connect
+
+        def refuse(self: Any) -> None:
+            if is_still():
+                raise OperationalError("the database system is starting up")
+            connect(self)
+
+        monkeypatch.setattr(wrapper, "connect", refuse)
+        monkeypatch.setattr(jobs, "INSISTS_EVERY_S", 0)
+        connection.close()
+
+    return begin
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_came_of_it_is_written_once_the_database_is_back(
+    is_away: Callable[[Callable[[], bool]], None],
+):
+    job = job_as(State.WAITING)
+    assert jobs.take(job)
+    tries = iter([True, True, True])
+    is_away(lambda: next(tries, False))
+    jobs.finish(job, State.DONE, result={"of": "the job"})
+    job.refresh_from_db()
+    assert (job.state, job.result) == (State.DONE, {"of": "the job"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_oversees_it_goes_on_where_the_connection_has_broken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    until = tmp_path / "until"
+    waits = f"until [ -e {until} ]; do sleep 0.02; done"
+    monkeypatch.setattr(overseeing, "command", lambda job: ["sh", "-c", waits])
+    job = job_as(State.WAITING)
+    assert jobs.take(job)
+    looks: list[Job] = []
+
+    def told(row: Job) -> None:
+        looks.append(row)
+        if len(looks) == 1:
+            connection.connection.close()
+        else:
+            until.touch()
+
+    overseeing.oversee(job, told)
+    assert len(looks) > 1
+    assert (job.state, job.reason) == (
+        State.FAILED,
+        "The process stopped early; the log says why.",
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_cannot_say_that_it_is_at_it_ends_its_process_and_gives_it_back(
+    is_away: Callable[[Callable[[], bool]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    rung: list[None],
+):
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Started(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Started)
+    monkeypatch.setattr(overseeing, "command", lambda job: ["sleep", "3600"])
+    monkeypatch.setattr(jobs, "LOST_AFTER", timedelta(0))
+    job = job_as(State.WAITING)
+    assert jobs.take(job)
+    is_away(lambda: not started or started[0].returncode is None)
+
+    overseeing.oversee(job)
+
+    assert started[0].returncode == -signal.SIGKILL
+    assert (job.state, job.attempts, len(rung)) == (State.WAITING, 0, 1)
 
 
 @pytest.mark.parametrize(
