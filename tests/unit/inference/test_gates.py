@@ -104,7 +104,7 @@ def test_a_canary_needs_the_figures_and_a_shadow_none(
     trials.stop(shadow, "Seen enough.")
 
     evaluated(challenger, kitchen, map50=0.5, verdict_recall=0.95)
-    assert trials.start(gated, challenger, Trial.Kind.CANARY, 1.0)
+    assert trials.start(gated, challenger, Trial.Kind.CANARY, 1.0).pk
 
 
 def test_who_has_the_figures_is_activated(
