@@ -26,9 +26,7 @@ def activate(
 ) -> Activation | None:
     """Ask the workers to switch `deployment` to `version`.
 
-    What somebody else has asked for and doesn't answer yet is superseded. What answered
-    before is asked neither for figures nor for what came of verifying it anew: in an
-    emergency one must be able to go back, and workers check what they load.
+    What somebody else has asked for and doesn't answer yet is superseded.
 
     Returns:
         The activation to watch, which is another's if it is of the same version; or
@@ -39,16 +37,59 @@ def activate(
         GateError: its figures aren't what the deployment asks for.
     """
     locked = Deployment.objects.select_for_update().get(pk=deployment.pk)
-    is_before = version == version_before(locked)
-    version = _written_down(version) if is_before else verified(version)
-    under_way = locked.activations.filter(state__in=Activation.UNDER_WAY).first()
+    version = verified(version)
+    if version.pk not in (locked.active_version_id, _wished(locked)):
+        gates.refuse_short(locked, version)
+    return _ask_for(version, locked, requested_by, note)
+
+
+@transaction.atomic
+def go_back(
+    deployment: Deployment,
+    requested_by: AbstractBaseUser | None = None,
+    note: str = "",
+    to: ModelVersion | None = None,
+) -> Activation | None:
+    """Ask for the version that answered before; see `activate`.
+
+    It is asked neither for figures nor for what came of verifying it anew: this is for
+    emergencies, and workers check what they load. If whoever asks says which one that
+    is (`to`), it is gone back to nothing else.
+
+    Raises:
+        InferenceError: there was none, or another has come between.
+    """
+    locked = Deployment.objects.select_for_update().get(pk=deployment.pk)
+    before = version_before(locked)
+    if before is None:
+        raise InferenceError(f"Nothing answered for {deployment} before.")
+    if to is not None and to != before:
+        raise InferenceError(
+            f"Nothing was changed: {locked.active_version} answers now, and {before}"
+            " did before."
+        )
+    return _ask_for(before, locked, requested_by, note)
+
+
+def _wished(deployment: Deployment) -> int | None:
+    """What is to answer soon."""
+    under_way = deployment.activations.filter(state__in=Activation.UNDER_WAY)
+    return under_way.values_list("to_version", flat=True).first()
+
+
+def _ask_for(
+    version: ModelVersion,
+    deployment: Deployment,
+    requested_by: AbstractBaseUser | None,
+    note: str,
+) -> Activation | None:
+    """Write the wish down; the deployment is locked."""
+    under_way = deployment.activations.filter(state__in=Activation.UNDER_WAY).first()
     if under_way and under_way.to_version_id == version.pk:
         return under_way
-    is_active = locked.active_version_id == version.pk
+    is_active = deployment.active_version_id == version.pk
     if is_active and not under_way:
         return None
-    if not is_active and not is_before:
-        gates.refuse_short(locked, version)
     now = timezone.now()
     if under_way:
         under_way.state, under_way.step = State.SUPERSEDED, ""
@@ -56,8 +97,8 @@ def activate(
         under_way.changed_at = under_way.finished_at = now
         under_way.save()
     return Activation.objects.create(
-        deployment=locked,
-        from_version_id=locked.active_version_id,
+        deployment=deployment,
+        from_version_id=deployment.active_version_id,
         to_version=version,
         requested_by_id=requested_by.pk if requested_by else None,
         note=note[: Activation._meta.get_field("note").max_length],
@@ -65,22 +106,6 @@ def activate(
         state=State.SWITCHED if is_active else State.REQUESTED,
         finished_at=now if is_active else None,
     )
-
-
-def go_back(
-    deployment: Deployment,
-    requested_by: AbstractBaseUser | None = None,
-    note: str = "",
-) -> Activation | None:
-    """Ask for the version that answered before; see `activate`.
-
-    Raises:
-        InferenceError: there was none, or it can't answer any more.
-    """
-    before = version_before(deployment)
-    if before is None:
-        raise InferenceError(f"Nothing answered for {deployment} before.")
-    return activate(deployment, before, requested_by, note)
 
 
 def version_before(deployment: Deployment) -> ModelVersion | None:
@@ -125,13 +150,6 @@ def verified(version: ModelVersion) -> ModelVersion:
     Raises:
         NotVerifiedError: nobody knows whether it would answer.
     """
-    found = _written_down(version)
-    if found.state != ModelVersion.State.VERIFIED:
-        raise NotVerifiedError(f"{found} has not been verified, so it can't answer.")
-    return found
-
-
-def _written_down(version: ModelVersion) -> ModelVersion:
     found = (
         ModelVersion.objects.select_for_update(of=("self",))
         .select_related("model")
@@ -140,4 +158,6 @@ def _written_down(version: ModelVersion) -> ModelVersion:
     )
     if found is None:
         raise NotVerifiedError(f"{version} has been removed, so it can't answer.")
+    if found.state != ModelVersion.State.VERIFIED:
+        raise NotVerifiedError(f"{found} has not been verified, so it can't answer.")
     return found

@@ -164,13 +164,16 @@ def _corrected(
     answered: list[dict[str, Any]], capture: Capture
 ) -> list[dict[str, Any]]:
     """The answer with the one label changed that it is about; the best comes first."""
-    said = capture.said
-    if not said or said.get("is_hot_dog") == capture.predicted.get("is_hot_dog"):
+    said, was_hot_dog = capture.said, capture.predicted.get("is_hot_dog")
+    if not said:
         return answered
-    if said["is_hot_dog"]:
-        label, doubted = HOT_DOG, answered[:1]
-    else:
-        label = said.get("label") or ""
+    label = HOT_DOG if said["is_hot_dog"] else said.get("label") or ""
+    if said["is_hot_dog"] == was_hot_dog:
+        is_named = label in {each["label"] for each in answered}
+        if was_hot_dog or is_named or not label:
+            return answered
+    doubted = answered[:1]
+    if was_hot_dog:
         doubted = [each for each in answered if names_hot_dog(each["label"])]
     rest = [each for each in answered if each not in doubted]
     corrected = {**doubted[0], "label": label} if doubted else {"label": label}

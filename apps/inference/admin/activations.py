@@ -42,6 +42,7 @@ class ActivateForm(forms.Form):
     note = forms.CharField(
         required=False, max_length=Activation._meta.get_field("note").max_length
     )
+    goes_back = forms.BooleanField(required=False)
 
 
 def choices_of_deployment(
@@ -220,14 +221,15 @@ class ActivationAdmin(ActivationColumns, ReadOnlyAdmin):
         if not form.is_valid():
             messages.error(request, "Choose a version of those that there are.")
             return redirect("admin:inference_deployment_changelist")
-        deployment, version = (
-            form.cleaned_data["deployment"],
-            form.cleaned_data["version"],
+        deployment, version, note = (
+            form.cleaned_data[name] for name in ("deployment", "version", "note")
         )
+        user = cast(User, request.user)
         try:
-            activation = services.activate(
-                deployment, version, cast(User, request.user), form.cleaned_data["note"]
-            )
+            if form.cleaned_data["goes_back"]:
+                activation = services.go_back(deployment, user, note, to=version)
+            else:
+                activation = services.activate(deployment, version, user, note)
         except InferenceError as error:
             messages.error(request, str(error))
         else:

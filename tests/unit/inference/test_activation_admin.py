@@ -25,12 +25,16 @@ def page(row: Any) -> str:
 
 
 def click(
-    client: Client, deployment: Deployment, version: ModelVersion, note: str = ""
+    client: Client,
+    deployment: Deployment,
+    version: ModelVersion,
+    note: str = "",
+    **more: str,
 ) -> str:
     """Returns the page that one comes to."""
     response = client.post(
         reverse("admin:inference_activate"),
-        {"deployment": deployment.pk, "version": version.pk, "note": note},
+        {"deployment": deployment.pk, "version": version.pk, "note": note, **more},
         follow=True,
     )
     return str(response.content.decode())
@@ -97,6 +101,25 @@ def test_one_may_go_back_to_what_answered_before(
     page = shown(operator, deployment)
     assert f"Go back to {before}" in page
     assert "It was verified anew since, and failed: It answers otherwise." in page
+
+
+def test_the_way_back_is_a_click(
+    operator: Client, deployment: Deployment, scripted_version: Register
+):
+    before, version = deployment.active_version, scripted_version()
+    activation = activate(deployment, version)
+    assert activation
+    switching.switch(activation.pk, {})
+    ModelVersion.objects.filter(pk=before.pk).update(state=ModelVersion.State.FAILED)
+    assert 'name="goes_back" value="on"' in shown(operator, deployment)
+
+    # A page that was open all the while names what answers by now.
+    content = click(operator, deployment, version, goes_back="on")
+    assert f"{version} answers now, and {before} did before." in content
+    assert "has not been verified" in click(operator, deployment, before)
+
+    content = click(operator, deployment, before, goes_back="on")
+    assert f"The workers are loading {before}" in content
 
 
 def test_choosing_what_is_active_changes_nothing_and_says_so(

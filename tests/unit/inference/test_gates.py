@@ -77,6 +77,8 @@ def test_to_go_back_no_figures_are_asked_for(
     switching.switch(activation.pk, {})
     gated.refresh_from_db()
 
+    with pytest.raises(GateError, match="has not been evaluated on kitchen"):
+        services.activate(gated, before)
     back = services.go_back(gated)
 
     assert back is not None

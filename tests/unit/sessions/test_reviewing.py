@@ -214,6 +214,21 @@ def answered(*labels: str, is_hot_dog: bool = True) -> dict[str, Any]:
             ["hot dog", "cup"],
         ),
         (answered(is_hot_dog=False), {"is_hot_dog": True, "label": ""}, ["hot dog"]),
+        (
+            answered("banana", "pizza", is_hot_dog=False),
+            {"is_hot_dog": False, "label": "cup"},
+            ["cup", "pizza"],
+        ),
+        (
+            answered("banana", "cup", is_hot_dog=False),
+            {"is_hot_dog": False, "label": "cup"},
+            ["banana", "cup"],
+        ),
+        (
+            answered("banana", is_hot_dog=False),
+            {"is_hot_dog": False, "label": ""},
+            ["banana"],
+        ),
         (answered("hot dog"), {"is_hot_dog": True, "label": ""}, ["hot dog"]),
     ],
 )
