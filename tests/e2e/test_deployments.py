@@ -85,6 +85,24 @@ def test_a_page_that_is_none_leads_to_those_that_are(url: str, launch: Launch) -
     expect(page).to_have_title("What is it? · Hot Dog Emporium")
 
 
+def test_what_was_seen_goes_with_the_worker_and_comes_back(
+    url: str, product: Product, launch: Launch, tour: Path
+) -> None:
+    page = launch(clip=tour).new_page()
+    page.goto(f"{url}/s/classes")
+    expect(page.locator("#classes")).to_be_visible()
+    product.processes["worker"].kill()
+    expect(page.locator("#worker")).to_contain_text("worker", timeout=60_000)
+    expect(page.locator("#classes")).to_be_hidden()
+    expect(page.locator("#overlay")).to_have_attribute("data-boxes", "[]")
+    expect(page.locator("body")).to_have_attribute("data-verdict", "none")
+    expect(page.locator("#wrong")).to_be_disabled()
+    product.start("worker", "-Q", "gpu,gpu-large")
+    expect(page.locator("#classes")).to_be_visible(timeout=60_000)
+    expect(page.locator("#worker")).to_be_empty()
+    expect(page.locator("#wrong")).to_be_enabled()
+
+
 def register(directory: Path) -> None:
     """For `Product.inside`."""
     from apps.inference.registering import registry
