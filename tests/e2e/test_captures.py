@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from apps.inference.models import Deployment
 from bench.product import Product
@@ -22,8 +22,8 @@ from tests.e2e.captures import (
     say_what_it_is,
     sizes_of_examples,
 )
-from tests.e2e.conftest import Launch, expecting_no_errors
-from tests.e2e.test_page_states import keep_state
+from tests.e2e.conftest import Launch, expecting_no_errors, keep_screenshot
+from tests.e2e.test_page_states import SCHEMES, keep_state
 
 SAID = "#said"
 
@@ -97,6 +97,30 @@ def test_a_wrong_verdict_becomes_an_example(emporium: Product, page: Page) -> No
         review.get_by_role("button", name="Undo the last decision").click()
     expect(review.locator(".review-count")).to_have_text("1 to review")
     assert len(emporium.inside(examples)) == 1
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (360, 640)])
+def test_what_is_allowed_can_be_read_on_a_phone(
+    page: Page, width: int, height: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    dispute(page)
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        keep_screenshot(page, f"wrong-{width}x{height}-{scheme}")
+    words = page.locator("#sheet div.of-consent")
+    allow = page.get_by_role("button", name="Allow", exact=True)
+    assert edges(words)[1] <= edges(allow)[0]
+    assert edges(page.locator("#sheet"))[1] <= edges(page.locator("#wrong"))[0]
+    if height > 800:
+        assert edges(allow)[1] <= edges(page.locator("#sheet"))[1]
+
+
+def edges(locator: Locator) -> tuple[float, float]:
+    """Where it begins and ends on the page, in pixels from the top."""
+    box = locator.bounding_box()
+    assert box is not None
+    return box["y"], box["y"] + box["height"]
 
 
 def test_without_consent_no_file_appears(emporium: Product, page: Page) -> None:

@@ -1,15 +1,19 @@
-"""Two deployments before two people at once, in one browser's two tabs."""
+"""Two deployments before two people at once, in one browser's two tabs; and the page on
+which an operator has another version answer.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from bench.product import Product
-from bench.records import deploy_starters
+from bench.records import deploy, deploy_starters
+from tests.e2e.captures import add_reviewer, log_in
 from tests.e2e.conftest import (
     Launch,
     expecting_no_errors,
@@ -79,6 +83,64 @@ def test_a_page_that_is_none_leads_to_those_that_are(url: str, launch: Launch) -
     keep_screenshot(page, "deployment-unknown")
     page.get_by_role("link", name="What is it?").click()
     expect(page).to_have_title("What is it? · Hot Dog Emporium")
+
+
+def test_what_was_seen_goes_with_the_worker_and_comes_back(
+    url: str, product: Product, launch: Launch, tour: Path
+) -> None:
+    page = launch(clip=tour).new_page()
+    page.goto(f"{url}/s/classes")
+    expect(page.locator("#classes")).to_be_visible()
+    product.processes["worker"].kill()
+    expect(page.locator("#worker")).to_contain_text("worker", timeout=60_000)
+    expect(page.locator("#classes")).to_be_hidden()
+    expect(page.locator("#overlay")).to_have_attribute("data-boxes", "[]")
+    expect(page.locator("body")).to_have_attribute("data-verdict", "none")
+    expect(page.locator("#wrong")).to_be_disabled()
+    product.start("worker", "-Q", "gpu,gpu-large")
+    expect(page.locator("#classes")).to_be_visible(timeout=60_000)
+    expect(page.locator("#worker")).to_be_empty()
+    expect(page.locator("#wrong")).to_be_enabled()
+
+
+def register(directory: Path) -> None:
+    """For `Product.inside`."""
+    from apps.inference.registering import registry
+
+    registry.register_version(name="scripted", family="scripted", directory=directory)
+
+
+def test_what_is_offered_follows_an_activation(
+    product: Product, launch: Launch, scripted_model: Callable[..., Path]
+) -> None:
+    product.inside(deploy, scripted_model(), "scripted", "scripted")
+    product.inside(register, scripted_model(label="cup"))
+    product.inside(add_reviewer)
+    product.start_all("web", "worker")
+    page = launch().new_page()
+    with expecting_no_errors(page):
+        log_in(page, product)
+        page.goto(f"{product.url}/admin/inference/deployment/")
+        page.get_by_role("link", name="default", exact=True).click()
+        answers = page.locator(".field-active_version .readonly")
+        before = answers.inner_text()
+        others = page.locator("#activate-version")
+        version = others.inner_text()
+        page.get_by_role("button", name="Activate", exact=True).click()
+        page.evaluate("window.isTheSame = true")
+        percent = page.locator("#trial-percent")
+        percent.fill("25")
+        page.locator("h1").first.click()
+
+        back = page.get_by_role("button", name=f"Go back to {before}")
+        expect(back).to_be_visible(timeout=30_000)
+        expect(answers).to_have_text(version)
+        expect(others).to_have_text(before)
+        # Somebody is about to try something, and decides when that is over.
+        expect(percent).to_have_value("25")
+        assert page.evaluate("window.isTheSame")
+        back.click()
+        expect(page.locator(".messagelist")).to_contain_text(before)
 
 
 def _sees_more(page: Page) -> None:

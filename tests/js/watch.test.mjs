@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { isSoonOver, isUnderWay, takeOver, watch } from "../../static/js/admin/watch.js";
+import { isSoonOver, isUnderWay, takeOver, touch, watch } from "../../static/js/admin/watch.js";
 
 /** A page with a cell for each state, as far as `watch.js` looks at pages. */
 function pageOf(...states) {
@@ -13,12 +13,44 @@ function pageOf(...states) {
   }));
   return {
     cells,
-    querySelectorAll: () => cells,
+    querySelectorAll: (selector) => (selector === "[data-follows]" ? [] : cells),
     querySelector: (selector) =>
       cells.find((cell) => selector.split(",").includes(`.state-${cell.childNodes[0]}`)) ??
       null,
   };
 }
+
+/** A page that offers something, as far as `watch.js` looks at it. */
+function offering(offers) {
+  const parts = Object.entries(offers).map(([name, words]) => {
+    const attributes = { "data-follows": name };
+    return {
+      childNodes: [words],
+      isInUse: false,
+      closest() {
+        return this;
+      },
+      getAttribute: (attribute) => attributes[attribute],
+      setAttribute: (attribute, value) => Object.assign(attributes, { [attribute]: value }),
+      matches(selector) {
+        return selector.split(", ").some(
+          (each) => (each === ":focus-within" && this.isInUse) || each.slice(1, -1) in attributes,
+        );
+      },
+      replaceChildren(...nodes) {
+        this.childNodes = nodes;
+      },
+    };
+  });
+  return {
+    parts,
+    querySelectorAll: (selector) => (selector === "[data-follows]" ? parts : []),
+    querySelector: (selector) =>
+      parts.find((part) => selector === `[data-follows="${part.getAttribute("data-follows")}"]`),
+  };
+}
+
+const offered = (page) => page.parts.map((part) => part.childNodes[0]);
 
 const said = (page) => page.cells.map((cell) => cell.childNodes[0]);
 
@@ -50,6 +82,25 @@ test("a page with other rows is left, to be loaded anew", async () => {
   assert.deepEqual(said(page), ["adding"]);
   assert.equal(await watch(page, async () => newer), true);
   assert.ok(isUnderWay(page));
+});
+
+test("what is offered follows, whatever else there is by now", () => {
+  const page = offering({ activate: "2", "go-back": "1", trial: "2" });
+  takeOver(page, offering({ "go-back": "2", activate: "1", trial: "1" }));
+  assert.deepEqual(offered(page), ["1", "2", "1"]);
+});
+
+test("who is at a form, or has changed it, keeps it, and the others follow", () => {
+  const page = offering({ activate: "2", "go-back": "1", trial: "2" });
+  const [activate, , trial] = page.parts;
+  touch(activate);
+  trial.isInUse = true;
+  const newer = () => offering({ activate: "1", "go-back": "2", trial: "1" });
+  takeOver(page, newer());
+  assert.deepEqual(offered(page), ["2", "2", "2"]);
+  trial.isInUse = false;
+  takeOver(page, newer());
+  assert.deepEqual(offered(page), ["2", "2", "1"]);
 });
 
 test("a trial is under way for days, so that nobody waits for its end", () => {

@@ -1,13 +1,14 @@
 // @ts-check
 /** Every page of the admin: follows what is under way on it; the first page, `live.js` does. */
 
-import { watch } from "./watch.js";
+import { touch, watch } from "./watch.js";
 
 const INTERVAL_MS = 2000;
 
 let isTouched = false;
-document.addEventListener("input", () => {
+document.addEventListener("input", ({ target }) => {
   isTouched = true;
+  if (target instanceof Element) touch(target);
 });
 
 async function fetchPage() {

@@ -17,7 +17,11 @@ const SOON_OVER = [
   ".state-working",
 ].join();
 const UNDER_WAY = `${SOON_OVER},.state-running`;
-const CELLS = ".field-outcome, .field-learning, .field-took, .field-last_activation, .field-shown_state, .field-sides, .field-agreement";
+const CELLS = ".field-outcome, .field-learning, .field-took, .field-last_activation, .field-shown_state, .field-sides, .field-agreement, td.field-active_version, .field-active_version .readonly";
+// What is offered beside them, each by its name.
+const FOLLOWING = "[data-follows]";
+const TOUCHED = "data-touched";
+const IN_USE = `[${TOUCHED}], :focus-within, :active`;
 
 /**
  * Whether anything on a page is still being done.
@@ -32,11 +36,31 @@ export const isUnderWay = (page) => page.querySelector(UNDER_WAY) !== null;
 export const isSoonOver = (page) => page.querySelector(SOON_OVER) !== null;
 
 /**
+ * Something was typed or chosen there: what is offered there stays as it is.
+ * @param {Element} field
+ */
+export const touch = (field) => field.closest(FOLLOWING)?.setAttribute(TOUCHED, "");
+
+/**
+ * Offer what a newer copy of a page offers, except where somebody is at it.
+ * @param {ParentNode} page
+ * @param {ParentNode} newer
+ */
+function offer(page, newer) {
+  for (const part of page.querySelectorAll(FOLLOWING)) {
+    const name = part.getAttribute("data-follows");
+    const news = newer.querySelector(`[data-follows="${name}"]`);
+    if (news && !part.matches(IN_USE)) part.replaceChildren(...news.childNodes);
+  }
+}
+
+/**
  * Take over what a newer copy of a page says; tells whether it has the same rows.
  * @param {ParentNode} page
  * @param {ParentNode} newer
  */
 export function takeOver(page, newer) {
+  offer(page, newer);
   const cells = [...page.querySelectorAll(CELLS)];
   const news = [...newer.querySelectorAll(CELLS)];
   if (cells.length !== news.length) return false;

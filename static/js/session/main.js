@@ -98,6 +98,7 @@ function receive(message) {
   } else if (message.type === "model") {
     view.showModel(message.model);
   } else if (message.type === "worker") {
+    if (!message.alive) wipe();
     view.showWorker(message.alive ? "" : message.sentence || WAITING_FOR_WORKER);
   } else if (message.type === "pong") {
     latency.recordPong(message.sent_at_ms, now);
@@ -165,10 +166,15 @@ function forget() {
   const now = performance.now();
   latency.restart(now);
   view.showFigures(latency.read(now));
+  ring.clear();
+  wipe();
+}
+
+/** Nobody answers: what was answered last says nothing of what is seen now. */
+function wipe() {
   judge(null);
   verdict.clear();
   overlay.clear();
-  ring.clear();
   view.showVerdict("none");
   view.showClassifications([]);
 }
