@@ -95,7 +95,9 @@ class Deployment(models.Model):
         help_text="Keep what the model is least sure of, of those who allow it.",
     )
     retention_days = models.PositiveSmallIntegerField(
-        default=30, help_text="For how long captures that nobody has used are kept."
+        default=30,
+        validators=[MinValueValidator(1)],
+        help_text="For how long captures that nobody has used are kept.",
     )
 
     class Meta:

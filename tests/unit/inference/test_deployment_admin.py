@@ -88,6 +88,7 @@ def test_a_deployment_is_added_with_all_that_it_asks_for(
         ({"hot_dog_score": "1.1"}, "less than or equal to 1.0"),
         ({"min_score": "nan"}, "Enter a number."),
         ({"age_budget_ms": "1"}, "greater than or equal to 50"),
+        ({"retention_days": "0"}, "greater than or equal to 1"),
     ],
 )
 def test_what_cannot_be_used_is_told_in_a_sentence(

@@ -59,6 +59,7 @@ def test_a_deployment_is_added_changed_and_removed(version: ModelVersion):
         (("set", "default"), "Say what to change"),
         (("set", "default", "--min-score", "2"), "min_score: Ensure this value is"),
         (("set", "default", "--min-score", "nan"), "no score"),
+        (("set", "default", "--retention-days", "0"), "retention_days: Ensure this"),
         (("set", "default", "--age-budget-ms", "soon"), "no such number"),
         (("set", "default", "--age-budget-ms", "none", "--queue", ""), "queue: "),
         (("remove", "default"), "default stays, for the page at / asks for it."),
