@@ -23,7 +23,7 @@ MOST_BYTES = 256 * 2**20
 WHOLE_PICTURE = "whole_picture"
 # Where pictures lie that aren't beside their JSON.
 FOLDER = "pictures"  # of our own exports
-_FOLDERS = ("images", FOLDER, "")
+FOLDERS = ("images", FOLDER)
 
 
 def read(archive: Archive) -> Contents:
@@ -167,8 +167,8 @@ class _Reader:
     def _find(self, file_name: str) -> str:
         archives.refuse_outside(file_name)
         beside = self._path.parent
-        places = [beside, *(beside / folder for folder in _FOLDERS)]
-        places += [PurePosixPath(folder) for folder in _FOLDERS]
+        places = [beside, *(beside / folder for folder in FOLDERS)]
+        places += [PurePosixPath(folder) for folder in (*FOLDERS, "")]
         for place in places:
             if (name := str(place / file_name)) in self._known:
                 return name

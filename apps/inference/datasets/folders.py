@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from apps.inference.datasets.annotations import key_of, labels_of
 from apps.inference.datasets.archives import Archive
+from apps.inference.datasets.coco import FOLDERS
 from apps.inference.datasets.entries import Contents, Entry, split_named
 from apps.inference.exceptions import DatasetError
 from apps.inference.models import Example
@@ -19,6 +20,7 @@ NOTHING = "nothing"
 
 def read(archive: Archive) -> Contents:
     contents = Contents()
+    without_json: set[str] = set()
     for name in archive.names:
         path = PurePosixPath(name)
         if path.name.startswith("."):
@@ -29,8 +31,15 @@ def read(archive: Archive) -> Contents:
                 f"{name}: It lies in no folder that names a label."
             )
             continue
+        if path.parent.name.casefold() in FOLDERS:
+            without_json.add(str(path.parent))
         said = [] if key_of(label) == NOTHING else [{"label": label}]
         contents.entries.append(Entry(name, said, split_named(path.parent)))
+    contents.problems += (
+        f"{folder}: A folder of this name holds pictures of COCO's, and there is no JSON"
+        " of COCO's beside it. Add that, or name the folder as what it shows."
+        for folder in sorted(without_json)
+    )
     return contents
 
 

@@ -318,6 +318,14 @@ IMAGES = COCO_FILES["annotations.json"]["images"]
             ["Two of its images have the same id."],
         ),
         ({"a.png": picture()}, ["a.png: It lies in no folder that names a label."]),
+        (
+            {"images/a.png": picture(1), "val/Pictures/b.png": picture(2)},
+            [
+                "Nothing of 2 pictures was imported:",
+                "\nimages: A folder of this name holds pictures of COCO's, and there",
+                "\nval/Pictures: A folder of this name holds",
+            ],
+        ),
         ({"cup/a.txt": b"hello"}, ["cup/a.txt: It is no JPEG, PNG or WebP picture."]),
         ({".hidden/.x": b""}, ["There are no pictures in it."]),
     ],
