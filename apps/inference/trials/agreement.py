@@ -1,8 +1,8 @@
 """How alike the answers of two versions to one frame are, as sums that add up.
 
 Answers are `inference.result` messages. Boxes are matched whatever their labels, the
-best overlap first, and then asked whether they say the same. Classifiers have no boxes:
-their best labels are compared. Of a detector and a classifier only the verdicts are:
+best overlap first, and then asked whether they say the same. Classifiers have no boxes,
+whatever a detector finds beside them: their best labels are compared. Of a detector and a classifier only the verdicts are:
 their labels needn't be of one list. Pure.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from apps.inference.predictors.families import CLASSIFIER
 from apps.inference.tally import Sums
 from apps.inference.trials.figures import CHALLENGER, CHAMPION
 
@@ -26,8 +27,8 @@ def compare(champion: Answer, challenger: Answer) -> Sums:
     """The sums of one frame.
 
     `compared` is 1; `verdict` counts who says that there is a hot dog: `both`,
-    `neither`, `champion` or `challenger` alone; `boxes` counts those that are `matched`
-    and those of one side alone; `labels` counts pairs of the `same` or of `other`
+    `neither`, `champion` or `challenger` alone; `boxes` counts, where both draw some,
+    those that are `matched` and those of one side alone; `labels` counts pairs of the `same` or of `other`
     labels; `iou` has, by the champion's label, how many matched boxes overlap by how
     many steps of 0.05.
     """
@@ -40,6 +41,13 @@ def compare(champion: Answer, challenger: Answer) -> Sums:
     if champion["classifications"] and challenger["classifications"]:
         best, other = champion["classifications"][0], challenger["classifications"][0]
         labels["same" if best["label"] == other["label"] else "other"] += 1
+    boxes = {}
+    if not _is_classifier(champion) and not _is_classifier(challenger):
+        boxes = {
+            "matched": len(pairs),
+            CHAMPION: len(ours) - len(pairs),
+            CHALLENGER: len(theirs) - len(pairs),
+        }
     overlaps: dict[str, Counter[str]] = {}
     for pair in pairs:
         steps = overlaps.setdefault(ours[pair.first]["label"], Counter())
@@ -47,14 +55,14 @@ def compare(champion: Answer, challenger: Answer) -> Sums:
     return {
         "compared": 1,
         "verdict": {_verdict(champion["is_hot_dog"], challenger["is_hot_dog"]): 1},
-        "boxes": {
-            "matched": len(pairs),
-            CHAMPION: len(ours) - len(pairs),
-            CHALLENGER: len(theirs) - len(pairs),
-        },
+        "boxes": boxes,
         "labels": dict(labels),
         "iou": {label: dict(steps) for label, steps in overlaps.items()},
     }
+
+
+def _is_classifier(answer: Answer) -> bool:
+    return bool(answer["served_by"]["family"] == CLASSIFIER)
 
 
 def _verdict(champion: bool, challenger: bool) -> str:

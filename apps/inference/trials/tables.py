@@ -68,7 +68,7 @@ def agreement(sums: Mapping[str, Any]) -> SafeString | str:
     agreed = summary(sums)
     if not agreed.compared:
         return NOTHING
-    verdict, boxes = sums.get("verdict", {}), sums.get("boxes", {})
+    verdict = sums.get("verdict", {})
     rows = [
         ("frames compared", f"{agreed.compared:,}", ""),
         (
@@ -80,9 +80,7 @@ def agreement(sums: Mapping[str, Any]) -> SafeString | str:
         (
             "same boxes",
             _percent(agreed.boxes),
-            f"found by both {boxes.get('matched', 0):,}, by the champion alone"
-            f" {boxes.get(CHAMPION, 0):,}, by the challenger alone"
-            f" {boxes.get(CHALLENGER, 0):,}",
+            _found(sums.get("boxes", {})),
         ),
         *(
             (f"overlap of {label}", f"{mean:.2f}", "mean IoU of boxes found by both")
@@ -101,6 +99,16 @@ def agreement(sums: Mapping[str, Any]) -> SafeString | str:
             {name: verdict.get(key, 0) for key, name in VERDICTS.items()},
             unit="frames",
         ),
+    )
+
+
+def _found(boxes: Mapping[str, int]) -> str:
+    if not boxes:
+        return "only detectors draw some"
+    return (
+        f"found by both {boxes.get('matched', 0):,}, by the champion alone"
+        f" {boxes.get(CHAMPION, 0):,}, by the challenger alone"
+        f" {boxes.get(CHALLENGER, 0):,}"
     )
 
 

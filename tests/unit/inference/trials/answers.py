@@ -10,6 +10,7 @@ Box = tuple[float, float, float, float]
 def answer(
     *found: tuple[str, Box],
     top: str = "",
+    family: str = "",
     hot_dog: bool = False,
     age_ms: float = 20.0,
     version_id: int = 1,
@@ -23,7 +24,10 @@ def answer(
             {"label": label, "score": 0.9, "box": list(box)} for label, box in found
         ],
         "classifications": [{"label": top, "score": 0.9}] if top else [],
-        "served_by": {"version_id": version_id},
+        "served_by": {
+            "version_id": version_id,
+            "family": family or ("classifier" if top else "yolov5"),
+        },
         "timings": {
             "wait_ms": age_ms / 2,
             "featurize_ms": 1.0,

@@ -113,6 +113,16 @@ def test_its_page_shows_both_versions_and_how_alike_they_are(
         assert words in shown
 
 
+def test_of_boxes_nothing_is_said_where_one_of_both_draws_none(
+    admin_client: Client, shadow: Trial
+):
+    found, named = answer(("cup", BOX)), answer(top="cup")
+    services.report(shadow.pk, {"agreement": agreement.compare(found, named)})
+    shown = content(admin_client.get(page_of(shadow)))
+    assert "only detectors draw some" in shown
+    assert "found by both" not in shown
+
+
 def test_an_operator_stops_it(admin_client: Client, shadow: Trial):
     shown = content(admin_client.post(page_of(shadow, "stop"), follow=True))
     assert "admin stopped it." in shown

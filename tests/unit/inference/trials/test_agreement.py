@@ -71,6 +71,10 @@ def test_of_a_detector_and_a_classifier_only_verdicts_are_compared():
     detected = answer(("hot dog", LEFT), hot_dog=True)
     sums = compare(detected, answer(top="hotdog, hot dog, red hot", hot_dog=True))
     assert sums["labels"] == {}
+    assert summary(sums).boxes is None
+    # A least score may leave nothing of what it says.
+    unsure = compare(detected, answer(family="classifier"))
+    assert summary(added(sums, unsure)).boxes is None
     assert not agreement.is_worth_a_look(sums)
 
 
