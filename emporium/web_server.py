@@ -20,6 +20,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.tcp import Port
 
+from apps.inference.words import counted
+
 logger = logging.getLogger(__name__)
 
 # `M_MMAP_THRESHOLD` of glibc's malloc.h. A picture is larger, all else smaller.
@@ -66,7 +68,7 @@ class WebServer(Server):  # type: ignore[misc]
 
         left = await moving.of_this_process.begin(settings.DRAIN_TIMEOUT_S)
         if left:
-            logger.warning("%d sessions have not moved to another process", left)
+            logger.warning("Not moved to another process: %s", counted(left, "session"))
         # One that had connected before may still ask for an application.
         while applications := self._running_applications():
             for application in applications:

@@ -19,6 +19,7 @@ from django.db import DatabaseError
 
 from apps.inference.models import ModelVersion
 from apps.inference.registering.contents import labels_of
+from apps.inference.words import counted
 from apps.nexus import records
 from apps.nexus.chores import Chores
 from apps.nexus.judged import Judged, JudgedFrames
@@ -234,14 +235,10 @@ def withdrawn_words(withdrawn: Withdrawn) -> str:
     """What is told to who took the consent back."""
     words = "No more pictures are kept."
     if withdrawn.removed:
-        words += f" Removed: {_pictures(withdrawn.removed)}."
+        words += f" Removed: {counted(withdrawn.removed, 'picture')}."
     if withdrawn.used:
-        words += f" Chosen for learning before: {_pictures(withdrawn.used)}."
+        words += f" Chosen for learning before: {counted(withdrawn.used, 'picture')}."
     return words
-
-
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count} pictures"
 
 
 @lru_cache(maxsize=32)

@@ -21,6 +21,7 @@ from apps.inference.admin.long_lists import LongListAdmin, TimeFilter
 from apps.inference.datasets import keeping, looking, pictures
 from apps.inference.datasets.annotations import labels_of
 from apps.inference.models import Example
+from apps.inference.words import counted
 
 # Datasets are filled from kept pictures, so who sees those sees these.
 MAY_SEE_PICTURES = "emporium_sessions.review_capture"
@@ -127,7 +128,8 @@ class ExampleAdmin(LongListAdmin):
         for example in queryset.select_related("dataset"):
             keeping.remove_example(example)
             count += 1
-        self.message_user(request, f"{count} pictures are taken out.")
+        pictures = counted(count, "picture")
+        self.message_user(request, f"Taken out of the dataset: {pictures}.")
 
     def delete_model(self, request: HttpRequest, obj: Example) -> None:
         keeping.remove_example(obj)

@@ -17,6 +17,7 @@ from apps.inference.datasets import coco, folders, looking
 from apps.inference.datasets.looking import Who
 from apps.inference.exceptions import DatasetError
 from apps.inference.models import Dataset, Example
+from apps.inference.words import counted
 
 COCO, FOLDERS = "coco", "folders"
 FORMATS = (COCO, FOLDERS)
@@ -38,7 +39,8 @@ def stream(dataset: Dataset, form: str, user: Who) -> Iterator[bytes]:
     gone = [example for example in examples if not _path(dataset, example).is_file()]
     if gone:
         raise DatasetError(
-            f"{len(gone)} files of {dataset} are missing: {gone[0].file} is the first."
+            f"Of {dataset} {counted(len(gone), 'file')} can't be found:"
+            f" {gone[0].file} is the first."
         )
     contents = _coco(examples) if form == COCO else _folders(examples)
     looking.exported.send(Dataset, examples=dataset.examples.all(), user=user)

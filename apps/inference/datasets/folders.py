@@ -36,8 +36,8 @@ def read(archive: Archive) -> Contents:
         said = [] if key_of(label) == NOTHING else [{"label": label}]
         contents.entries.append(Entry(name, said, split_named(path.parent)))
     contents.problems += (
-        f"{folder}: A folder of this name holds pictures of COCO's, and there is no JSON"
-        " of COCO's beside it. Add that, or name the folder as what it shows."
+        f"{folder}: A folder of this name holds pictures of COCO's, and there is no"
+        " JSON of COCO's beside it. Add that, or name the folder as what it shows."
         for folder in sorted(without_json)
     )
     return contents

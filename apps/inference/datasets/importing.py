@@ -26,6 +26,7 @@ from apps.inference.exceptions import DatasetError, sentence_of
 from apps.inference.jobs import Progress
 from apps.inference.models import Dataset, Job
 from apps.inference.registering import uploads
+from apps.inference.words import counted
 
 # More of them tell nobody more.
 MOST_TOLD = 50
@@ -99,9 +100,8 @@ def _refuse(problems: list[str], entries: int) -> None:
     told = problems[:MOST_TOLD]
     if rest := len(problems) - len(told):
         told.append(f"And {rest:,} more.")
-    raise DatasetError(
-        "\n".join((f"Nothing of {entries:,} pictures was imported:", *told))
-    )
+    all_of_it = f" of {counted(entries, 'picture')}" if entries else ""
+    raise DatasetError("\n".join((f"Nothing{all_of_it} was imported:", *told)))
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 Answers are `inference.result` messages. Boxes are matched whatever their labels, the
 best overlap first, and then asked whether they say the same. Classifiers have no boxes,
-whatever a detector finds beside them: their best labels are compared. Of a detector and a classifier only the verdicts are:
-their labels needn't be of one list. Pure.
+so there is nothing to match: their best labels are compared. Of a detector and a
+classifier only the verdicts are: their labels needn't be of one list. Pure.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def compare(champion: Answer, challenger: Answer) -> Sums:
     """The sums of one frame.
 
     `compared` is 1; `verdict` counts who says that there is a hot dog: `both`,
-    `neither`, `champion` or `challenger` alone; `boxes` counts, where both draw some,
-    those that are `matched` and those of one side alone; `labels` counts pairs of the `same` or of `other`
-    labels; `iou` has, by the champion's label, how many matched boxes overlap by how
-    many steps of 0.05.
+    `neither`, `champion` or `challenger` alone; `boxes` counts, if both are detectors,
+    those that are `matched` and those of one side alone; `labels` counts pairs of the
+    `same` or of `other` labels; `iou` has, by the champion's label, how many matched
+    boxes overlap by how many steps of 0.05.
     """
     ours, theirs = champion["detections"], challenger["detections"]
     pairs = matched(ours, theirs)

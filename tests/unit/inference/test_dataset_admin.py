@@ -244,7 +244,7 @@ def test_an_export_that_cannot_be_says_why(
     response = client.get(
         reverse("admin:inference_export", args=[kitchen.pk, "coco"]), follow=True
     )
-    assert "1 files of kitchen are missing" in response.content.decode()
+    assert "Of kitchen 1 file can" in response.content.decode()
 
 
 def test_pictures_are_taken_out_with_their_files(
@@ -255,10 +255,12 @@ def test_pictures_are_taken_out_with_their_files(
     client = someone(OPERATOR)
     example = kitchen.examples.get(split="train")
     with django_capture_on_commit_callbacks(execute=True):
-        client.post(
+        response = client.post(
             reverse("admin:inference_example_changelist"),
             {"action": "take_out", "_selected_action": example.pk},
+            follow=True,
         )
+    assert "Taken out of the dataset: 1 picture." in response.content.decode()
     assert not Example.objects.filter(pk=example.pk).exists()
     assert not example.path.exists()
 

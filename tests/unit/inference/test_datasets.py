@@ -237,6 +237,18 @@ def test_coco_is_imported(tmp_path: Path, pack: Any):
     assert len(files_of(dataset)) == 2
 
 
+def test_what_was_imported_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    command = ("datasets", "import", "kitchen", "--from")
+    call_command(*command, str(folder(tmp_path / "one", {"cup/a.png": picture(1)})))
+    assert "kitchen has 1 picture more." in capsys.readouterr().out
+    more = {"bowl/a.png": picture(1), "bowl/b.png": picture(1), "cup/c.png": picture(2)}
+    call_command(*command, str(folder(tmp_path / "more", more)))
+    assert capsys.readouterr().out == (
+        "kitchen has 1 picture more. Of those that it had, labelled anew: 1. Came more"
+        " than once: 1.\n"
+    )
+
+
 @pytest.mark.parametrize("pack", [folder, zipped])
 def test_folders_are_imported(tmp_path: Path, pack: Any):
     path = pack(
@@ -326,8 +338,14 @@ IMAGES = COCO_FILES["annotations.json"]["images"]
                 "\nval/Pictures: A folder of this name holds",
             ],
         ),
-        ({"cup/a.txt": b"hello"}, ["cup/a.txt: It is no JPEG, PNG or WebP picture."]),
-        ({".hidden/.x": b""}, ["There are no pictures in it."]),
+        (
+            {"cup/a.txt": b"hello"},
+            [
+                "Nothing of 1 picture was imported:\n"
+                "cup/a.txt: It is no JPEG, PNG or WebP picture."
+            ],
+        ),
+        ({".hidden/.x": b""}, ["Nothing was imported:\nThere are no pictures in it."]),
     ],
 )
 def test_a_wrong_import_leaves_all_as_it_was(
@@ -615,7 +633,7 @@ def test_one_picture_is_shown_and_taken_out(
     call_command("datasets", "show", "kitchen", "--split", "held_out")
     assert str(wrong.pk) not in capsys.readouterr().out.split()
     call_command("datasets", "remove", "kitchen", str(wrong.pk))
-    assert "kitchen has 1 pictures less." in capsys.readouterr().out
+    assert "kitchen has 1 picture less." in capsys.readouterr().out
     assert list(kitchen.examples.all()) == [right]
     assert files_of(kitchen) == [right.file]
 

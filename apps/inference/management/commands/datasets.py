@@ -14,6 +14,7 @@ from apps.inference.datasets.annotations import labels_of
 from apps.inference.exceptions import InferenceError
 from apps.inference.management import terminal
 from apps.inference.models import Dataset, Example
+from apps.inference.words import counted
 
 COLUMNS = ("dataset", "pictures", "held out", "description")
 EXAMPLE_COLUMNS = ("picture", "split", "labels", "source")
@@ -96,8 +97,9 @@ class Command(BaseCommand):
                 keeping.remove(dataset)
             raise
         self.stdout.write(
-            f"{dataset} has {imported.added} pictures more; {imported.changed} that it"
-            f" had are labelled anew; {imported.repeated} came more than once."
+            f"{dataset} has {counted(imported.added, 'picture')} more. Of those that it"
+            f" had, labelled anew: {imported.changed}. Came more than once:"
+            f" {imported.repeated}."
         )
 
     def _export(self, options: dict[str, Any]) -> None:
@@ -130,7 +132,7 @@ class Command(BaseCommand):
         dataset = keeping.find(options["name"])
         if options["examples"]:
             count = keeping.take_out(dataset, options["examples"])
-            self.stdout.write(f"{dataset} has {count} pictures less.")
+            self.stdout.write(f"{dataset} has {counted(count, 'picture')} less.")
             return
         keeping.remove(dataset)
         self.stdout.write(f"{options['name']} is removed.")

@@ -13,6 +13,7 @@ from apps.inference.finding import find_deployment, find_version
 from apps.inference.models import DEFAULT_DEPLOYMENT, Trial
 from apps.inference.trials import agreement, services
 from apps.inference.trials.figures import CHALLENGER, CHAMPION, side
+from apps.inference.words import counted
 
 BY_HAND = "An operator stopped it."
 
@@ -126,4 +127,5 @@ def _told(trial: Trial) -> Iterator[str]:
             ("boxes", agreed.boxes),
         )
         said = [f"{words} {share:.1%}" for words, share in shares if share is not None]
-        yield f"  agreement on {agreed.compared} frames: {', '.join(said)}"
+        frames = counted(agreed.compared, "frame")
+        yield f"  agreement on {frames}: {', '.join(said)}"

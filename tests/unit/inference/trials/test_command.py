@@ -37,7 +37,7 @@ def test_a_shadow_is_started_listed_and_stopped(challenger: str):
     listed = typed("list")
     assert "champion: 1 answered, 0 failed; age p50 40" in listed
     assert "challenger: 0 answered, 1 failed" in listed
-    assert "agreement on 1 frames: verdict 0.0%, labels 100.0%, boxes 100.0%" in listed
+    assert "agreement on 1 frame: verdict 0.0%, labels 100.0%, boxes 100.0%" in listed
     assert "is stopped." in typed("stop")
     assert "stopped An operator stopped it." in typed("list")
 
