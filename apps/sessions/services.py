@@ -7,8 +7,10 @@ goes on over another socket is moved by that one's holder alone.
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
@@ -152,20 +154,33 @@ def close_session(
     return True
 
 
-def close_abandoned_sessions() -> int:
-    """End the sessions that nobody came back to; returns how many there were."""
+class Abandoned(NamedTuple):
+    """How many sessions nobody came back to.
+
+    `left` are those whose page was closed or cut off, `lost` those whose web process
+    has gone without a word.
+    """
+
+    left: int
+    lost: int
+
+
+def close_abandoned_sessions() -> Abandoned:
+    """End the sessions that nobody came back to."""
     grace = timedelta(seconds=settings.RESUME_GRACE_S)
     abandoned = CameraSession.objects.filter(
         ended_at=None, last_seen_at__lt=timezone.now() - grace
     )
-    return sum(
-        close_session(
+    closed = Counter(
+        bool(session.holder)
+        for session in list(abandoned)
+        if close_session(
             session.pk,
             sentence=AWAY if session.holder else session.sentence,
             seen_at=session.last_seen_at,
         )
-        for session in list(abandoned)
     )
+    return Abandoned(left=closed[False], lost=closed[True])
 
 
 def start_run(session_id: uuid.UUID, version_id: int, started_at: datetime) -> int:

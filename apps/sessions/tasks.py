@@ -7,6 +7,7 @@ import logging
 from celery import shared_task
 
 from apps.inference.datasets import tidying
+from apps.inference.words import counted
 from apps.sessions import retention, services
 
 logger = logging.getLogger(__name__)
@@ -14,20 +15,27 @@ logger = logging.getLogger(__name__)
 
 @shared_task
 def close_abandoned_sessions() -> None:
-    closed = services.close_abandoned_sessions()
-    if closed:
-        logger.warning("Closed %d sessions whose web process is gone", closed)
+    left, lost = services.close_abandoned_sessions()
+    if left:
+        sessions = counted(left, "session")
+        logger.info("Closed %s that nobody has come back to", sessions)
+    if lost:
+        sessions = counted(lost, "session")
+        logger.warning(
+            "Closed %s whose web process went away, and that nobody has come back to",
+            sessions,
+        )
 
 
 @shared_task
 def expire_captures() -> None:
     removed = retention.expire()
     if removed:
-        logger.info("Removed %d pictures whose time was over", removed)
+        logger.info("Removed %s whose time was over", counted(removed, "picture"))
 
 
 @shared_task
 def remove_leftovers() -> None:
     removed = retention.remove_leftovers() + tidying.remove_leftovers()
     if removed:
-        logger.warning("Removed %d pictures that no row named", removed)
+        logger.warning("Removed %s that no row named", counted(removed, "picture"))

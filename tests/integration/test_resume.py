@@ -214,7 +214,7 @@ async def test_a_session_nobody_comes_back_to_is_ended(cameras: list[Camera]):
     past = timezone.now() - timedelta(seconds=90)
     await CameraSession.objects.aupdate(last_seen_at=past)
 
-    assert await asyncio.to_thread(services.close_abandoned_sessions) == 1
+    assert await asyncio.to_thread(services.close_abandoned_sessions) == (1, 0)
 
     session = await CameraSession.objects.aget()
     assert (session.status, session.sentence) == ("ended", consumers.PAGE_CLOSED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator
 from dataclasses import fields
@@ -232,7 +233,7 @@ def test_a_session_whose_process_is_gone_is_ended_with_its_runs(
     services.add_to_run(run.pk, FIGURES)
     ago(session, 61)
 
-    assert services.close_abandoned_sessions() == 1
+    assert services.close_abandoned_sessions() == (0, 1)
 
     session.refresh_from_db()
     run.refresh_from_db()
@@ -241,21 +242,21 @@ def test_a_session_whose_process_is_gone_is_ended_with_its_runs(
     assert run.ended_at is not None
     # What was last known of it stays.
     assert run.received == 10
-    assert services.close_abandoned_sessions() == 0
+    assert services.close_abandoned_sessions() == (0, 0)
 
 
 def test_a_session_that_was_touched_in_time_goes_on(session: CameraSession):
     ago(session, 59)
-    assert services.close_abandoned_sessions() == 0
+    assert services.close_abandoned_sessions() == (0, 0)
     ago(session, 3600)
     services.touch_session(session.pk)
-    assert services.close_abandoned_sessions() == 0
+    assert services.close_abandoned_sessions() == (0, 0)
 
 
 def test_a_status_is_a_sign_of_life_too(session: CameraSession):
     ago(session, 3600)
     services.change_status(session.pk, Status.LIVE, "Live.")
-    assert services.close_abandoned_sessions() == 0
+    assert services.close_abandoned_sessions() == (0, 0)
 
 
 def test_a_process_may_miss_one_touch_however_short_the_grace():
@@ -292,7 +293,7 @@ def test_a_session_nobody_came_back_to_ended_when_it_was_left(
     ago(session, 61)
     session.refresh_from_db()
 
-    assert services.close_abandoned_sessions() == 1
+    assert services.close_abandoned_sessions() == (1, 0)
 
     left_at = session.last_seen_at
     session.refresh_from_db()
@@ -366,9 +367,25 @@ def test_a_failed_session_that_is_left_and_comes_back_stays_failed(
     assert (session.status, session.sentence) == ("failed", "No camera was found.")
 
 
-def test_the_job_says_what_it_closed(session: CameraSession, caplog):
+def test_the_job_says_what_it_closed(
+    session: CameraSession, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO)
     tasks.close_abandoned_sessions()
     assert caplog.text == ""
     ago(session, 61)
     tasks.close_abandoned_sessions()
-    assert "Closed 1 sessions" in caplog.text
+    assert [(each.levelname, each.message) for each in caplog.records] == [
+        ("INFO", "Closed 1 session that nobody has come back to")
+    ]
+
+
+def test_the_job_warns_of_a_process_that_has_gone(
+    session: CameraSession, caplog: pytest.LogCaptureFixture
+):
+    services.continue_session(session.pk, user=None, holder="a dead process's")
+    ago(session, 61)
+    tasks.close_abandoned_sessions()
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "Closed 1 session whose web process went away" in record.message
