@@ -41,15 +41,18 @@ def add_arguments(what: Subcommands) -> None:
 def act(what: str, options: dict[str, Any]) -> str:
     """Raises: ReviewError."""
     number = options["capture"]
+    capture = _capture(number)
     match what:
         case "show":
-            return "\n".join(_facts(_capture(number)))
+            return "\n".join(_facts(capture))
         case "accept":
-            annotations = _annotations(_capture(number), options)
+            _refuse_decided(capture)
+            annotations = _annotations(capture, options)
             dataset = reviewing.dataset_called(options["dataset"])
             reviewing.accept(number, None, annotations, dataset)
             return f"Capture {number} is an example of {dataset}."
         case "reject":
+            _refuse_decided(capture)
             reviewing.reject(number, None)
             return f"Capture {number} is rejected."
     reviewing.undo(number, None)
@@ -67,6 +70,13 @@ def _capture(number: int) -> Capture:
     if capture is None:
         raise ReviewError(f"There is no capture {number}; `captures list` shows all.")
     return capture
+
+
+def _refuse_decided(capture: Capture) -> None:
+    """What is decided while the command runs, `reviewing` says."""
+    if capture.state != Capture.State.WAITING:
+        by = f" by {capture.reviewed_by}" if capture.reviewed_by else ""
+        raise ReviewError(f"Capture {capture.pk} was {capture.state}{by} already.")
 
 
 def _annotations(capture: Capture, options: dict[str, Any]) -> Any:

@@ -632,8 +632,9 @@ def test_a_capture_is_reviewed_typed(
     [
         (["accept", "0", "--right"], "There is no capture 0"),
         (["show", "0"], "There is no capture 0"),
-        (["reject", "0"], "has been removed meanwhile"),
-        (["undo", "0"], "nothing of yours to undo"),
+        (["reject", "0"], "There is no capture 0"),
+        (["undo", "0"], "There is no capture 0"),
+        (["undo", "PK"], "nothing of yours to undo"),
         (["accept", "PK", "--wrong"], "Nobody has said what it is"),
         (["accept", "PK", "--annotations", "["], "The boxes could not be read."),
         (["accept", "PK", "--label", " "], "One of its annotations has no label."),
@@ -649,6 +650,18 @@ def test_what_can_not_be_decided_typed_says_why(
             "captures", *[number if each == "PK" else each for each in arguments]
         )
     assert Capture.objects.get().state == State.WAITING
+
+
+@pytest.mark.parametrize("arguments", [["accept", "--right"], ["reject"]])
+def test_who_has_decided_before_is_told_typed(
+    keep: KeepOne, reviewer: User, arguments: list[str]
+):
+    number = str(keep().pk)
+    reviewing.reject(int(number), reviewer)
+    what, *options = arguments
+    with pytest.raises(CommandError) as error:
+        call_command("captures", what, number, *options)
+    assert str(error.value) == f"Capture {number} was rejected by {reviewer} already."
 
 
 def test_a_session_is_purged_by_how_its_number_begins(
