@@ -47,8 +47,7 @@ _LEARNED = {"curve", "validation"}
 
 def title(job: Job) -> str:
     """What it does, where whoever asked for it has said it; else its number."""
-    what = job.parameters.get("what")
-    return capfirst(f"{job.kind} {what}" if what else str(job))
+    return capfirst(f"{job.kind} {job.subject}" if job.subject else str(job))
 
 
 def course(job: Job) -> SafeString:

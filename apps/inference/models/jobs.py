@@ -53,3 +53,8 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
+
+    @property
+    def subject(self) -> str:
+        """What it is about, where whoever asked for it has said it."""
+        return str(self.parameters.get("what", ""))

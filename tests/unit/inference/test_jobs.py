@@ -318,8 +318,10 @@ def test_one_that_does_not_wait_is_not_run():
 def test_the_list_says_how_each_stands(capsys: pytest.CaptureFixture[str]):
     job_as(State.RUNNING, progress=0.25, step="Training.")
     job_as(State.FAILED, reason="The disk refused.")
+    about = job_as(State.DONE, parameters={"what": "scripted on cups"})
     call_command("jobs", "list")
     said = capsys.readouterr().out
+    assert f"{about.pk} {about.kind} scripted on cups  done" in said
     assert "25% Training." in said
     assert "The disk refused." in said
 

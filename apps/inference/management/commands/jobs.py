@@ -86,7 +86,7 @@ def _row(job: Job) -> tuple[str, ...]:
     if job.state == Job.State.RUNNING:
         said = f"{job.progress:.0%} {said}"
     return (
-        f"{job.pk} {job.title}" if job.what else f"{job.pk} {job.kind}",
+        f"{job.pk} {job.kind} {job.subject}".rstrip(),
         job.state,
         f"{job.requested_at:%Y-%m-%d %H:%M} UTC",
         by,
