@@ -24,6 +24,7 @@ from apps.inference.exceptions import InferenceError
 from apps.inference.models import Deployment, ModelVersion, Trial
 from apps.inference.serving.company import Company
 from apps.inference.trials import agreement, services, tables
+from apps.inference.words import percent
 
 MAY_REVIEW = "emporium_sessions.review_capture"
 MOST_PICTURES = 12
@@ -46,7 +47,9 @@ def outcome(trial: Trial) -> SafeString:
     words = trial.reason
     if trial.state == Trial.State.RUNNING:
         is_shadow = trial.kind == Trial.Kind.SHADOW
-        words = f"{trial.share:.0%} of the {'frames' if is_shadow else 'sessions'}."
+        words = (
+            f"{percent(trial.share)} of the {'frames' if is_shadow else 'sessions'}."
+        )
         if not trial.figures:
             words += " Nothing has been answered yet."
             if is_shadow:
@@ -213,7 +216,7 @@ class TrialAdmin(ReadOnlyAdmin):
 
     @admin.display(description="share")
     def shown_share(self, trial: Trial) -> str:
-        return f"{trial.share:.0%}"
+        return percent(trial.share)
 
     @admin.display(description="same verdict")
     def verdicts(self, trial: Trial) -> str:

@@ -19,6 +19,7 @@ from apps.inference.models import Activation, Deployment, ModelVersion, Trial
 from apps.inference.tally import added
 from apps.inference.trials import watching
 from apps.inference.trials.ending import end
+from apps.inference.words import percent
 
 State = Trial.State
 ARTICLED = {Trial.Kind.SHADOW: "a shadow", Trial.Kind.CANARY: "a canary"}
@@ -113,7 +114,7 @@ def promote(
     if not Trial.objects.filter(pk=trial.pk, state=State.RUNNING).exists():
         raise TrialError(f"{trial} isn't running any more.")
     kind = ARTICLED[Trial.Kind(trial.kind)]
-    note = f"Promoted after {kind} of {trial.share:.0%} (trial {trial.pk})."
+    note = f"Promoted after {kind} of {percent(trial.share)} (trial {trial.pk})."
     return services.activate(deployment, trial.version, requested_by, note)
 
 

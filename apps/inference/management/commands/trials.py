@@ -13,7 +13,7 @@ from apps.inference.finding import find_deployment, find_version
 from apps.inference.models import DEFAULT_DEPLOYMENT, Trial
 from apps.inference.trials import agreement, services
 from apps.inference.trials.figures import CHALLENGER, CHAMPION, side
-from apps.inference.words import counted
+from apps.inference.words import counted, percent
 
 BY_HAND = "An operator stopped it."
 
@@ -74,7 +74,9 @@ class Command(BaseCommand):
             kind,
             options["share"],
         )
-        self.stdout.write(f"{trial} is running, with a share of {trial.share:.0%}.")
+        self.stdout.write(
+            f"{trial} is running, with a share of {percent(trial.share)}."
+        )
 
     def _stop(self, options: dict[str, Any]) -> None:
         trial = _running(options)
@@ -104,7 +106,7 @@ def _running(options: dict[str, Any]) -> Trial:
 
 
 def _told(trial: Trial) -> Iterator[str]:
-    yield f"{trial} {trial.share:.0%}: {trial.state} {trial.reason}".rstrip()
+    yield f"{trial} {percent(trial.share)}: {trial.state} {trial.reason}".rstrip()
     for name in (CHAMPION, CHALLENGER):
         seen = side(trial.figures, name)
         if seen.frames:

@@ -71,12 +71,14 @@ def test_a_trial_is_started_on_the_page_of_its_deployment(
         "deployment": deployment.pk,
         "version": challenger.pk,
         "kind": "canary",
-        "percent": "25",
+        "percent": "3.7",
     }
     response = admin_client.post(START, said, follow=True)
     trial = Trial.objects.get()
-    assert (trial.version, trial.kind, trial.share) == (challenger, "canary", 0.25)
-    assert "25% of the sessions." in content(response)
+    assert (trial.version, trial.kind) == (challenger, "canary")
+    assert trial.share == pytest.approx(0.037)
+    assert "3.7% of the sessions." in content(response)
+    assert ">3.7%</" in content(admin_client.get(page_of(trial)))
     shown = content(admin_client.get(page))
     assert page_of(trial) in shown
     assert f'action="{START}"' not in shown

@@ -48,7 +48,9 @@ def test_an_empty_list_says_so():
 
 
 def test_a_canary_is_promoted(challenger: str):
-    typed("canary", challenger, "--share", "0.1")
+    said = typed("canary", challenger, "--share", "0.037")
+    assert "is running, with a share of 3.7%." in said
+    assert "3.7%: running" in typed("list")
     assert "are asked to answer with" in typed("promote")
     assert Activation.objects.get().to_version == Trial.objects.get().version
 
