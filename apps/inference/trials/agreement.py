@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apps.inference.predictors.families import CLASSIFIER
 from apps.inference.tally import Sums
 from apps.inference.trials.figures import CHALLENGER, CHAMPION
 
@@ -62,6 +61,9 @@ def compare(champion: Answer, challenger: Answer) -> Sums:
 
 
 def _is_classifier(answer: Answer) -> bool:
+    # Only now, since the web process reads sums, and has no predictors.
+    from apps.inference.predictors.families import CLASSIFIER
+
     return bool(answer["served_by"]["family"] == CLASSIFIER)
 
 

@@ -241,7 +241,11 @@ def test_what_was_imported_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
     command = ("datasets", "import", "kitchen", "--from")
     call_command(*command, str(folder(tmp_path / "one", {"cup/a.png": picture(1)})))
     assert "kitchen has 1 picture more." in capsys.readouterr().out
-    more = {"bowl/a.png": picture(1), "bowl/b.png": picture(1), "cup/c.png": picture(2)}
+    more: dict[str, Any] = {
+        "bowl/a.png": picture(1),
+        "bowl/b.png": picture(1),
+        "cup/c.png": picture(2),
+    }
     call_command(*command, str(folder(tmp_path / "more", more)))
     assert capsys.readouterr().out == (
         "kitchen has 1 picture more. Of those that it had, labelled anew: 1. Came more"
