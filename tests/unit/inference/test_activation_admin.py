@@ -150,7 +150,7 @@ def test_who_may_only_look_sees_no_button_and_changes_nothing(
 
     assert "Activate" not in shown(client, deployment)
     assert "Activate for" not in shown(client, version)
-    assert "403" in click(client, deployment, version)
+    assert "Your account may not see or do this" in click(client, deployment, version)
     assert not Activation.objects.exists()
 
 
