@@ -34,7 +34,7 @@ check: setup ## Format, lint, imports, types, migrations, JavaScript syntax
 test: setup ## All tests but the long ones, with real Redis, PostgreSQL, Celery, coturn, Chromium
 	@$(IN_VENV) pytest -n auto tests/unit
 	@$(WITH_COTURN) && $(WITH_CHROMIUM) && \
-		$(IN_VENV) pytest --ignore=tests/unit -m "not long"
+		$(IN_VENV) pytest tests/integration tests/faults tests/e2e -m "not long"
 	@$(NODE) --test $$(find tests/js -name '*.test.mjs')
 
 unit: setup ## Only the tests that need nothing which runs
