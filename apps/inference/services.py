@@ -38,7 +38,8 @@ def activate(
     """
     locked = Deployment.objects.select_for_update().get(pk=deployment.pk)
     version = verified(version)
-    if version.pk not in (locked.active_version_id, _wished(locked)):
+    wished = _under_way(locked)
+    if version.pk not in (locked.active_version_id, wished and wished.to_version_id):
         gates.refuse_short(locked, version)
     return _ask_for(version, locked, requested_by, note)
 
@@ -71,10 +72,8 @@ def go_back(
     return _ask_for(before, locked, requested_by, note)
 
 
-def _wished(deployment: Deployment) -> int | None:
-    """What is to answer soon."""
-    under_way = deployment.activations.filter(state__in=Activation.UNDER_WAY)
-    return under_way.values_list("to_version", flat=True).first()
+def _under_way(deployment: Deployment) -> Activation | None:
+    return deployment.activations.filter(state__in=Activation.UNDER_WAY).first()
 
 
 def _ask_for(
@@ -84,7 +83,7 @@ def _ask_for(
     note: str,
 ) -> Activation | None:
     """Write the wish down; the deployment is locked."""
-    under_way = deployment.activations.filter(state__in=Activation.UNDER_WAY).first()
+    under_way = _under_way(deployment)
     if under_way and under_way.to_version_id == version.pk:
         return under_way
     is_active = deployment.active_version_id == version.pk
