@@ -41,10 +41,15 @@ navigator.mediaDevices.enumerateDevices = async () =>
 window.drawn = [];
 addEventListener("DOMContentLoaded", () => {
   const [overlay, video] = ["overlay", "video"].map((id) => document.getElementById(id));
-  new MutationObserver(() => {
+  const record = () => {
     const picture = overlay.getBoundingClientRect();
     const shown = { width: video.videoWidth, height: video.videoHeight };
     const { rotation = "0" } = video.dataset;
+    const isOnItsSide = Number(rotation) % 180 !== 0;
+    const [across, down] = isOnItsSide
+      ? [picture.height, picture.width] : [picture.width, picture.height];
+    // Chromium turned the picture after it was drawn on, before we could look.
+    if (Math.abs((across * shown.height) / (down * shown.width) - 1) > 0.05) return;
     const mirrored = video.classList.contains("mirrored");
     for (const { box: [x1, y1, x2, y2] } of JSON.parse(overlay.dataset.boxes)) {
       window.drawn.push({ shown, rotation: Number(rotation), mirrored, box: [
@@ -52,11 +57,15 @@ addEventListener("DOMContentLoaded", () => {
         (x2 - picture.x) / picture.width, (y2 - picture.y) / picture.height,
       ], patch: window.patchOf(shown) });
     }
-  }).observe(overlay, { attributeFilter: ["data-boxes"] });
+  };
+  new MutationObserver(record).observe(overlay, { attributeFilter: ["data-boxes"] });
+  // What such a picture is left with.
+  video.addEventListener("resize", () => requestAnimationFrame(record));
 });
 
 // The picture alone, without all that lies over it and may be bright, too.
 const bare = new CSSStyleSheet();
 bare.replaceSync(`.bare :is(
-  #overlay, .strip, .verdict, .controls, .worker, .message) { opacity: 0 !important }`);
+  #overlay, .strip, .verdict, .controls, .worker, .message) {
+  opacity: 0 !important; transition: none !important }`);
 document.adoptedStyleSheets = [bare];

@@ -104,14 +104,29 @@ class Bitmap {
   }
 }
 
-async function ringOf(t, captures) {
+/** What a video shows as its picture is copied: `shown`, with a timestamp in µs. */
+class Picture extends Bitmap {
+  constructor({ shown }) {
+    super();
+    this.timestamp = shown.mediaMs * 1000;
+    shown.pictures.push(this);
+  }
+}
+globalThis.VideoFrame = Picture;
+
+async function ringOf(t, captures, mediaMsOf = (captureMs) => captureMs + 5000) {
   const bitmaps = [];
+  const shown = { mediaMs: NaN, pictures: [] };
   t.mock.method(globalThis, "createImageBitmap", async () => {
     bitmaps.push(new Bitmap());
     return bitmaps.at(-1);
   });
-  const ring = new FrameRing(/** the video */ {});
-  for (const captureMs of captures) await ring.keep(captureMs);
+  const ring = new FrameRing(/** the video */ { shown });
+  for (const captureMs of captures) {
+    shown.mediaMs = mediaMsOf(captureMs);
+    await ring.keep(captureMs, captureMs + 5000);
+  }
+  assert.ok(shown.pictures.every(({ isClosed }) => isClosed));
   return { ring, bitmaps };
 }
 globalThis.createImageBitmap ??= () => {};
@@ -128,6 +143,14 @@ test("no other picture takes the place of one that is missing", async (t) => {
   assert.equal(ring.take(33), null);
   assert.equal(ring.take(66), bitmaps[1]);
   assert.equal(ring.take(66), null);
+});
+
+test("a picture after which the video has gone on already isn't kept", async (t) => {
+  const mediaMsOf = (captureMs) => 5000 + (captureMs === 33 ? 66 : captureMs);
+  const { ring, bitmaps } = await ringOf(t, [0, 33, 66], mediaMsOf);
+  assert.equal(bitmaps.length, 2);
+  assert.equal(ring.take(33), null);
+  assert.equal(ring.take(66), bitmaps[1]);
 });
 
 test("no more is kept than the last second, and nothing after a clearing", async (t) => {

@@ -7,20 +7,21 @@
 /** Twice as long as results usually take; older pictures are of no use to anybody. */
 const KEPT_MS = 1000;
 const KEPT = 32;
-/** Capture times are rounded here and there; pictures are 16 ms apart or more. */
+/** Times are rounded here and there; pictures are 16 ms apart or more. */
 const TOLERANCE_MS = 4;
 
 /**
  * @param {HTMLVideoElement} video
- * @param {(captureMs: number, isNext: boolean) => void} tell with the page's clock,
- *   and whether none was missed since the last
+ * @param {(captureMs: number, mediaMs: number, isNext: boolean) => void} tell with the
+ *   page's clock and the video's, and whether none was missed since the last
  */
 export function watchFrames(video, tell) {
   if (!("requestVideoFrameCallback" in video)) return;
   let last = 0;
   /** @type {VideoFrameRequestCallback} */
-  const see = (_, { captureTime, presentedFrames }) => {
-    if (captureTime !== undefined) tell(captureTime, presentedFrames === last + 1);
+  const see = (_, { captureTime, mediaTime, presentedFrames }) => {
+    const isNext = presentedFrames === last + 1;
+    if (captureTime !== undefined) tell(captureTime, mediaTime * 1000, isNext);
     last = presentedFrames;
     video.requestVideoFrameCallback(see);
   };
@@ -37,15 +38,19 @@ export class FrameRing {
     this.#video = video;
   }
 
-  /** Keep a copy of what the video shows. */
-  async keep(/** @type {number} */ captureMs) {
+  /**
+   * Keep a copy of what the video shows, if it still is the picture that one was told of.
+   *
+   * @param {number} captureMs
+   * @param {number} mediaMs
+   */
+  async keep(captureMs, mediaMs) {
     /** @type {{captureMs: number, bitmap: ImageBitmap | null}} */
     const frame = { captureMs, bitmap: null };
     this.#frames.push(frame);
     this.#forget(captureMs - KEPT_MS);
     if (this.#frames.length > KEPT) this.#forget(this.#frames[1].captureMs);
-    const bitmap = await createImageBitmap(this.#video).catch(() => null);
-    // The camera was taken away in this very moment.
+    const bitmap = await copyOf(this.#video, mediaMs);
     if (bitmap === null) return;
     if (this.#frames.includes(frame)) frame.bitmap = bitmap;
     else bitmap.close();
@@ -75,5 +80,25 @@ export class FrameRing {
     while (this.#frames.length && this.#frames[0].captureMs < beforeMs) {
       this.#frames.shift()?.bitmap?.close();
     }
+  }
+}
+
+/**
+ * @param {HTMLVideoElement} video
+ * @param {number} mediaMs of the picture that is wanted
+ * @returns {Promise<ImageBitmap | null>} null if it shows another by now, or none
+ */
+async function copyOf(video, mediaMs) {
+  try {
+    const picture = new VideoFrame(video);
+    try {
+      const isWanted = Math.abs(picture.timestamp / 1000 - mediaMs) < TOLERANCE_MS;
+      return isWanted ? await createImageBitmap(picture) : null;
+    } finally {
+      picture.close();
+    }
+  } catch {
+    // The camera was taken away in this very moment.
+    return null;
   }
 }

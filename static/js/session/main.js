@@ -215,9 +215,9 @@ view.element("rotate").addEventListener("click", () => {
   keepRotation(shown.deviceId, rotation);
   orient(shown, rotation);
 });
-watchFrames(video, (captureMs, isNext) => {
+watchFrames(video, (captureMs, mediaMs, isNext) => {
   captures.recordCapture(captureMs, isNext);
-  if (wantsExact && captures.isMeasured) ring.keep(captureMs);
+  if (wantsExact && captures.isMeasured) ring.keep(captureMs, mediaMs);
 });
 offerDelays();
 offerExactBoxes((wanted) => {

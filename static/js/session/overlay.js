@@ -92,13 +92,13 @@ export class Overlay {
     this.#frameRequest = 0;
     const now = performance.now();
     const opacity = this.#tracks.opacity(now);
+    if (this.#stage.fit()) this.#changed = true;
     const fits = sameShape(this.#shape, this.#stage.picture);
     if ((opacity === 0 || !fits) && this.#tracks.all.length) {
       this.#tracks.clear();
       this.#changed = true;
     }
     if (this.#tracks.isStale(now)) this.#usePicture(null);
-    if (this.#stage.fit()) this.#changed = true;
     this.#stage.context.globalAlpha = opacity;
     this.#draw(now);
     if (this.#changed) this.#publish();

@@ -11,6 +11,8 @@ import { contentRect, turnSize } from "./geometry.js";
 export class Stage {
   /** @type {Rect} the picture on the page, without the bars beside it */
   rect = { x: 0, y: 0, width: 0, height: 0 };
+  /** The size of the camera's picture as it was shown there; without any, 0. */
+  picture = { width: 0, height: 0 };
   /** @type {Orientation} */
   orientation = { mirrored: false, rotation: 0 };
   #video;
@@ -35,13 +37,6 @@ export class Stage {
     this.#video.dataset.rotation = String(orientation.rotation);
   }
 
-  /** The size of the camera's picture as it is shown; without any, 0. */
-  get picture() {
-    const { videoWidth, videoHeight } = this.#video;
-    const size = { width: videoWidth, height: videoHeight };
-    return turnSize(size, this.orientation.rotation);
-  }
-
   /** @param {() => void} callback when the page or the picture has another size */
   onResize(callback) {
     new ResizeObserver(callback).observe(this.#video);
@@ -50,6 +45,10 @@ export class Stage {
 
   /** @returns {boolean} whether the canvas had to move */
   fit() {
+    // Asked for once: browsers turn a picture while a script runs, too.
+    const { videoWidth, videoHeight } = this.#video;
+    const size = { width: videoWidth, height: videoHeight };
+    this.picture = turnSize(size, this.orientation.rotation);
     const { x, y, width, height } = this.#video.getBoundingClientRect();
     const ratio = window.devicePixelRatio;
     const inside = contentRect({ width, height }, this.picture, ratio);
