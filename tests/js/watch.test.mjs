@@ -75,6 +75,20 @@ test("what is under way is followed until it is over", async () => {
   assert.deepEqual(said(page), ["switched", "switched"]);
 });
 
+test("where something is offered, what others begin is seen", async () => {
+  const page = pageOf("switched");
+  const underWay = page.querySelector;
+  page.querySelector = (selector) => selector === "[data-follows]" || underWay(selector);
+  const newer = ["switched", "loading", "watched", "switched"].map((each) => pageOf(each));
+  const seen = [];
+  const isOutOfDate = await watch(page, async () => {
+    seen.push(said(page)[0]);
+    return newer.shift();
+  });
+  assert.equal(isOutOfDate, true);
+  assert.deepEqual(seen, ["switched", "switched", "loading", "watched"]);
+});
+
 test("a page with other rows is left, to be loaded anew", async () => {
   const page = pageOf("adding");
   const newer = pageOf("adding", "adding");

@@ -1,9 +1,11 @@
 // @ts-check
 /** Every page of the admin: follows what is under way on it; the first page, `live.js` does. */
 
-import { touch, watch } from "./watch.js";
+import { isUnderWay, touch, watch } from "./watch.js";
 
 const INTERVAL_MS = 2000;
+// As long as one only waits for others to begin something.
+const LONG_INTERVAL_MS = 10_000;
 
 let isTouched = false;
 document.addEventListener("input", ({ target }) => {
@@ -12,7 +14,8 @@ document.addEventListener("input", ({ target }) => {
 });
 
 async function fetchPage() {
-  await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
+  const waitMs = isUnderWay(document) ? INTERVAL_MS : LONG_INTERVAL_MS;
+  await new Promise((resolve) => setTimeout(resolve, waitMs));
   if (document.hidden) return null;
   try {
     const response = await fetch(location.href);

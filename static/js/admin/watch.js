@@ -69,16 +69,19 @@ export function takeOver(page, newer) {
 }
 
 /**
- * Until nothing is under way any more; tells whether the page is out of date then.
+ * Until what is under way is over; tells whether the page is out of date then. Where
+ * something is offered, also what others begin is waited for.
  * @param {ParentNode} page
  * @param {() => Promise<ParentNode | null>} fetchPage Waits, and gives a newer copy;
  *   none where there was no answer.
  */
 export async function watch(page, fetchPage) {
-  if (!isUnderWay(page)) return false;
-  while (isUnderWay(page)) {
+  const isOffering = page.querySelector(FOLLOWING) !== null;
+  let wasUnderWay = isUnderWay(page);
+  while (wasUnderWay ? isUnderWay(page) : isOffering) {
     const newer = await fetchPage();
-    if (newer && !takeOver(page, newer)) break;
+    if (newer && !takeOver(page, newer)) return true;
+    wasUnderWay ||= isUnderWay(page);
   }
-  return true;
+  return wasUnderWay;
 }
