@@ -505,8 +505,12 @@ def test_one_is_listed_and_removed(
     add_picture(kitchen, picture(), [], split="held_out")
     call_command("datasets", "list")
     assert "kitchen  1         1" in capsys.readouterr().out
-    with django_capture_on_commit_callbacks(execute=True):
+    with pytest.raises(
+        CommandError, match="kitchen has 1 picture: say which, or --all"
+    ):
         call_command("datasets", "remove", "kitchen")
+    with django_capture_on_commit_callbacks(execute=True):
+        call_command("datasets", "remove", "kitchen", "--all")
     assert not Dataset.objects.exists()
     assert not kitchen.directory.exists()
 

@@ -58,7 +58,10 @@ class Command(BaseCommand):
             nargs="*",
             type=int,
             metavar="EXAMPLE",
-            help="a picture's number, as `show` says it; none for all of the dataset",
+            help="a picture's number, as `show` says it",
+        )
+        remove.add_argument(
+            "--all", action="store_true", help="the dataset with all of its pictures"
         )
 
     def handle(self, *args: Any, what: str, **options: Any) -> None:
@@ -134,6 +137,11 @@ class Command(BaseCommand):
             count = keeping.take_out(dataset, options["examples"])
             self.stdout.write(f"{dataset} has {counted(count, 'picture')} less.")
             return
+        pictures = dataset.examples.count()
+        if pictures and not options["all"]:
+            raise InferenceError(
+                f"{dataset} has {counted(pictures, 'picture')}: say which, or --all."
+            )
         keeping.remove(dataset)
         self.stdout.write(f"{options['name']} is removed.")
 
