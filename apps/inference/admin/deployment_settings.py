@@ -21,6 +21,7 @@ from apps.inference import deploying
 from apps.inference.admin import workforce
 from apps.inference.admin.columns import NOTHING, badge, told
 from apps.inference.admin.removal import RemovalAdmin
+from apps.inference.evaluating import gates
 from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, ModelVersion
 
 # Made for one request, and shown for each of its rows.
@@ -42,13 +43,23 @@ class DeploymentSettings(RemovalAdmin):
     """Adds, sets and removes; which version answers is another's business."""
 
     form = DeploymentForm
-    fields = ("name", "active_version", *deploying.SETTINGS)
+
+    def get_fields(
+        self, request: HttpRequest, obj: Deployment | None = None
+    ) -> tuple[str, ...]:
+        asked_for = ("asked_for",) if obj else ()
+        return ("name", "active_version", *asked_for, *deploying.SETTINGS)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Deployment | None = None
     ) -> tuple[str, ...]:
         """Pages, records and workers know a deployment by its name: it stays."""
-        return (*super().get_readonly_fields(request, obj), *(("name",) if obj else ()))
+        fixed = ("name", "asked_for") if obj else ()
+        return (*super().get_readonly_fields(request, obj), *fixed)
+
+    @admin.display(description="asks a version for")
+    def asked_for(self, deployment: Deployment) -> str:
+        return gates.asked_for(deployment)
 
     @admin.display(description="page")
     def page(self, deployment: Deployment) -> SafeString:

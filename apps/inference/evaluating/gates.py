@@ -12,6 +12,16 @@ from apps.inference.exceptions import GateError
 from apps.inference.models import Deployment, Evaluation, Example, ModelVersion
 
 
+def asked_for(deployment: Deployment) -> str:
+    """In words: `at least mAP50 0.5 on kitchen`, or `no figures`."""
+    if not deployment.gates:
+        return "no figures"
+    # In one order: PostgreSQL keeps none.
+    gates = evaluations.headline_of(deployment.gates)
+    said = ", ".join(f"{NAMES[name]} {least}" for name, least in gates.items())
+    return f"at least {said} on {evaluations.data_name(deployment.gate_dataset)}"
+
+
 def refuse_short(deployment: Deployment, version: ModelVersion) -> None:
     """Raises: GateError, which names every figure that is short, or missing."""
     if not deployment.gates:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from apps.inference.datasets import keeping
-from apps.inference.evaluating import evaluations
+from apps.inference.evaluating import gates
 from apps.inference.evaluating.evaluations import NAMES
 from apps.inference.exceptions import InferenceError
 from apps.inference.finding import find_deployment
@@ -14,16 +14,16 @@ from apps.inference.management.deployments_activations import Subcommands
 
 
 def add_arguments(what: Subcommands) -> None:
-    gates = what.add_parser("gates", help="the least figures that a version needs")
-    gates.add_argument("name")
-    gates.add_argument(
+    ask = what.add_parser("gates", help="the least figures that a version needs")
+    ask.add_argument("name")
+    ask.add_argument(
         "figures",
         nargs="*",
         metavar="FIGURE=LEAST",
         help=f"what to ask for from now on, of {', '.join(NAMES)}; else it is shown",
     )
-    gates.add_argument("--dataset", help="on which; else on the built-in scenes")
-    gates.add_argument("--none", action="store_true", help="ask for nothing any more")
+    ask.add_argument("--dataset", help="on which; else on the built-in scenes")
+    ask.add_argument("--none", action="store_true", help="ask for nothing any more")
 
 
 def act(what: str, options: dict[str, Any]) -> str:
@@ -38,13 +38,7 @@ def act(what: str, options: dict[str, Any]) -> str:
         name = options["dataset"]
         deployment.gate_dataset = keeping.find(name) if name else None
         deployment.save(update_fields=["gates", "gate_dataset"])
-    if not deployment.gates:
-        return f"{deployment} asks for no figures."
-    # In one order: PostgreSQL keeps none.
-    gates = evaluations.headline_of(deployment.gates)
-    said = ", ".join(f"{NAMES[name]} {least}" for name, least in gates.items())
-    data = evaluations.data_name(deployment.gate_dataset)
-    return f"{deployment} asks for at least {said} on {data}."
+    return f"{deployment} asks for {gates.asked_for(deployment)}."
 
 
 ACTS = {"gates": act}

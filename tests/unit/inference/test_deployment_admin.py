@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
@@ -123,6 +123,21 @@ def test_settings_are_changed_and_the_version_and_the_name_are_left_alone(
     assert "Changed: queue, score of a hot dog." in content(response)
     assert "Nothing was changed" not in content(response)
     assert not Activation.objects.exists()
+
+
+def test_whoever_may_look_reads_what_a_version_is_asked_for(
+    client: Client, admin_client: Client, fruit: Deployment
+):
+    user = User.objects.create_user("viewer", is_staff=True)
+    user.groups.add(Group.objects.get(name="viewer"))
+    client.force_login(user)
+    for gates, words in (
+        ({}, "no figures"),
+        ({"map50": 0.5}, "at least mAP50 0.5 on held-out scenes"),
+    ):
+        Deployment.objects.filter(pk=fruit.pk).update(gates=gates)
+        assert words in content(client.get(change(fruit)))
+        assert words in content(admin_client.get(change(fruit)))
 
 
 def test_the_list_says_where_each_is_and_whether_it_is_answered(
