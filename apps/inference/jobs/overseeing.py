@@ -8,6 +8,7 @@ would otherwise be done twice at once.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -83,14 +84,16 @@ def _why_it_ended(returncode: int) -> str:
 def _watch(
     job: Job, process: subprocess.Popen[bytes], told: Callable[[Job], None]
 ) -> None:
-    """Until it ends, or isn't ours any more, or doesn't listen.
+    """Until it ends, or isn't ours any more, or doesn't listen; or we are to end.
 
     Or until we can't say that we are at it: somebody else may begin with it then.
     """
-    said_at, cancelling_since = time.monotonic(), 0.0
+    said_at, ends_by = time.monotonic(), math.inf
     while process.returncode is None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(LOOKS_EVERY_S)
+        if stopping.is_set():
+            return
         now = time.monotonic()
         try:
             if now - said_at >= SAID_EVERY_S:
@@ -103,17 +106,13 @@ def _watch(
             if now - said_at > jobs.LOST_AFTER.total_seconds():
                 return
             continue
-        if row is None:  # it is over, or has been begun anew by another worker
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(CANCEL_PATIENCE_S)
-            return
-        told(row)
-        if row.is_cancelling:
-            cancelling_since = cancelling_since or now
-            if now - cancelling_since > CANCEL_PATIENCE_S:
+        if row is not None:
+            told(row)
+        # It is over, or has been begun anew by another worker, or is to end.
+        if row is None or row.is_cancelling:
+            ends_by = min(ends_by, now + CANCEL_PATIENCE_S)
+            if now > ends_by:
                 return
-        elif stopping.is_set():
-            return
 
 
 def _write_if_unsaid(job: Job, returncode: int | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -245,20 +246,27 @@ def test_who_oversees_it_goes_on_where_the_connection_has_broken(
     )
 
 
-@pytest.mark.django_db(transaction=True)
-def test_who_cannot_say_that_it_is_at_it_ends_its_process_and_gives_it_back(
-    is_away: Callable[[Callable[[], bool]], None],
-    monkeypatch: pytest.MonkeyPatch,
-    rung: list[None],
-):
-    started: list[subprocess.Popen[bytes]] = []
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """The processes of jobs."""
+    processes: list[subprocess.Popen[bytes]] = []
 
     class Started(subprocess.Popen[bytes]):
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
-            started.append(self)
+            processes.append(self)
 
     monkeypatch.setattr(subprocess, "Popen", Started)
+    return processes
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_cannot_say_that_it_is_at_it_ends_its_process_and_gives_it_back(
+    is_away: Callable[[Callable[[], bool]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    started: list[subprocess.Popen[bytes]],
+    rung: list[None],
+):
     monkeypatch.setattr(overseeing, "command", lambda job: ["sleep", "3600"])
     monkeypatch.setattr(jobs, "LOST_AFTER", timedelta(0))
     job = job_as(State.WAITING)
@@ -269,6 +277,26 @@ def test_who_cannot_say_that_it_is_at_it_ends_its_process_and_gives_it_back(
 
     assert started[0].returncode == -signal.SIGKILL
     assert (job.state, job.attempts, len(rung)) == (State.WAITING, 0, 1)
+
+
+def test_a_worker_that_is_to_end_waits_for_no_job_that_was_cancelled(
+    monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[bytes]]
+):
+    monkeypatch.setattr(overseeing, "stopping", threading.Event())
+    monkeypatch.setattr(overseeing, "command", lambda job: ["sleep", "60"])
+    job = job_as(State.WAITING)
+    assert jobs.take(job)
+
+    def told(row: Job) -> None:
+        if row.is_cancelling:
+            overseeing.stopping.set()
+        else:
+            jobs.cancel(row)
+
+    overseeing.oversee(job, told)
+
+    assert started[0].returncode == -signal.SIGKILL
+    assert (job.state, job.reason) == (State.CANCELLED, "It was cancelled.")
 
 
 @pytest.mark.parametrize(
