@@ -19,6 +19,8 @@ from apps.inference.types import Frame
 # One in the mailbox, one with a worker, three on their way to the page, the drawn one.
 HELD = 6
 HELD_WITH_CONSENT = 12
+# Of these, a page that takes its time has no more than the last four in front of it.
+SHOWN = 4
 # Beyond these, now and then one: for as long as a challenger takes on a busy machine.
 OLDER_S = 3.0
 OLDER_APART_S = 0.2
@@ -27,11 +29,13 @@ OLDER_APART_S = 0.2
 @dataclass(slots=True)
 class Judged:
     """`message` is its `inference.result`, as soon as there is one; it `is_shown` from
-    the moment when that is sent to the page.
+    the moment when that is sent to the page. It `is_given` if its person had allowed
+    pictures by then, and has not taken that back since.
     """
 
     frame: Frame
     offered_at: float
+    is_given: bool
     message: dict[str, Any] | None = None
     is_shown: bool = False
 
@@ -52,10 +56,12 @@ class JudgedFrames:
         self.is_allowed = is_allowed
         if not is_allowed:
             self._older.clear()
+            for judged in self._frames.values():
+                judged.is_given = False
 
     def offer(self, frame: Frame) -> None:
         """A frame is on its way to the model."""
-        self._frames[frame.seq] = Judged(frame, self._clock())
+        self._frames[frame.seq] = Judged(frame, self._clock(), self.is_allowed)
         surplus = len(self._frames) - (HELD_WITH_CONSENT if self.is_allowed else HELD)
         others = [seq for seq, each in self._frames.items() if not each.is_shown]
         for seq in others[: max(0, surplus)]:
@@ -76,6 +82,9 @@ class JudgedFrames:
         """The answer to a frame is on its way to the page."""
         if seq in self._frames:
             self._frames[seq].is_shown = True
+        shown = [each for each in self._frames.values() if each.is_shown]
+        for each in shown[:-SHOWN]:
+            each.is_shown = False
 
     def draw(self, seq: int) -> None:
         """The page shows the answer to a frame: it has done with those before."""

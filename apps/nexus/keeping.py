@@ -11,6 +11,7 @@ import logging
 import random
 import time
 import uuid
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -97,15 +98,17 @@ class Keeping:
                 judged = self.judged.find(seq)
                 self.judged.unpin()
                 self._chores.start(self._answer_complaint(message, judged))
+            case Consent(is_allowed=True) if not self._pace.allows_one_more():
+                self._chores.start(self.tell_terms(TOO_MANY))
             case Consent(is_allowed):
-                self._chores.start(self._write_consent(is_allowed))
+                self._consent(is_allowed)
 
     # --- what the workers say ---------------------------------------------------------
 
     def answer(self, message: dict[str, Any]) -> None:
         """Take an `inference.result`; now and then its picture is worth keeping."""
         judged = self.judged.answer(message)
-        if judged is None or not self._terms.is_allowed:
+        if judged is None or not judged.is_given:
             return
         reason = self._sampler.choose(message)
         if reason is not None:
@@ -115,7 +118,7 @@ class Keeping:
     def disagree(self, message: dict[str, Any]) -> None:
         """Take an `inference.disagreement`, whose frame may be gone by now."""
         judged = self.judged.find(message["seq"])
-        if judged is None or judged.message is None or not self._terms.is_allowed:
+        if judged is None or judged.message is None or not judged.is_given:
             return
         if self._sampler.has_room():
             occasion = Occasion.of(
@@ -203,16 +206,24 @@ class Keeping:
             await self.tell_terms()
             raise
 
-    async def _write_consent(self, is_allowed: bool) -> None:
-        if not self._pace.allows_one_more():
-            return await self.tell_terms(TOO_MANY)
+    def _consent(self, is_allowed: bool) -> None:
+        """Given to `records` at once: it counts though the page goes away meanwhile."""
+        if is_allowed:
+            days = self._terms.retention_days
+            written = records.write(_allow, self._session_id, days)
+        else:
+            self._agree(False)
+            written = records.write(_withdraw, self._session_id)
+        self._chores.start(self._tell_consent(is_allowed, written))
+
+    async def _tell_consent(self, is_allowed: bool, written: Future[str]) -> None:
         async with self._in_order:
             try:
-                sentence = await records.written(
-                    _allow if is_allowed else _withdraw, self._session_id
-                )
+                sentence = await asyncio.shield(asyncio.wrap_future(written))
             except DatabaseError:
                 sentence = NOT_NOW
+                # What is allowed stays so, whichever of the two could not be written.
+                self._agree(self._terms.is_allowed or not is_allowed)
             else:
                 self._agree(is_allowed)
         await self.tell_terms(sentence)
@@ -222,8 +233,8 @@ class Keeping:
         self.judged.allow(is_allowed)
 
 
-def _allow(session_id: uuid.UUID) -> str:
-    captures.allow(session_id)
+def _allow(session_id: uuid.UUID, days: int) -> str:
+    captures.allow(session_id, days=days)
     return ""
 
 

@@ -1,5 +1,5 @@
-"""`Sampler`: which answered frames of a visit are worth keeping, and no more of them
-than anybody will look at. It knows no consent: who asks has it.
+"""`Sampler`: which answered frames of a visit are worth keeping, one in ten seconds. It
+knows no consent: who asks has it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ Reason = Capture.Reason
 # An answer is uncertain if its best score is no further from the verdict's.
 UNCERTAIN_WITHIN = 0.15
 SAMPLES_PER_SECOND = 0.1
-MOST_OF_VISIT = 60
 
 
 class Sampler:
@@ -33,7 +32,6 @@ class Sampler:
         self.terms = terms
         self._draw = draw
         self._pace = Pace(clock, per_second=SAMPLES_PER_SECOND, at_once=1)
-        self._left = MOST_OF_VISIT
 
     def choose(self, message: dict[str, Any]) -> Capture.Reason | None:
         """Why the frame of an `inference.result` is to be kept; None if it isn't."""
@@ -47,11 +45,8 @@ class Sampler:
         return reason if reason and self.has_room() else None
 
     def has_room(self) -> bool:
-        """Count one that would be kept; False if it is one too many."""
-        if not self._left or not self._pace.allows_one_more():
-            return False
-        self._left -= 1
-        return True
+        """Count one that would be kept; False if it comes too early."""
+        return self._pace.allows_one_more()
 
 
 def is_uncertain(message: dict[str, Any], verdict_score: float) -> bool:

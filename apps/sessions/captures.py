@@ -28,6 +28,8 @@ from apps.sessions.models import CameraSession, Capture, CaptureAccess
 
 # What one visit can give; what all can, CAPTURES_MOST says. So none fills the disk.
 MOST_OF_SESSION = 200
+# Of those, the most that nobody pointed at.
+MOST_SAMPLED = 60
 
 # What is kept of an answer.
 PREDICTED = ("is_hot_dog", "detections", "classifications")
@@ -71,9 +73,11 @@ class Terms:
     def of(cls, session: CameraSession) -> Terms:
         deployment = session.deployment
         own = deployment.hot_dog_score
+        days = deployment.retention_days
         return cls(
             is_allowed=session.consented_at is not None,
-            retention_days=deployment.retention_days,
+            # Who has allowed it was told so many, and no more.
+            retention_days=min(days, session.told_days or days),
             sample_share=deployment.sample_share,
             sample_uncertain=deployment.sample_uncertain,
             verdict_score=VERDICT_SCORE if own is None else own,
@@ -130,17 +134,23 @@ class Withdrawn:
     used: int
 
 
-def allow(session_id: uuid.UUID) -> None:
-    """Write down that a session's person allows its pictures to be kept."""
+def allow(session_id: uuid.UUID, *, days: int) -> None:
+    """Write down that a session's person allows its pictures to be kept for so long."""
     CameraSession.objects.filter(pk=session_id).update(
-        consented_at=Coalesce("consented_at", Now())
+        consented_at=Coalesce("consented_at", Now()), told_days=days
+    )
+
+
+def end_consent(session_id: uuid.UUID) -> None:
+    CameraSession.objects.filter(pk=session_id).update(
+        consented_at=None, told_days=None
     )
 
 
 @transaction.atomic
 def withdraw(session_id: uuid.UUID) -> Withdrawn:
     """Keep nothing more, and remove what nobody has used."""
-    CameraSession.objects.filter(pk=session_id).update(consented_at=None)
+    end_consent(session_id)
     given = Capture.objects.filter(session_id=session_id)
     removed = remove(unused(given))
     if removed:
@@ -211,7 +221,11 @@ def _refuse_unless_allowed(
     terms = Terms.of(session)
     if not terms.ask_for(reason):
         raise NotSampledError(NOT_SAMPLED)
-    if session.captures.count() >= MOST_OF_SESSION:
+    given = session.captures.all()
+    if given.count() >= MOST_OF_SESSION:
+        raise CaptureError(ENOUGH)
+    chosen = given.exclude(reason=Capture.Reason.WRONG)
+    if reason != Capture.Reason.WRONG and chosen.count() >= MOST_SAMPLED:
         raise CaptureError(ENOUGH)
     if unused(Capture.objects.all()).count() >= settings.CAPTURES_MOST:
         raise CaptureError(TOO_MANY)

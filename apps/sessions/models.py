@@ -65,6 +65,8 @@ class CameraSession(models.Model):
         blank=True,
         help_text="Since when its person allows pictures to be kept.",
     )
+    # For how many days, as the person was told then.
+    told_days = models.PositiveSmallIntegerField(null=True, editable=False)
 
     class Meta:
         ordering = ["-opened_at"]

@@ -16,8 +16,8 @@ from apps.inference.datasets.looking import Who
 from apps.inference.models import Deployment
 from apps.sessions import capture_files
 from apps.sessions.access import Act, log
-from apps.sessions.captures import remove, unused
-from apps.sessions.models import CameraSession, Capture
+from apps.sessions.captures import end_consent, remove, unused
+from apps.sessions.models import Capture
 
 # As many rows as are held in memory at once.
 AT_ONCE = 500
@@ -53,7 +53,7 @@ def purge(session_id: uuid.UUID, user: Who) -> int:
     Returns:
         How many pictures there were.
     """
-    CameraSession.objects.filter(pk=session_id).update(consented_at=None)
+    end_consent(session_id)
     removed = remove(Capture.objects.filter(session_id=session_id))
     log(removed, Act.PURGED, user)
     return len(removed)

@@ -251,6 +251,7 @@ async def test_a_challenger_that_disagrees_has_its_frame_kept(
     await page.send("consent", is_allowed=True)
     await page.message("keeping", is_allowed=True)
     session = await CameraSession.objects.aget()
+    await page.results(5)  # of frames from before
     seq = await shown(page)
     await get_channel_layer().send(
         session.holder, {**message, "seq": seq, "challenger": answer}

@@ -122,7 +122,33 @@ test("who has allowed it, or said not now, isn't asked", () => {
   assert.deepEqual(shown, []);
 });
 
+test("what was taken back while the connection was lost is said again", () => {
+  const keeping = page({ is_allowed: true });
+  keeping.allow(false);
+  const takenBack = { type: "consent", is_allowed: false };
+  keeping.receive({ ...TERMS, is_allowed: true });
+  assert.deepEqual(sent, [takenBack, takenBack]);
+  keeping.receive({ ...TERMS, sentence: "No more pictures are kept." });
+  keeping.receive({ ...TERMS, is_allowed: true });
+  assert.equal(sent.length, 2);
+});
+
+test("what could not be taken back is said by the visitor again, not by the page", () => {
+  const keeping = page({ is_allowed: true });
+  keeping.allow(false);
+  keeping.receive({ ...TERMS, is_allowed: true, sentence: "Try again in a moment." });
+  assert.equal(sent.length, 1);
+});
+
+test("who allows it again hasn’t taken it back", () => {
+  const keeping = page({ is_allowed: true });
+  keeping.allow(false);
+  keeping.allow(true);
+  keeping.receive({ ...TERMS, is_allowed: true });
+  assert.equal(sent.length, 2);
+});
+
 test("the question says for how long, and of which pictures", () => {
-  assert.match(consentWords(false, 30), /^May this picture be kept.* for 30 days/);
+  assert.match(consentWords(false, 30), /^May this picture and others of.* for 30 days/);
   assert.match(consentWords(true, 1), /^This page would like to keep some.* for a day/);
 });

@@ -30,6 +30,8 @@ export class Keeping {
   #judged = null;
   /** @type {number | null} the frame that the sheet is about */
   #disputed = null;
+  /** Whether the server has yet to say that nothing is allowed any more. */
+  #takesBack = false;
 
   /**
    * @param {(message: ClientMessage) => void} send
@@ -67,6 +69,9 @@ export class Keeping {
   receive(message) {
     if (message.type === "keeping") {
       this.#terms = message;
+      this.#takesBack &&= message.is_allowed && !message.sentence;
+      // The connection was lost over it.
+      if (this.#takesBack) this.allow(false);
       this.#sheet.terms(message);
       if (message.sentence) this.#sheet.say(message.sentence);
       this.#ask();
@@ -106,6 +111,7 @@ export class Keeping {
   /** @param {boolean} isAllowed */
   allow(isAllowed) {
     this.#mayAsk = false;
+    this.#takesBack = !isAllowed;
     this.#send({ type: "consent", is_allowed: isAllowed });
   }
 

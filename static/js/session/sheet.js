@@ -48,7 +48,8 @@ export class PageSheet {
     });
     element("withdraw").addEventListener("click", () => {
       keeping.allow(false);
-      element("wrong").focus();
+      // The button goes away; the keyboard's place must not.
+      element(document.body.dataset.picture === "on" ? "wrong" : "action").focus();
     });
     element("sheet-close").addEventListener("click", () => this.#side.close());
     form.addEventListener("submit", (event) => {

@@ -159,13 +159,14 @@ export const GONE_WORDS =
  * @param {number} days
  */
 export function consentWords(ofMany, days) {
-  const [question, seen] = ofMany
-    ? ["This page would like to keep some pictures, so that the model can learn from " +
-       "them. May it?", "see them"]
-    : ["May this picture be kept, so that the model can learn from it?", "see it"];
+  const question = ofMany
+    ? "This page would like to keep some pictures, so that the model can learn from " +
+      "them. May it?"
+    : "May this picture and others of this visit be kept, so that the model can learn " +
+      "from them?";
   const forDays = days === 1 ? "for a day" : `for ${days} days`;
   return (
-    `${question} Who reviews the pictures of this page can ${seen}, ${forDays}; ` +
+    `${question} Who reviews the pictures of this page can see them, ${forDays}; ` +
     "what is chosen for learning stays."
   );
 }

@@ -12,6 +12,7 @@ from apps.nexus.judged import (
     HELD_WITH_CONSENT,
     OLDER_APART_S,
     OLDER_S,
+    SHOWN,
     JudgedFrames,
 )
 
@@ -99,6 +100,30 @@ def test_what_a_busy_page_still_shows_is_held(judged: JudgedFrames):
 def test_what_nobody_holds_can_be_shown(judged: JudgedFrames):
     judged.show(1)
     assert judged.find(1) is None
+
+
+def test_a_page_that_says_nothing_has_no_more_held_for_it(judged: JudgedFrames):
+    for seq in range(100):
+        offer(judged, seq)
+        answer(judged, seq)
+        judged.show(seq)
+    assert held(judged, range(100)) == list(range(100 - HELD, 100))
+    offer(judged, *range(100, 200))
+    assert held(judged, range(200)) == list(range(100 - SHOWN, 100))
+
+
+def test_what_was_offered_before_anybody_allowed_it_is_not_given(judged: JudgedFrames):
+    def is_given(seq: int) -> bool:
+        found = judged.answer(message(seq))
+        return found is not None and found.is_given
+
+    offer(judged, 1)
+    judged.allow(True)
+    offer(judged, 2)
+    assert [is_given(1), is_given(2)] == [False, True]
+    judged.allow(False)
+    judged.allow(True)
+    assert is_given(2) is False
 
 
 def test_no_more_are_held_than_can_be_pointed_at(judged: JudgedFrames):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 from django.utils import timezone
 
 from apps.inference.models import Deployment
-from apps.nexus import sampling
 from apps.nexus.sampling import SAMPLES_PER_SECOND, Sampler, is_uncertain
 from apps.sessions.captures import Terms
 from apps.sessions.models import CameraSession, Capture
@@ -92,17 +90,3 @@ def test_one_is_taken_at_a_time(clock: Clock):
     assert all_of_them.choose(answer()) is None
     clock.now = 1 / SAMPLES_PER_SECOND
     assert all_of_them.choose(answer()) is Reason.RANDOM
-
-
-def test_no_visit_gives_more_than_anybody_looks_at(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(sampling, "MOST_OF_VISIT", 3)
-
-    def taken() -> Iterator[Reason | None]:
-        all_of_them = sampler(share=1, clock=clock)
-        for _ in range(10):
-            clock.now += 1 / SAMPLES_PER_SECOND
-            yield all_of_them.choose(answer())
-
-    assert list(taken()) == [Reason.RANDOM] * 3 + [None] * 7

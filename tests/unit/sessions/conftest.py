@@ -44,7 +44,7 @@ def session(captures_dir: Path, deployment: Deployment) -> CameraSession:
 @pytest.fixture
 def keep(session: CameraSession) -> KeepOne:
     """Keep one more picture of the session, which allows it, for any reason."""
-    captures.allow(session.pk)
+    captures.allow(session.pk, days=30)
     Deployment.objects.update(sample_share=0.1, sample_uncertain=True)
     levels = iter(range(60, 200))
 

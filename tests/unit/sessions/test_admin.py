@@ -89,7 +89,7 @@ def grow(
             run_id = services.start_run(session.pk, version.pk, timezone.now())
         services.add_to_run(run_id, FIGURES, timezone.now())
         services.start_run(session.pk, deployment.active_version_id, timezone.now())
-        captures.allow(session.pk)
+        captures.allow(session.pk, days=30)
         occasion = Occasion(Capture.Reason.WRONG, version.pk, ANSWER)
         capture = captures.keep_capture(session.pk, still(), occasion)
         log([capture], CaptureAccess.Act.SEEN, operator)

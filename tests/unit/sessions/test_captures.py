@@ -94,7 +94,7 @@ def test_what_its_deployment_samples_no_more_is_not_kept(
     session: CameraSession,
     captures_dir: Path,
 ):
-    captures.allow(session.pk)
+    captures.allow(session.pk, days=30)
     occasion = replace(occasion_of(session), reason=Capture.Reason(reason))
     with pytest.raises(NotSampledError):
         captures.keep_capture(session.pk, still(), occasion)
@@ -107,7 +107,7 @@ def test_what_its_deployment_samples_no_more_is_not_kept(
 def test_a_consent_that_is_taken_back_while_a_picture_is_written_counts(
     session: CameraSession, captures_dir: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    captures.allow(session.pk)
+    captures.allow(session.pk, days=30)
     write = capture_files.write
 
     def write_slowly(*args: Any) -> str:
@@ -132,9 +132,9 @@ def test_consent_is_of_one_session(session: CameraSession, keep: KeepOne):
 
 
 def test_consent_is_as_old_as_the_first_time(session: CameraSession):
-    captures.allow(session.pk)
+    captures.allow(session.pk, days=30)
     first = CameraSession.objects.get().consented_at
-    captures.allow(session.pk)
+    captures.allow(session.pk, days=30)
     assert first is not None
     assert CameraSession.objects.get().consented_at == first
 
@@ -168,7 +168,7 @@ def test_a_disk_that_takes_no_picture_is_told_and_leaves_nothing(
     def fail(number: int) -> None:
         raise OSError(code, os.strerror(code))
 
-    captures.allow(session.pk)
+    captures.allow(session.pk, days=30)
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(CaptureError, match=sentence):
         captures.keep_capture(session.pk, still(), occasion_of(session))
@@ -182,7 +182,7 @@ def test_a_row_that_can_not_be_written_leaves_no_file(
     def fail(**columns: Any) -> None:
         raise DatabaseError
 
-    captures.allow(session.pk)
+    captures.allow(session.pk, days=30)
     monkeypatch.setattr(Capture.objects, "create", fail)
     with pytest.raises(DatabaseError):
         captures.keep_capture(session.pk, still(), occasion_of(session))
@@ -202,7 +202,7 @@ def test_all_together_don_t_fill_the_disk(
     other = services.open_session(
         deployment=session.deployment.name, user=None, client="test"
     )
-    captures.allow(other.pk)
+    captures.allow(other.pk, days=30)
     with pytest.raises(CaptureError, match=TOO_MANY):
         keep(of=other)
     assert len(files(captures_dir)) == 2
@@ -216,6 +216,17 @@ def test_no_session_fills_the_disk(keep: KeepOne, monkeypatch: pytest.MonkeyPatc
     keep()
     with pytest.raises(CaptureError, match=ENOUGH):
         keep()
+
+
+def test_no_more_is_chosen_of_a_session_than_anybody_looks_at(
+    keep: KeepOne, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(captures, "MOST_SAMPLED", 2)
+    keep(Capture.Reason.RANDOM)
+    keep(Capture.Reason.UNCERTAIN)
+    with pytest.raises(CaptureError, match=ENOUGH):
+        keep(Capture.Reason.DISAGREEMENT)
+    keep(Capture.Reason.WRONG)
 
 
 def test_taking_consent_back_removes_what_nobody_has_used(
@@ -294,6 +305,22 @@ def test_nothing_is_kept_longer_than_its_person_was_told(keep: KeepOne):
     assert retention.expire() == 0
     Capture.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert retention.expire() == 1
+
+
+def test_days_that_are_added_behind_a_consent_count_from_the_next_one_on(
+    session: CameraSession, keep: KeepOne
+):
+    def days() -> int:
+        capture = keep()
+        assert capture.expires_at is not None
+        return (capture.expires_at - capture.taken_at).days
+
+    Deployment.objects.update(retention_days=365)
+    assert days() == captures.terms_of(session.pk).retention_days == 30
+    captures.withdraw(session.pk)
+    assert captures.terms_of(session.pk).retention_days == 365
+    captures.allow(session.pk, days=365)
+    assert days() == 365
 
 
 def test_what_was_taken_out_of_its_dataset_goes_like_what_nobody_has_used(
