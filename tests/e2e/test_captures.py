@@ -145,6 +145,24 @@ def test_one_click_takes_it_back(emporium: Product, page: Page) -> None:
     assert captures_in(emporium) == []
 
 
+def test_it_is_taken_back_with_the_camera_off_too(
+    emporium: Product, page: Page
+) -> None:
+    dispute(page)
+    say_what_it_is(page, "Not a hot dog", "", "Allow")
+    expect(page.locator(SAID)).to_contain_text("The picture is kept")
+    page.locator("#stop").click()
+    expect(page.locator("#sentence")).to_contain_text("camera is off")
+    expect(page.locator("#rate")).to_be_hidden()
+    keep_state(page, "stopped-kept")
+    page.locator("#withdraw").press("Enter")
+    expect(page.locator(SAID)).to_contain_text("Removed: 1 picture.")
+    keep_state(page, "stopped-taken-back")
+    expect(page.locator("#withdraw")).to_be_hidden()
+    expect(page.locator("#action")).to_be_focused()
+    assert captures_in(emporium) == []
+
+
 def test_a_page_that_samples_asks_and_takes_no_for_an_answer(
     emporium: Product, launch: Launch, tour: Path
 ) -> None:
