@@ -38,6 +38,7 @@ class Visit:
         session = continued.session
         self.session_id = session.pk
         self.deployment = session.deployment.name
+        # Who is expected to answer: whoever did last, see `RunRecorder`.
         self.version_id = session.deployment.active_version_id
         self.model = _describe(session)
         self.terms = Terms.of(session)
