@@ -39,7 +39,7 @@ class Visit:
         self.session_id = session.pk
         self.deployment = session.deployment.name
         # Who is expected to answer: whoever did last, see `RunRecorder`.
-        self.version_id = session.deployment.active_version_id
+        self.version_id = continued.canary_id or session.deployment.active_version_id
         self.model = _describe(session)
         self.terms = Terms.of(session)
         self.former_holder = continued.former_holder

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 from django.db.models import F
 
-from apps.inference.models import ModelVersion
+from apps.inference.models import ModelVersion, Trial
 from apps.inference.types import Frame
 from apps.nexus import records, runs
 from apps.nexus.ledger import DropReason
@@ -303,6 +303,32 @@ def test_a_track_that_nobody_answers_is_of_the_run_of_who_answered_last(
     run = Run.objects.get()
     assert (run.model_version_id, run.ended_at) == (version_id, None)
     assert (run.inferred, run.lost, run.pending) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("state", Trial.State)
+def test_a_page_that_comes_back_goes_on_with_the_run_of_a_canary_that_goes_on(
+    recorder: RunRecorder,
+    session: CameraSession,
+    scripted_version: Callable[..., ModelVersion],
+    state: Trial.State,
+):
+    active, canary = session.deployment.active_version, scripted_version(label="cup")
+    session.deployment.trials.create(
+        version=canary, kind=Trial.Kind.CANARY, share=1, state=state
+    )
+    answer(recorder, 0, canary.pk)
+    recorder.close()
+    records.write(lambda: None).result()
+
+    continued = services.continue_session(session.pk, user=None, holder="b")
+    assert continued is not None
+    unanswered = RunRecorder(Visit(continued, holder="b"))
+    unanswered.receive(1)
+    run = saved(unanswered)
+
+    goes_on = state == Trial.State.RUNNING
+    assert run.model_version == (canary if goes_on else active)
+    assert Run.objects.count() == (1 if goes_on else 2)
 
 
 def test_the_timeline_of_a_run_adds_up_over_tracks_and_processes(
