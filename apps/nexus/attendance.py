@@ -6,8 +6,10 @@ left of all that when it goes. It knows no media.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -63,6 +65,7 @@ class Attendance:
         self._close = close
         self._chores = chores
         self.visit: Visit | None = None
+        self._entering: Future[Visit] | None = None
         self._place: Place | None = None
         self._stay: Stay | None = None
         self._waits_because = ""
@@ -81,10 +84,11 @@ class Attendance:
         if of_this_loop().is_crowded:
             await self._turn_away("Too many are waiting already.")
             return None
+        self._entering = Visit.enter(
+            self._scope, holder=self._channel, resume_token=resume_token
+        )
         try:
-            visit = await Visit.enter(
-                self._scope, holder=self._channel, resume_token=resume_token
-            )
+            visit = await asyncio.wrap_future(self._entering)
         except Deployment.DoesNotExist:
             logger.error(
                 "Nothing is deployed for %s; `manage.py provision` deploys what `/` is"
@@ -118,16 +122,30 @@ class Attendance:
             why: in a sentence.
             is_left: whether the page went by itself; who waits in line then leaves it.
         """
-        for_good = bool(self._ended_because) or (is_left and not self.is_in)
+        visit = await self._entered()
+        is_waiting = self._place is not None and not self.is_in
+        for_good = bool(self._ended_because) or (is_left and is_waiting)
         is_over = False
         try:
-            if self.visit is not None and for_good:
-                is_over = await self.visit.end(self._ended_because or why)
-            elif self.visit is not None:
-                await self.visit.leave(why)
+            if visit is not None and for_good:
+                is_over = await visit.end(self._ended_because or why)
+            elif visit is not None:
+                await visit.leave(why)
         finally:
             if self._place is not None:
                 await self._place.leave(for_good=is_over)
+
+    async def _entered(self) -> Visit | None:
+        """The visit, also if its page was gone before it came about.
+
+        Nobody waits longer for that: its end is written behind its beginning anyway.
+        """
+        if self._entering is None:
+            return None
+        (outcome,) = await asyncio.gather(
+            asyncio.wrap_future(self._entering), return_exceptions=True
+        )
+        return outcome if isinstance(outcome, Visit) else None
 
     async def _turn_away(self, sentence: str) -> None:
         await self._send("error", code="unavailable", sentence=sentence)

@@ -255,7 +255,7 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
             deployment=visit.deployment,
             reply_channel=self.channel_name,
             client=inference_client.of_this_loop(),
-            recorder=RunRecorder(visit.session_id, visit.version_id),
+            recorder=RunRecorder(visit),
             listener=listener,
             numbers=self._seqs,
             max_side=settings.FRAME_MAX_SIDE,

@@ -19,6 +19,7 @@ from django.utils import timezone
 from apps.inference.latency import StageLatencies
 from apps.nexus import records
 from apps.nexus.ledger import DropReason, FrameLedger
+from apps.nexus.visit import Visit
 from apps.sessions import services
 from apps.sessions.figures import RunFigures
 
@@ -129,18 +130,16 @@ class RunRecorder:
     The first run goes on where the session's last track left it.
 
     Args:
-        session_id: whose runs they are.
-        version_id: which version is expected to answer; its first result corrects it.
+        visit: whose runs they are. It tells which version is expected to answer, and is
+            told which one did: a later track may end before it has any result.
     """
 
-    def __init__(self, session_id: uuid.UUID, version_id: int) -> None:
-        self._session_id = session_id
-        self._current = OpenRun(session_id, version_id, services.continue_run)
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._current = OpenRun(
+            visit.session_id, visit.version_id, services.continue_run
+        )
         self._former: list[OpenRun] = []
-
-    @property
-    def version_id(self) -> int:
-        return self._current.version_id
 
     @property
     def ledger(self) -> FrameLedger:
@@ -203,6 +202,7 @@ class RunRecorder:
 
     def _turn_to(self, version_id: int) -> None:
         """Make a version's run the current one, with the frames without outcome."""
+        self._visit.version_id = version_id
         before = self._current
         if before.version_id == version_id:
             return
@@ -217,6 +217,8 @@ class RunRecorder:
                 self._current = run
                 break
         else:
-            self._current = OpenRun(self._session_id, version_id, services.start_run)
+            self._current = OpenRun(
+                self._visit.session_id, version_id, services.start_run
+            )
         before.ledger.hand_over(self._current.ledger)
         self._former.append(before)

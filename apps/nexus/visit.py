@@ -8,6 +8,7 @@ taken over is left alone.
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -37,7 +38,8 @@ class Visit:
         session = continued.session
         self.session_id = session.pk
         self.deployment = session.deployment.name
-        self.version_id = session.deployment.active_version_id
+        # Who is expected to answer: whoever did last, see `RunRecorder`.
+        self.version_id = continued.canary_id or session.deployment.active_version_id
         self.model = _describe(session)
         self.terms = Terms.of(session)
         self.former_holder = continued.former_holder
@@ -46,10 +48,13 @@ class Visit:
         self._holder = holder
 
     @classmethod
-    async def enter(
+    def enter(
         cls, scope: dict[str, Any], *, holder: str, resume_token: str
-    ) -> Visit:
+    ) -> Future[Visit]:
         """Go on with the token's session, or begin one.
+
+        Until its turn has come it can be cancelled; from then on it holds the session,
+        whether anybody waits for it or not.
 
         Args:
             scope: its path names the deployment; the shortest one is the usual.
@@ -62,7 +67,7 @@ class Visit:
         """
         user = scope.get("user")
         headers = dict(scope["headers"])
-        continued = await records.written(
+        return records.write(
             _enter,
             deployment=scope["url_route"]["kwargs"].get(
                 "deployment", DEFAULT_DEPLOYMENT
@@ -72,7 +77,6 @@ class Visit:
             holder=holder,
             resume_token=resume_token,
         )
-        return cls(continued, holder=holder)
 
     def change_status(self, status: str, sentence: str) -> None:
         records.write(
@@ -131,18 +135,18 @@ def _enter(
     client: str,
     holder: str,
     resume_token: str,
-) -> Continued:
+) -> Visit:
     session_id = resume.session_of(resume_token)
     if session_id is not None:
         continued = services.continue_session(
             session_id, user=user, holder=holder, deployment=deployment
         )
         if continued is not None:
-            return continued
+            return Visit(continued, holder=holder)
     session = services.open_session(
         deployment=deployment, user=user, client=client, holder=holder
     )
-    return Continued(session, is_new=True)
+    return Visit(Continued(session, is_new=True), holder=holder)
 
 
 def _next_seq(session: CameraSession) -> int:

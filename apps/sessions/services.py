@@ -19,7 +19,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment
+from apps.inference.models import DEFAULT_DEPLOYMENT, Deployment, Trial
 from apps.sessions import recent
 from apps.sessions.figures import RunFigures
 from apps.sessions.models import CameraSession, Run
@@ -33,11 +33,15 @@ AWAY = "The server that held this session went away."
 
 @dataclass(frozen=True, slots=True)
 class Continued:
-    """A session that goes on over another socket, and who held it until now, if any."""
+    """A session that goes on over another socket, and who held it until now, if any.
+
+    A canary that has answered it goes on doing so; None if there is none any more.
+    """
 
     session: CameraSession
     former_holder: str = ""
     is_new: bool = False
+    canary_id: int | None = None
 
 
 def open_session(
@@ -83,7 +87,15 @@ def continue_session(
         session.status, session.sentence = Status.PENDING, ""
     session.last_seen_at = timezone.now()
     session.save(update_fields=["holder", "status", "sentence", "last_seen_at"])
-    return Continued(session, former_holder)
+    canaries = Trial.objects.filter(
+        deployment=session.deployment_id,
+        kind=Trial.Kind.CANARY,
+        state=Trial.State.RUNNING,
+        version__runs__session=session,
+        version__runs__ended_at=None,
+    )
+    canary_id = canaries.values_list("version_id", flat=True).first()
+    return Continued(session, former_holder, canary_id=canary_id)
 
 
 def _held(session_id: uuid.UUID, holder: str) -> QuerySet[CameraSession]:

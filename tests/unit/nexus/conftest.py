@@ -11,8 +11,10 @@ from apps.inference.mailbox import Offered
 from apps.inference.models import Deployment
 from apps.inference.types import Frame
 from apps.nexus import records
+from apps.nexus.visit import Visit
 from apps.sessions import services
 from apps.sessions.models import CameraSession
+from apps.sessions.services import Continued
 
 
 @dataclass
@@ -69,6 +71,16 @@ def client() -> ScriptedClient:
 @pytest.fixture
 def session(transactional_db: None, deployment: Deployment) -> CameraSession:
     return services.open_session(deployment=deployment.name, user=None, client="test")
+
+
+@pytest.fixture
+def visit(session: CameraSession) -> Visit:
+    return visit_of(session)
+
+
+def visit_of(session: CameraSession) -> Visit:
+    """A visit to a session, in whichever process."""
+    return Visit(Continued(session), holder="a.channel")
 
 
 def result(

@@ -26,6 +26,7 @@ from apps.nexus import frames as frames_module
 from apps.nexus import pipeline as pipeline_module
 from apps.nexus.pipeline import NO_WORKER, SILENT_WORKER, WORKER_BACK, SessionPipeline
 from apps.nexus.runs import RunRecorder
+from apps.nexus.visit import Visit
 from apps.sessions.models import CameraSession, Run
 from tests.unit.nexus.conftest import (
     REDIS_IS_AWAY,
@@ -172,10 +173,13 @@ def nobody_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def stage(
-    session: CameraSession, client: ScriptedClient, numbers: Iterator[int]
+    session: CameraSession,
+    visit: Visit,
+    client: ScriptedClient,
+    numbers: Iterator[int],
 ) -> AsyncIterator[Stage]:
     listener, track, rotations = Listener(), FakeTrack(), [0]
-    recorder = RunRecorder(session.pk, session.deployment.active_version_id)
+    recorder = RunRecorder(visit)
     pipeline = SessionPipeline(
         session_id=str(session.pk),
         deployment=session.deployment.name,

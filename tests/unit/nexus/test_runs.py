@@ -11,14 +11,15 @@ from typing import Any, get_args
 import pytest
 from django.db.models import F
 
-from apps.inference.models import ModelVersion
+from apps.inference.models import ModelVersion, Trial
 from apps.inference.types import Frame
 from apps.nexus import records, runs
 from apps.nexus.ledger import DropReason
 from apps.nexus.runs import RunRecorder
+from apps.nexus.visit import Visit
 from apps.sessions import services
 from apps.sessions.models import CameraSession, Run
-from tests.unit.nexus.conftest import result
+from tests.unit.nexus.conftest import result, visit_of
 
 TIMINGS = {"wait_ms": 20.0, "age_ms": 40.0}
 
@@ -38,15 +39,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def recorder(session: CameraSession, clock: Clock) -> RunRecorder:
-    return RunRecorder(session.pk, session.deployment.active_version_id)
+def recorder(visit: Visit, clock: Clock) -> RunRecorder:
+    return RunRecorder(visit)
 
 
 def infer(recorder: RunRecorder, seq: int, **fields: Any) -> bool:
     frame = Frame("a session", seq, 64, 48, b"")
     recorder.receive(seq)
     return recorder.infer(
-        {**result(frame, recorder.version_id), **fields}, dict(TIMINGS)
+        {**result(frame, recorder._current.version_id), **fields}, dict(TIMINGS)
     )
 
 
@@ -110,7 +111,7 @@ def test_what_the_page_says_counts_once_and_in_the_run_of_the_result(
     recorder: RunRecorder,
 ):
     infer(recorder, 0)
-    other = recorder.version_id + 1
+    other = recorder._current.version_id + 1
     served_by = {**result(Frame("", 1, 1, 1, b""), other)["served_by"]}
     infer(recorder, 1, served_by=served_by)
     for _ in range(100):
@@ -130,17 +131,22 @@ def test_a_frame_that_is_not_waited_for_leaves_no_trace_in_the_figures(
 ):
     assert infer(recorder, 0)
     assert not recorder.infer(
-        result(Frame("a session", 0, 64, 48, b""), recorder.version_id, label="cup"),
+        result(
+            Frame("a session", 0, 64, 48, b""),
+            recorder._current.version_id,
+            label="cup",
+        ),
         dict(TIMINGS),
     )
     run = saved(recorder)
     assert (run.inferred, run.labels) == (1, {"hot dog": 1})
 
 
-def another(session: CameraSession, **fields: Any) -> RunRecorder:
+def another(session: CameraSession, version_id: int | None = None) -> RunRecorder:
     """The recorder of the session's next track, in whichever process."""
-    version_id = session.deployment.active_version_id
-    return RunRecorder(session.pk, **{"version_id": version_id, **fields})
+    visit = visit_of(session)
+    visit.version_id = version_id or visit.version_id
+    return RunRecorder(visit)
 
 
 def test_a_run_goes_on_from_one_track_to_the_next(
@@ -238,7 +244,7 @@ def answer(recorder: RunRecorder, seq: int, version_id: int) -> None:
 def test_workers_that_change_over_one_after_the_other_make_two_runs(
     recorder: RunRecorder, scripted_version: Callable[..., ModelVersion]
 ):
-    before, after = recorder.version_id, scripted_version(label="cup").pk
+    before, after = recorder._current.version_id, scripted_version(label="cup").pk
     recorder.receive(99)
     for seq, version_id in enumerate([before, after, before, after, before, after]):
         answer(recorder, seq, version_id)
@@ -255,7 +261,7 @@ def test_workers_that_change_over_one_after_the_other_make_two_runs(
 def test_a_run_of_which_nothing_comes_any_more_is_ended_by_the_next_saving(
     recorder: RunRecorder, scripted_version: Callable[..., ModelVersion]
 ):
-    before, after = recorder.version_id, scripted_version(label="cup").pk
+    before, after = recorder._current.version_id, scripted_version(label="cup").pk
     answer(recorder, 0, before)
     recorder.save()
     answer(recorder, 1, after)
@@ -274,6 +280,55 @@ def test_the_first_answer_corrects_the_version_that_was_expected(
     recorder.close()
     records.write(lambda: None).result()
     assert [run.model_version_id for run in Run.objects.all()] == [version_id]
+
+
+def test_a_track_that_nobody_answers_is_of_the_run_of_who_answered_last(
+    recorder: RunRecorder, visit: Visit, scripted_version: Callable[..., ModelVersion]
+):
+    """Not of the version that was active when the page was welcomed."""
+    version_id = scripted_version(label="cup").pk
+    answer(recorder, 0, version_id)
+    recorder.close()
+    unanswered = RunRecorder(visit)
+    unanswered.receive(1)
+    unanswered.drop(1, "lost")
+    unanswered.close()
+    late = RunRecorder(visit)
+    late.receive(2)
+    late.save()
+    answer(late, 3, version_id)
+    late.close()
+
+    records.write(lambda: None).result()
+    run = Run.objects.get()
+    assert (run.model_version_id, run.ended_at) == (version_id, None)
+    assert (run.inferred, run.lost, run.pending) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("state", Trial.State)
+def test_a_page_that_comes_back_goes_on_with_the_run_of_a_canary_that_goes_on(
+    recorder: RunRecorder,
+    session: CameraSession,
+    scripted_version: Callable[..., ModelVersion],
+    state: Trial.State,
+):
+    active, canary = session.deployment.active_version, scripted_version(label="cup")
+    session.deployment.trials.create(
+        version=canary, kind=Trial.Kind.CANARY, share=1, state=state
+    )
+    answer(recorder, 0, canary.pk)
+    recorder.close()
+    records.write(lambda: None).result()
+
+    continued = services.continue_session(session.pk, user=None, holder="b")
+    assert continued is not None
+    unanswered = RunRecorder(Visit(continued, holder="b"))
+    unanswered.receive(1)
+    run = saved(unanswered)
+
+    goes_on = state == Trial.State.RUNNING
+    assert run.model_version == (canary if goes_on else active)
+    assert Run.objects.count() == (1 if goes_on else 2)
 
 
 def test_the_timeline_of_a_run_adds_up_over_tracks_and_processes(
@@ -314,7 +369,10 @@ def test_all_runs_add_up_after_any_history(
 ):
     """Versions that come and go, late answers, answers twice, and saving in between."""
     chance = random.Random(seed)
-    versions = [recorder.version_id, *(scripted_version().pk for _ in range(2))]
+    versions = [
+        recorder._current.version_id,
+        *(scripted_version().pk for _ in range(2)),
+    ]
     received = inferred = 0
     for _ in range(300):
         seq = chance.randrange(max(0, received - 10), received + 2)
@@ -364,7 +422,7 @@ def test_a_run_that_another_replaced_ended_with_its_last_answer(
 def test_a_late_answer_of_a_finished_run_begins_no_other(
     recorder: RunRecorder, scripted_version: Callable[..., ModelVersion]
 ):
-    first, second = recorder.version_id, scripted_version(label="cup").pk
+    first, second = recorder._current.version_id, scripted_version(label="cup").pk
     frames = [Frame("a session", seq, 64, 48, b"") for seq in range(4)]
     for frame in frames[:3]:
         recorder.receive(frame.seq)
