@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -15,6 +16,7 @@ from apps.sessions.timeline import OTHER
 
 FORMATS = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 CHUNK = 500
+LINES_AT_ONCE = 500
 # A spreadsheet takes what begins so for a formula, and a browser names itself.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -131,6 +133,12 @@ def as_json(rows: Iterable[Row]) -> Iterator[str]:
         yield before + json.dumps(each, cls=DjangoJSONEncoder)
         before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def in_blocks(lines: Iterator[str]) -> Generator[str, None, None]:
+    """The same text in larger pieces, where each costs something."""
+    while some := list(islice(lines, LINES_AT_ONCE)):
+        yield "".join(some)
 
 
 def _harmless(value: Any) -> Any:

@@ -27,8 +27,8 @@ from apps.inference.admin.columns import (
 )
 from apps.inference.admin.filters import VersionFilter
 from apps.inference.admin.long_lists import LongListAdmin, TextFilter, TimeFilter
+from apps.inference.downloads import download
 from apps.sessions import exporting, searching
-from apps.sessions.downloads import download
 from apps.sessions.models import Run
 from apps.sessions.run_charts import STAGES
 
@@ -202,7 +202,7 @@ class RunAdmin(RunColumns, LongListAdmin):
             return HttpResponseBadRequest("Runs can’t be filtered by that.")
         return download(
             request,
-            exporting.list_as(format, shown),
+            exporting.in_blocks(exporting.list_as(format, shown)),
             name=f"runs.{format}",
             content_type=exporting.FORMATS[format],
         )
@@ -217,7 +217,7 @@ class RunAdmin(RunColumns, LongListAdmin):
             raise Http404
         return download(
             request,
-            exporting.one_as(format, run),
+            exporting.in_blocks(exporting.one_as(format, run)),
             name=f"run-{pk}.{format}",
             content_type=exporting.FORMATS[format],
         )

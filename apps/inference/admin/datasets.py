@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -22,6 +20,7 @@ from apps.inference.admin.dataset_forms import ImportForm
 from apps.inference.admin.examples import ExampleAdmin, may_see_pictures
 from apps.inference.admin.removal import RemovalAdmin
 from apps.inference.datasets import exporting, keeping
+from apps.inference.downloads import download
 from apps.inference.exceptions import InferenceError
 from apps.inference.models import Dataset, Example
 
@@ -153,11 +152,7 @@ class DatasetAdmin(RemovalAdmin):
             messages.error(request, str(error))
             return redirect("admin:inference_dataset_change", pk)
         name = f"{dataset}-{form}.zip"
-        return StreamingHttpResponse(
-            _in_threads(pieces),
-            content_type="application/zip",
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        )
+        return download(request, pieces, name=name, content_type="application/zip")
 
 
 def _number_of(examples: QuerySet[Example]) -> Coalesce:
@@ -166,9 +161,3 @@ def _number_of(examples: QuerySet[Example]) -> Coalesce:
     return Coalesce(
         Subquery(of_dataset.annotate(number=Count("*")).values("number")), 0
     )
-
-
-async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """So that neither the event loop waits for the disk, nor memory holds it all."""
-    while piece := await asyncio.to_thread(next, pieces, b""):
-        yield piece

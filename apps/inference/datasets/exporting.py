@@ -9,7 +9,7 @@ import io
 import json
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ FORMATS = (COCO, FOLDERS)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def stream(dataset: Dataset, form: str, user: Who) -> Iterator[bytes]:
+def stream(dataset: Dataset, form: str, user: Who) -> Generator[bytes, None, None]:
     """The ZIP file, piece by piece, for a user or, without one, for a command.
 
     What can't be exported is said before the first piece.
@@ -72,7 +72,9 @@ def _folders(examples: list[Example]) -> list[tuple[str, Content]]:
     ]
 
 
-def _zipped(dataset: Dataset, contents: list[tuple[str, Content]]) -> Iterator[bytes]:
+def _zipped(
+    dataset: Dataset, contents: list[tuple[str, Content]]
+) -> Generator[bytes, None, None]:
     pieces = _Pieces()
     with zipfile.ZipFile(pieces, "w") as file:
         for name, content in contents:

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.inference.models import Deployment
-from apps.sessions import downloads, services
+from apps.sessions import exporting, services
 from apps.sessions.models import CameraSession, Run
 from apps.sessions.timeline import entry
 
@@ -228,7 +228,7 @@ async def test_a_long_export_is_made_while_it_is_sent(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ):
     """As Daphne asks for it, which would otherwise hold all of it in memory."""
-    monkeypatch.setattr(downloads, "LINES_AT_ONCE", 2)
+    monkeypatch.setattr(exporting, "LINES_AT_ONCE", 2)
     for _ in range(5):
         await Run.objects.acreate(
             session=await CameraSession.objects.acreate(deployment=deployment),
