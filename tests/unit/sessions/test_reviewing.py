@@ -445,6 +445,16 @@ def test_a_look_at_a_copy_in_another_dataset_is_written_down(
     assert CaptureAccess.objects.get().capture_id == Capture.objects.get().pk
 
 
+def test_a_copy_that_alone_is_left_is_named_before_a_purge(
+    client: Client, reviewer: User, session: CameraSession, example: Example
+):
+    content = example.path.read_bytes()
+    datasets.add_picture(datasets.create("copied"), content, [])
+    datasets.remove_example(example)
+    asked = client.get(address("camerasession_purge", session.pk)).content.decode()
+    assert "of which 1 is in a dataset: copied." in asked
+
+
 def test_who_may_not_review_sees_the_list_and_no_picture(client: Client, keep: KeepOne):
     capture = keep()
     client.force_login(user_with("view_capture", "view_camerasession"))
