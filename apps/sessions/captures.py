@@ -23,8 +23,9 @@ from apps.inference import datasets
 from apps.inference.hotdog import VERDICT_SCORE
 from apps.inference.models import Example
 from apps.sessions import capture_files
+from apps.sessions.access import Act, log
 from apps.sessions.capture_files import CaptureError
-from apps.sessions.models import CameraSession, Capture, CaptureAccess
+from apps.sessions.models import CameraSession, Capture
 
 # What one visit can give; what all can, CAPTURES_MOST says. So none fills the disk.
 MOST_OF_SESSION = 200
@@ -143,8 +144,7 @@ def withdraw(session_id: uuid.UUID) -> Withdrawn:
     CameraSession.objects.filter(pk=session_id).update(consented_at=None)
     given = Capture.objects.filter(session_id=session_id)
     removed = remove(unused(given))
-    if removed:
-        CaptureAccess.objects.create(session_id=session_id, act="purged")
+    log(removed, Act.PURGED, None)
     return Withdrawn(len(removed), used=given.count())
 
 
