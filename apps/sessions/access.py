@@ -44,4 +44,4 @@ def _log_exported(examples: QuerySet[Example], user: Who, **_: Any) -> None:
 
 def _given(examples: QuerySet[Example]) -> QuerySet[Capture]:
     """The captures of those that are any; a dataset may have them from another's."""
-    return Capture.objects.filter(example__sha256__in=examples.values("sha256"))
+    return Capture.objects.filter(sha256__in=examples.values("sha256"))

@@ -22,7 +22,14 @@ from apps.inference.admin.columns import (
 from apps.inference.admin.filters import VersionFilter
 from apps.inference.admin.long_lists import LongListAdmin, TimeFilter
 from apps.inference.models import Dataset
-from apps.sessions import capture_files, retention, review_views, reviewing, searching
+from apps.sessions import (
+    capture_files,
+    captures,
+    retention,
+    review_views,
+    reviewing,
+    searching,
+)
 from apps.sessions.models import CameraSession, Capture, CaptureAccess
 
 
@@ -197,15 +204,16 @@ class SessionPurging(admin.ModelAdmin):
             count = retention.purge(session.pk, request.user)
             messages.success(request, f"Removed, with what was made of them: {count}.")
             return HttpResponseRedirect(page)
-        given = session.captures.values("example__sha256")
-        datasets = Dataset.objects.filter(examples__sha256__in=given)
+        given = session.captures.all()
+        datasets = Dataset.objects.filter(examples__sha256__in=given.values("sha256"))
+        count = given.count()
         context = {
             **self.admin_site.each_context(request),
             "title": "Remove all pictures of this session",
             "session": session,
             "page": page,
-            "count": session.captures.count(),
-            "used": session.captures.exclude(example=None).count(),
+            "count": count,
+            "used": count - captures.unused(given).count(),
             "datasets": datasets.distinct(),
         }
         return render(request, "admin/purge_session.html", context)

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
@@ -23,8 +23,9 @@ from apps.inference import datasets
 from apps.inference.hotdog import VERDICT_SCORE
 from apps.inference.models import Example
 from apps.sessions import capture_files
+from apps.sessions.access import Act, log
 from apps.sessions.capture_files import CaptureError
-from apps.sessions.models import CameraSession, Capture, CaptureAccess
+from apps.sessions.models import CameraSession, Capture
 
 # What one visit can give; what all can, CAPTURES_MOST says. So none fills the disk.
 MOST_OF_SESSION = 200
@@ -153,14 +154,14 @@ def withdraw(session_id: uuid.UUID) -> Withdrawn:
     end_consent(session_id)
     given = Capture.objects.filter(session_id=session_id)
     removed = remove(unused(given))
-    if removed:
-        CaptureAccess.objects.create(session_id=session_id, act="purged")
+    log(removed, Act.PURGED, None)
     return Withdrawn(len(removed), used=given.count())
 
 
 def unused(captures: QuerySet[Capture]) -> QuerySet[Capture]:
-    """Those that nobody learns from: the others are in a dataset."""
-    return captures.filter(example=None)
+    """Those that nobody learns from: the others are in a dataset, be it as a copy."""
+    copies = Example.objects.filter(sha256=OuterRef("sha256"))
+    return captures.filter(~Exists(copies), example=None)
 
 
 def remove(captures: QuerySet[Capture]) -> list[Capture]:
@@ -236,6 +237,5 @@ def _refuse_unless_allowed(
 def _remove_picture(instance: Capture, **_: Any) -> None:
     """Wherever it lies; also of captures that go with their session."""
     transaction.on_commit(partial(capture_files.remove, instance.file))
-    if instance.example_id is not None:
-        for example in Example.objects.filter(pk=instance.example_id):
-            datasets.remove_picture(example)
+    if instance.sha256:
+        datasets.remove_picture(instance.sha256)

@@ -279,6 +279,9 @@ class Capture(models.Model):
     example = models.ForeignKey(
         Example, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    # By which every dataset knows its picture, once it was accepted: what one has had,
+    # another may have from an export, also when the first has it no more.
+    sha256 = models.CharField("SHA-256 of its picture", max_length=64, blank=True)
 
     class Meta:
         ordering = ["-taken_at", "-id"]
@@ -288,6 +291,7 @@ class Capture(models.Model):
             models.Index(fields=["reason", "taken_at"]),
             models.Index(fields=["deployment", "taken_at"]),
             models.Index(fields=["model_version", "taken_at"]),
+            models.Index(fields=["sha256"]),
         ]
         permissions = [("review_capture", "Can see and review kept pictures")]
 

@@ -74,7 +74,8 @@ def accept(capture_id: int, user: Who, annotations: Any, dataset: Dataset) -> Ca
         raise ReviewError(GONE) from error
     except InferenceError as error:
         raise ReviewError(str(error)) from error
-    capture.example, capture.annotations = example, example.annotations
+    capture.example, capture.sha256 = example, example.sha256
+    capture.annotations = example.annotations
     _decide(capture, State.ACCEPTED, user)
     return capture
 
@@ -94,6 +95,8 @@ def reject(capture_id: int, user: Who) -> Capture:
 @transaction.atomic
 def undo(capture_id: int, user: Who) -> Capture:
     """Have a capture wait again, without the example that was made of it.
+
+    Datasets that have a copy of that keep it.
 
     Raises:
         ReviewError: it is gone, or it was another's decision.

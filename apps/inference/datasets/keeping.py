@@ -249,9 +249,9 @@ def take_out(dataset: Dataset, numbers: Sequence[int]) -> int:
     return len(chosen)
 
 
-def remove_picture(example: Example) -> None:
-    """From every dataset: another may have it from an export of this one."""
-    same = Example.objects.filter(sha256=example.sha256)
+def remove_picture(sha256: str) -> None:
+    """From every dataset: one may have it from an export of another."""
+    same = Example.objects.filter(sha256=sha256)
     for each in same.select_related("dataset"):
         remove_example(each)
 

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -236,17 +237,16 @@ def test_taking_consent_back_removes_what_nobody_has_used(
     captures_dir: Path,
     committing: Callable[[], Any],
 ):
-    keep()
-    Capture.objects.filter(pk=keep().pk).update(state=State.REJECTED)
-    used = use(keep())
+    waiting, rejected, used = keep(), keep(), use(keep())
+    Capture.objects.filter(pk=rejected.pk).update(state=State.REJECTED)
     with committing():
         assert captures.withdraw(session.pk) == Withdrawn(removed=2, used=1)
     assert files(captures_dir) == [captures_dir / used.file]
     assert list(Capture.objects.all()) == [used]
     assert CameraSession.objects.get().consented_at is None
-    assert (
-        CaptureAccess.objects.filter(session_id=session.pk, act="purged").count() == 1
-    )
+    accesses = CaptureAccess.objects.filter(session_id=session.pk, act="purged")
+    removed = accesses.values_list("capture_id", flat=True)
+    assert set(removed) == {waiting.pk, rejected.pk}
 
 
 def test_the_file_goes_with_the_session(
@@ -378,6 +378,58 @@ def test_a_purge_reaches_every_dataset_that_has_the_picture(
     other = datasets.add_picture(copied, still(level=20).encoded, [])
     retention.purge(session.pk, None)
     assert list(Example.objects.all()) == [other]
+
+
+def remove_its_dataset(used: Any) -> None:
+    call_command("datasets", "remove", used.example.dataset.name, "--all")
+
+
+def take_it_out(used: Any) -> None:
+    name, number = used.example.dataset.name, str(used.example_id)
+    call_command("datasets", "remove", name, number)
+
+
+def undo_it(used: Any) -> None:
+    reviewing.undo(used.pk, None)
+
+
+@pytest.fixture(params=[remove_its_dataset, take_it_out, undo_it])
+def without_it(request: pytest.FixtureRequest) -> Use:
+    """Each way in which a capture leaves the dataset that it was accepted into."""
+    leave: Use = request.param
+    return leave
+
+
+@pytest.mark.parametrize("is_imported_first", [True, False])
+def test_a_copy_is_its_persons_also_when_the_first_dataset_has_it_no_more(
+    session: CameraSession,
+    keep: KeepOne,
+    use: Use,
+    without_it: Use,
+    tmp_path: Path,
+    is_imported_first: bool,
+):
+    used = use(keep())
+    path = str(tmp_path / "out.zip")
+    call_command("datasets", "export", used.example.dataset.name, "--to", path)
+    steps: list[Callable[[], Any]] = [
+        partial(call_command, "datasets", "import", "kitchen", "--from", path),
+        partial(without_it, used),
+    ]
+    for step in steps if is_imported_first else reversed(steps):
+        step()
+    assert Example.objects.get().dataset.name == "kitchen"
+
+    CaptureAccess.objects.all().delete()
+    call_command("datasets", "export", "kitchen", "--to", path)
+    access = CaptureAccess.objects.get()
+    assert (access.act, access.capture_id) == ("exported", used.pk)
+
+    Capture.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert retention.expire() == 0
+    assert captures.withdraw(session.pk) == Withdrawn(removed=0, used=1)
+    assert retention.purge(session.pk, None) == 1
+    assert not Example.objects.exists()
 
 
 def test_a_purge_leaves_the_figures_of_what_learned_from_it(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -445,6 +445,16 @@ def test_a_look_at_a_copy_in_another_dataset_is_written_down(
     assert CaptureAccess.objects.get().capture_id == Capture.objects.get().pk
 
 
+def test_a_copy_that_alone_is_left_is_named_before_a_purge(
+    client: Client, reviewer: User, session: CameraSession, example: Example
+):
+    content = example.path.read_bytes()
+    datasets.add_picture(datasets.create("copied"), content, [])
+    datasets.remove_example(example)
+    asked = client.get(address("camerasession_purge", session.pk)).content.decode()
+    assert "of which 1 is in a dataset: copied." in asked
+
+
 def test_who_may_not_review_sees_the_list_and_no_picture(client: Client, keep: KeepOne):
     capture = keep()
     client.force_login(user_with("view_capture", "view_camerasession"))
@@ -551,13 +561,59 @@ def test_captures_are_exported_and_that_is_written_down(
         call_command("captures", "export", str(out))
 
 
-def test_an_export_that_fails_says_so(
+def test_an_export_leaves_out_what_is_gone_and_says_so(
+    keep: KeepOne,
+    tmp_path: Path,
+    captures_dir: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    gone, there = keep(), keep()
+    (captures_dir / gone.file).unlink()
+    out = tmp_path / "out"
+    call_command("captures", "export", str(out))
+    said = capsys.readouterr().out
+    assert "1 exported" in said
+    assert f"Left out, for their files are gone: {gone.pk}." in said
+    (facts,) = json.loads((out / "captures.json").read_text())
+    assert facts["file"] == f"{there.pk}.png"
+    assert CaptureAccess.objects.get().capture_id == there.pk
+
+
+def test_an_export_of_nothing_but_what_is_gone_makes_none(
     keep: KeepOne, tmp_path: Path, captures_dir: Path
 ):
     (captures_dir / keep().file).unlink()
+    out = tmp_path / "out"
+    with pytest.raises(CommandError, match="all of the files are gone"):
+        call_command("captures", "export", str(out))
+    assert not CaptureAccess.objects.exists()
+    assert not out.exists()
+
+
+def test_nothing_is_exported_that_can_not_be_written_down(
+    keep: KeepOne, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(rows: Any) -> None:
+        raise DatabaseError
+
     keep()
     shelf = tmp_path / "shelf"
-    with pytest.raises(CommandError, match=r"Nothing was exported: .*No such file"):
+    monkeypatch.setattr(CaptureAccess.objects, "bulk_create", fail)
+    with pytest.raises(DatabaseError):
+        call_command("captures", "export", str(shelf / "out"))
+    assert list(shelf.iterdir()) == []
+
+
+def test_an_export_that_is_not_put_in_place_is_not_said_to_be(
+    keep: KeepOne, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(source: str, target: Path) -> None:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    keep()
+    shelf = tmp_path / "shelf"
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(CommandError, match=r"Nothing was exported: .*denied"):
         call_command("captures", "export", str(shelf / "out"))
     assert not CaptureAccess.objects.exists()
     assert list(shelf.iterdir()) == []

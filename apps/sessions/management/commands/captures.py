@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.db.models import QuerySet
 
 from apps.sessions import capture_files, retention
@@ -62,21 +63,30 @@ class Command(BaseCommand):
 
     def _export(self, options: dict[str, Any]) -> None:
         directory: Path = options["directory"].absolute()
-        captures = list(_chosen(options))
+        chosen = list(_chosen(options))
         try:
             if directory.exists() and any(directory.iterdir()):
                 raise CommandError(f"{directory} is not empty.")
+            gone = {each.pk for each in chosen if capture_files.is_gone(each.file)}
+            there = [each for each in chosen if each.pk not in gone]
+            if gone and not there:
+                raise CommandError("Nothing was exported: all of the files are gone.")
             directory.parent.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(dir=directory.parent, prefix=".") as whole:
-                facts = [_copy(capture, Path(whole)) for capture in captures]
+                facts = [_copy(capture, Path(whole)) for capture in there]
                 Path(whole, "captures.json").write_text(
                     json.dumps(facts, indent=2) + "\n"
                 )
-                os.replace(whole, directory)
+                # Nothing leaves that could not be written down.
+                with transaction.atomic():
+                    log(there, Act.EXPORTED, None)
+                    os.replace(whole, directory)
         except OSError as error:
             raise CommandError(f"Nothing was exported: {error}") from error
-        log(captures, Act.EXPORTED, None)
         self.stdout.write(f"{len(facts)} exported to {directory}")
+        if gone:
+            numbers = ", ".join(map(str, sorted(gone)))
+            self.stdout.write(f"Left out, for their files are gone: {numbers}.")
 
     def _purge(self, options: dict[str, Any]) -> None:
         count = retention.purge(_session(options["session"]), None)
