@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('emporium_sessions', '0007_capture_expires_at'),
+        ('emporium_sessions', '0008_capture_sha256'),
     ]
 
     operations = [
