@@ -13,6 +13,9 @@ from typing import Any
 from celery import Celery
 from celery.apps.worker import Worker
 from celery.exceptions import SecurityWarning
+from celery.signals import beat_embedded_init
+
+from emporium.orphans import end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emporium.settings")
 
@@ -39,6 +42,12 @@ class EmporiumCelery(Celery):  # type: ignore[misc]
     def Worker(self) -> type[EmporiumWorker]:
         worker: type[EmporiumWorker] = self.subclass_with_self(EmporiumWorker)
         return worker
+
+
+@beat_embedded_init.connect  # type: ignore[untyped-decorator]
+def end_with_worker(**_: Any) -> None:
+    """A worker that is told to end while it starts would leave its beat behind."""
+    end_with_parent()
 
 
 app = EmporiumCelery("emporium")

@@ -6,7 +6,6 @@ the disk: what lies in Redis is worthless a second later, and much of it is pict
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import shutil
@@ -23,6 +22,8 @@ import environ
 from redis import Redis
 from redis.exceptions import RedisError
 
+from emporium.orphans import end_with_parent
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 # The first version with GETDEL, which takes a frame out of the mailbox.
@@ -30,7 +31,8 @@ OLDEST_VERSION = (6, 2)
 RETRY_S = 2.0
 # honcho kills after 5 s.
 PATIENCE_S = 3.5
-_PR_SET_PDEATHSIG = 1
+# Who is told to end while it starts connects within this time, and says goodbye.
+QUIET_S = 0.5
 
 
 def read_env_file() -> None:
@@ -126,7 +128,7 @@ def serve(port: int) -> NoReturn:
     say(f"{Path(binary).name} on {HOST}:{port}, log in var/redis.log")
     # Out of reach of the signals that all processes get at once: it goes last.
     server = subprocess.Popen(
-        [binary, *arguments], start_new_session=True, preexec_fn=_die_with_parent
+        [binary, *arguments], start_new_session=True, preexec_fn=end_with_parent
     )
 
     def stop(*_: object) -> None:
@@ -139,23 +141,20 @@ def serve(port: int) -> NoReturn:
 
 
 def wait_for_the_others(port: int) -> None:
-    """Wait until nobody is connected, or honcho's patience with us is nearly over.
+    """Wait until nobody comes any more, or honcho's patience with us is nearly over.
 
     Whoever still works would otherwise tell at length that its Redis is gone.
     """
-    deadline = time.monotonic() + PATIENCE_S
+    now = time.monotonic()
+    deadline, quiet_at = now + PATIENCE_S, now + QUIET_S
     try:
         with Redis(HOST, port, socket_timeout=1.0) as redis:
-            while len(redis.client_list()) > 1 and time.monotonic() < deadline:
+            while (now := time.monotonic()) < min(deadline, quiet_at):
+                if len(redis.client_list()) > 1:
+                    quiet_at = now + QUIET_S
                 time.sleep(0.05)
     except RedisError:
         return  # it isn't up, so nobody uses it
-
-
-def _die_with_parent() -> None:
-    """Where Linux offers it: a launcher that is killed leaves no server behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def wait_beside(url: str) -> NoReturn:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 
+import psutil
 import pytest
 from celery import current_app
 
@@ -56,6 +60,14 @@ def are_sessions_closed() -> bool:
     return not CameraSession.objects.filter(ended_at=None).exists()
 
 
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        # Whoever it belongs to now may not have asked how it ended.
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 @pytest.fixture
 def site() -> Iterator[Site]:
     """Gives no answer before it closes."""
@@ -80,6 +92,16 @@ def test_housekeeping_goes_on_while_a_model_is_being_added(adding: Product):
     adding.inside(abandon_a_session)
     current_app.send_task("apps.sessions.tasks.close_abandoned_sessions")
     wait_until(lambda: adding.inside(are_sessions_closed), "housekeeping")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Only Linux tells a child.")
+def test_a_housekeeping_that_is_gone_leaves_no_beat(product: Product):
+    product.start("housekeeping")
+    housekeeping = product.processes.pop("housekeeping")
+    (beat,) = psutil.Process(housekeeping.pid).children()
+    os.kill(housekeeping.pid, signal.SIGKILL)
+    housekeeping.wait_for_end()
+    wait_until(lambda: has_ended(beat), "the end of its beat")
 
 
 @pytest.mark.long

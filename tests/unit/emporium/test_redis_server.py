@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from emporium import redis_server
+from emporium.redis_server import PATIENCE_S, QUIET_S
 
 
 def write_program(path: Path, version: str) -> str:
@@ -63,3 +64,55 @@ def test_an_impossible_port_is_refused_in_one_sentence(
     monkeypatch.setenv("REDIS_PORT", port)
     with pytest.raises(SystemExit, match=r"^REDIS_PORT must be a whole number .*\.$"):
         redis_server.read_port()
+
+
+class Clock:
+    """Time passes only where somebody sleeps."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Visited:
+    """A Redis that others use until some second, from some second on."""
+
+    def __init__(self, clock: Clock, since: float, until: float) -> None:
+        self._clock, self._since, self._until = clock, since, until
+
+    def __call__(self, *_: object, **options: object) -> Visited:
+        return self
+
+    def __enter__(self) -> Visited:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def client_list(self) -> list[str]:
+        is_used = self._since <= self._clock.now < self._until
+        return ["us", "worker"] if is_used else ["us"]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "ends"),
+    [
+        (0.0, 0.0, QUIET_S),
+        (0.0, 1.0, 1.0 + QUIET_S),
+        # One that was starting still, and connects before it ends.
+        (0.3, 1.0, 1.0 + QUIET_S),
+        (0.0, 60.0, PATIENCE_S),
+    ],
+)
+def test_it_stays_until_nobody_comes_any_more(
+    monkeypatch: pytest.MonkeyPatch, since: float, until: float, ends: float
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(redis_server, "time", clock)
+    monkeypatch.setattr(redis_server, "Redis", Visited(clock, since, until))
+    redis_server.wait_for_the_others(1)
+    assert clock.now == pytest.approx(ends, abs=0.11)
