@@ -10,12 +10,13 @@ import os
 import warnings
 from typing import Any
 
+from billiard.process import current_process
 from celery import Celery
 from celery.apps.worker import Worker
 from celery.exceptions import SecurityWarning
 from celery.signals import beat_embedded_init
 
-from emporium.orphans import end_with_parent
+from emporium.orphans import end_with
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emporium.settings")
 
@@ -47,7 +48,7 @@ class EmporiumCelery(Celery):  # type: ignore[misc]
 @beat_embedded_init.connect  # type: ignore[untyped-decorator]
 def end_with_worker(**_: Any) -> None:
     """A worker that is told to end while it starts would leave its beat behind."""
-    end_with_parent()
+    end_with(current_process()._parent_pid)
 
 
 app = EmporiumCelery("emporium")

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,7 +23,7 @@ import environ
 from redis import Redis
 from redis.exceptions import RedisError
 
-from emporium.orphans import end_with_parent
+from emporium.orphans import end_with
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -128,7 +129,9 @@ def serve(port: int) -> NoReturn:
     say(f"{Path(binary).name} on {HOST}:{port}, log in var/redis.log")
     # Out of reach of the signals that all processes get at once: it goes last.
     server = subprocess.Popen(
-        [binary, *arguments], start_new_session=True, preexec_fn=end_with_parent
+        [binary, *arguments],
+        start_new_session=True,
+        preexec_fn=partial(end_with, os.getpid()),
     )
 
     def stop(*_: object) -> None:

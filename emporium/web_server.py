@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 # `M_MMAP_THRESHOLD` of glibc's malloc.h. A picture is larger, all else smaller.
 MMAP_THRESHOLD = -3
 PICTURE_BYTES = 256 * 1024
+# Who takes nothing for so long has files and rows of the database kept open for it.
+STALLED_S = 120.0
 
 
 class FlowControl(asyncio.Event):
@@ -46,6 +48,19 @@ class FlowControl(asyncio.Event):
 
     def stopProducing(self) -> None:
         """The application is told that nobody takes any more, and ends what waits."""
+
+
+async def _taken(protocol: Any) -> None:
+    """Wait until the client has taken what it was sent; who takes nothing is cut off.
+
+    Then, too, the application goes on with nothing until it is told.
+    """
+    try:
+        async with asyncio.timeout(STALLED_S):
+            await protocol.flow.wait()
+    except TimeoutError:
+        protocol.channel.forceAbortClient()
+        await protocol.flow.wait()
 
 
 class WebServer(Server):  # type: ignore[misc]
@@ -81,7 +96,7 @@ class WebServer(Server):  # type: ignore[misc]
         with suppress(Disconnected):
             await super().handle_reply(protocol, message)
         if message.get("more_body"):
-            await protocol.flow.wait()
+            await _taken(protocol)
 
     def kill_all_applications(self) -> Deferred[None]:
         """Take nobody in any more, and have the process end after its last application.

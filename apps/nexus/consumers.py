@@ -157,7 +157,12 @@ class SessionConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 self._notifier.restart()
             case protocol.Acquiring() | protocol.CameraFailed() | protocol.Stop():
                 await self._follow_camera(message)
-            case protocol.Dispute() | protocol.Complain() | protocol.Consent():
+            case (
+                protocol.Dispute()
+                | protocol.Complain()
+                | protocol.Consent()
+                | protocol.TakeBack()
+            ):
                 self._kept.follow(message)
 
     async def _follow_camera(

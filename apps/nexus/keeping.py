@@ -21,11 +21,11 @@ from django.db import DatabaseError
 from apps.inference.models import ModelVersion
 from apps.inference.registering.contents import labels_of
 from apps.inference.words import counted
-from apps.nexus import records
+from apps.nexus import records, resume
 from apps.nexus.chores import Chores
 from apps.nexus.judged import Judged, JudgedFrames
 from apps.nexus.pace import Pace
-from apps.nexus.protocol import Complain, Consent, Dispute, Send
+from apps.nexus.protocol import Complain, Consent, Dispute, Send, TakeBack
 from apps.nexus.sampling import Sampler
 from apps.nexus.stills import preview_of, still_of
 from apps.sessions import captures
@@ -68,9 +68,13 @@ class Keeping:
     ) -> None:
         self._session_id = session_id
         self._terms = terms
+        # What the session's row says, as far as we know.
+        self._is_written = terms.is_allowed
         self._send = send
         self._chores = chores
         self._pace = Pace(per_second=ACTS_PER_SECOND, at_once=ACTS_AT_ONCE)
+        # Whoever has said too much of pictures can still take them back.
+        self._pace_back = Pace(per_second=ACTS_PER_SECOND, at_once=ACTS_AT_ONCE)
         self._sampler = Sampler(terms, random.random, time.monotonic)
         # A complaint behind a consent counts on it.
         self._in_order = asyncio.Lock()
@@ -88,7 +92,7 @@ class Keeping:
 
     # --- what the page says -----------------------------------------------------------
 
-    def follow(self, message: Dispute | Complain | Consent) -> None:
+    def follow(self, message: Dispute | Complain | Consent | TakeBack) -> None:
         match message:
             case Dispute(seq=None):
                 self.judged.unpin()
@@ -98,10 +102,21 @@ class Keeping:
                 judged = self.judged.find(seq)
                 self.judged.unpin()
                 self._chores.start(self._answer_complaint(message, judged))
-            case Consent(is_allowed=True) if not self._pace.allows_one_more():
+            case Consent() if not self._pace.allows_one_more():
                 self._chores.start(self.tell_terms(TOO_MANY))
-            case Consent(is_allowed):
-                self._consent(is_allowed)
+            case Consent():
+                days = self._terms.retention_days
+                written = records.write(_allow, self._session_id, days)
+                self._chores.start(self._tell_consent(True, written))
+            case TakeBack() if not self._pace_back.allows_one_more():
+                self._chores.start(self.tell_terms(TOO_MANY))
+            case TakeBack(resume_token):
+                # At once, and given to `records` at once: it counts whatever the page,
+                # or what is being kept just now, does meanwhile.
+                self._agree(False)
+                session_id = resume.session_of(resume_token) or self._session_id
+                written = records.write(_withdraw, session_id)
+                self._chores.start(self._tell_consent(False, written))
 
     # --- what the workers say ---------------------------------------------------------
 
@@ -196,6 +211,7 @@ class Keeping:
             )
         except NotAllowedError:
             # Whoever purges a session ends its consent as well.
+            self._is_written = False
             self._agree(False)
             await self.tell_terms()
             raise
@@ -206,26 +222,15 @@ class Keeping:
             await self.tell_terms()
             raise
 
-    def _consent(self, is_allowed: bool) -> None:
-        """Given to `records` at once: it counts though the page goes away meanwhile."""
-        if is_allowed:
-            days = self._terms.retention_days
-            written = records.write(_allow, self._session_id, days)
-        else:
-            self._agree(False)
-            written = records.write(_withdraw, self._session_id)
-        self._chores.start(self._tell_consent(is_allowed, written))
-
     async def _tell_consent(self, is_allowed: bool, written: Future[str]) -> None:
         async with self._in_order:
             try:
                 sentence = await asyncio.shield(asyncio.wrap_future(written))
             except DatabaseError:
                 sentence = NOT_NOW
-                # What is allowed stays so, whichever of the two could not be written.
-                self._agree(self._terms.is_allowed or not is_allowed)
             else:
-                self._agree(is_allowed)
+                self._is_written = is_allowed
+            self._agree(self._is_written)
         await self.tell_terms(sentence)
 
     def _agree(self, is_allowed: bool) -> None:

@@ -164,9 +164,14 @@ class Complain:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """Whether pictures of this session may be kept, from now on."""
+    """Pictures of this session may be kept, from now on."""
 
-    is_allowed: bool
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Pictures of the token's session may not be kept any more, be it over or not."""
+
+    resume_token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,7 @@ ClientMessage = (
     | Dispute
     | Complain
     | Consent
+    | TakeBack
     | Stop
 )
 
@@ -202,7 +208,8 @@ CLIENT_MESSAGES: dict[str, tuple[str, ...]] = {
     "rotate": ("rotation",),
     "dispute": ("seq",),
     "complain": ("seq", "is_hot_dog", "label"),
-    "consent": ("is_allowed",),
+    "consent": (),
+    "take_back": ("resume_token",),
     "stop": (),
 }
 
@@ -403,6 +410,7 @@ _BUILDERS: dict[str, Callable[[dict[str, Any]], ClientMessage]] = {
     "rotate": _rotate,
     "dispute": _dispute,
     "complain": _complain,
-    "consent": lambda content: Consent(_boolean(content, "is_allowed")),
+    "consent": lambda content: Consent(),
+    "take_back": lambda content: TakeBack(_string(content, "resume_token")),
     "stop": lambda content: Stop(),
 }

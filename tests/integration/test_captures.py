@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from apps.inference.models import Deployment, Trial
 from apps.nexus import keeping
-from apps.sessions import retention
+from apps.sessions import retention, services
 from apps.sessions.models import CameraSession, Capture
 from tests.integration.camera import Camera
 from tests.integration.page import Page
@@ -100,7 +100,7 @@ async def test_the_very_frame_that_was_judged_is_kept(page: Page, captures_dir: 
     said = await disputed(page)
     # The camera goes on meanwhile.
     await page.results(5)
-    await page.send("consent", is_allowed=True)
+    await page.send("consent")
     thanks = await complain(page, said["seq"])
     assert thanks == {
         "type": "thanks",
@@ -136,7 +136,7 @@ async def test_a_frame_that_was_shown_long_ago_is_gone(page: Page, captures_dir:
     await page.results(10)
     await page.send("dispute", seq=seq)
     assert (await page.message("disputed", seq=seq))["picture"] is None
-    await page.send("consent", is_allowed=True)
+    await page.send("consent")
     assert (await complain(page, seq))["sentence"] == keeping.GONE
     assert files(captures_dir) == []
 
@@ -144,10 +144,10 @@ async def test_a_frame_that_was_shown_long_ago_is_gone(page: Page, captures_dir:
 async def test_one_click_takes_back_what_nobody_has_used(
     page: Page, captures_dir: Path
 ):
-    await page.send("consent", is_allowed=True)
+    await page.send("consent")
     said = await disputed(page)
     await complain(page, said["seq"])
-    await page.send("consent", is_allowed=False)
+    await page.send("take_back", resume_token=page.resume_token)
     told = await page.message("keeping", is_allowed=False, sentence=WITHDRAWN)
     assert told["is_allowed"] is False
     assert await the_captures() == []
@@ -159,8 +159,28 @@ async def test_one_click_takes_back_what_nobody_has_used(
 WITHDRAWN = "No more pictures are kept. Removed: 1 picture."
 
 
+async def test_it_is_taken_back_of_a_session_that_is_over_by_then(
+    page: Page, captures_dir: Path
+):
+    """A page that was away for long begins another one, and says so of the former."""
+    await page.send("consent")
+    said = await disputed(page)
+    await complain(page, said["seq"])
+    await page.leave()
+    former = await CameraSession.objects.aget()
+    await asyncio.to_thread(services.close_session, former.pk, sentence="")
+    async with Page(resume_token=page.resume_token) as again:
+        await again.message("keeping", is_allowed=False)
+        await again.send("take_back", resume_token=page.resume_token)
+        await again.message("keeping", sentence=WITHDRAWN)
+    assert await the_captures() == []
+    assert files(captures_dir) == []
+    former = await CameraSession.objects.aget(pk=former.pk)
+    assert former.consented_at is None
+
+
 async def test_consent_outlives_the_socket(page: Page, camera: Camera):
-    await page.send("consent", is_allowed=True)
+    await page.send("consent")
     await page.message("keeping", is_allowed=True)
     await page.leave()
     async with Page(resume_token=page.resume_token) as again:
@@ -169,7 +189,7 @@ async def test_consent_outlives_the_socket(page: Page, camera: Camera):
 
 
 async def test_a_purge_in_the_middle_is_told_to_the_page(page: Page):
-    await page.send("consent", is_allowed=True)
+    await page.send("consent")
     await page.message("keeping", is_allowed=True)
     session = await CameraSession.objects.aget()
     await asyncio.to_thread(retention.purge, session.pk, None)
@@ -184,7 +204,7 @@ async def test_a_full_disk_is_told_to_the_person(
     def fail(number: int) -> None:
         raise OSError(28, "No space left on device")
 
-    await page.send("consent", is_allowed=True)
+    await page.send("consent")
     said = await disputed(page)
     monkeypatch.setattr("os.fsync", fail)
     thanks = await complain(page, said["seq"])
@@ -196,7 +216,7 @@ async def test_a_full_disk_is_told_to_the_person(
 async def test_who_complains_all_the_time_is_asked_to_wait(
     page: Page, captures_dir: Path
 ):
-    await page.send("consent", is_allowed=True)
+    await page.send("consent")
     for number in range(keeping.ACTS_AT_ONCE + 1):
         await page.send("complain", seq=10**9 + number, is_hot_dog=True, label="")
     last = 10**9 + keeping.ACTS_AT_ONCE
@@ -211,7 +231,8 @@ async def test_sampling_takes_pictures_of_those_who_allow_it(
     await Deployment.objects.aupdate(sample_share=1)
     async with Page() as page:
         assert (await page.message("keeping"))["samples"] is True
-        await page.send("consent", is_allowed=is_allowed)
+        if is_allowed:
+            await page.send("consent")
         await page.stream(camera)
         await page.results(5)
         if is_allowed:
@@ -227,7 +248,7 @@ async def test_sampling_that_is_switched_off_stops_for_who_is_live(
 ):
     await Deployment.objects.aupdate(sample_share=1)
     async with Page() as page:
-        await page.send("consent", is_allowed=True)
+        await page.send("consent")
         await page.message("keeping", is_allowed=True)
         await Deployment.objects.aupdate(sample_share=0)
         await page.stream(camera)
@@ -248,7 +269,7 @@ async def test_a_challenger_that_disagrees_has_its_frame_kept(
     )
     answer = {"is_hot_dog": False, "detections": [], "classifications": []}
     message = {"type": "inference.disagreement", "trial_id": trial.pk}
-    await page.send("consent", is_allowed=True)
+    await page.send("consent")
     await page.message("keeping", is_allowed=True)
     session = await CameraSession.objects.aget()
     await page.results(5)  # of frames from before

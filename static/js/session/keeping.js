@@ -30,8 +30,10 @@ export class Keeping {
   #judged = null;
   /** @type {number | null} the frame that the sheet is about */
   #disputed = null;
-  /** Whether the server has yet to say that nothing is allowed any more. */
-  #takesBack = false;
+  /** Names the session that we are in. */
+  #ticket = "";
+  /** @type {string | null} that of a session until the server has said that it ended */
+  #takesBack = null;
 
   /**
    * @param {(message: ClientMessage) => void} send
@@ -67,11 +69,13 @@ export class Keeping {
 
   /** @param {import("./protocol.js").ServerMessage} message */
   receive(message) {
-    if (message.type === "keeping") {
+    if (message.type === "welcome") {
+      this.#ticket = message.resume_token;
+    } else if (message.type === "keeping") {
       this.#terms = message;
-      this.#takesBack &&= message.is_allowed && !message.sentence;
-      // The connection was lost over it.
-      if (this.#takesBack) this.allow(false);
+      if (message.sentence) this.#takesBack = null;
+      // The connection was lost over it, and perhaps the session is another by now.
+      if (this.#takesBack !== null) this.#takeBack(this.#takesBack);
       this.#sheet.terms(message);
       if (message.sentence) this.#sheet.say(message.sentence);
       this.#ask();
@@ -97,7 +101,7 @@ export class Keeping {
    */
   complain({ isHotDog, label }, allows) {
     if (this.#disputed === null) return;
-    if (allows && !this.#terms?.is_allowed) this.allow(true);
+    if (allows && !this.#terms?.is_allowed) this.allow();
     const seq = this.#disputed;
     this.#send({ type: "complain", seq, is_hot_dog: isHotDog, label });
   }
@@ -108,11 +112,19 @@ export class Keeping {
     this.#disputed = null;
   }
 
-  /** @param {boolean} isAllowed */
-  allow(isAllowed) {
+  allow() {
     this.#mayAsk = false;
-    this.#takesBack = !isAllowed;
-    this.#send({ type: "consent", is_allowed: isAllowed });
+    this.#send({ type: "consent" });
+  }
+
+  takeBack() {
+    this.#mayAsk = false;
+    this.#takeBack(this.#ticket);
+  }
+
+  #takeBack(/** @type {string} */ ticket) {
+    this.#takesBack = ticket;
+    this.#send({ type: "take_back", resume_token: ticket });
   }
 
   notNow() {

@@ -17,7 +17,8 @@ export const CLIENT_MESSAGES = {
   "rotate": ["rotation"],
   "dispute": ["seq"],
   "complain": ["seq", "is_hot_dog", "label"],
-  "consent": ["is_allowed"],
+  "consent": [],
+  "take_back": ["resume_token"],
   "stop": []
 };
 
@@ -86,7 +87,7 @@ export const LONGEST_LABEL = 80;
  *   from the camera to the server, from the server to the drawing, and in all
  *
  * @typedef {{type: "open", resume_token: string}
- *   | {type: "acquiring"} | {type: "stop"} | {type: "begin_jpeg"}
+ *   | {type: "acquiring"} | {type: "stop"} | {type: "begin_jpeg"} | {type: "consent"}
  *   | {type: "camera_failed", reason: CameraFailure}
  *   | {type: "offer", sdp: string}
  *   | {type: "candidate", candidate: RTCIceCandidateInit | null}
@@ -95,7 +96,7 @@ export const LONGEST_LABEL = 80;
  *   | {type: "rotate", rotation: Rotation}
  *   | {type: "dispute", seq: number | null}
  *   | {type: "complain", seq: number, is_hot_dog: boolean, label: string}
- *   | {type: "consent", is_allowed: boolean}} ClientMessage
+ *   | {type: "take_back", resume_token: string}} ClientMessage
  *
  * @typedef {{type: "welcome", session_id: string, resume_token: string,
  *   next_seq: number, deployment: string, ice_servers: RTCIceServer[],

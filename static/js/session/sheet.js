@@ -47,7 +47,7 @@ export class PageSheet {
       else keeping.dispute();
     });
     element("withdraw").addEventListener("click", () => {
-      keeping.allow(false);
+      keeping.takeBack();
       // The button goes away; the keyboard's place must not.
       element(document.body.dataset.picture === "on" ? "wrong" : "action").focus();
     });
@@ -134,7 +134,7 @@ export class PageSheet {
     if (pressed === "not-now") ofTab.keep(NOT_NOW, "said");
     if (element("sheet").dataset.mode === "ask") {
       if (!isAllowed) return keeping.notNow();
-      keeping.allow(true);
+      keeping.allow();
       return this.#side.close();
     }
     const said = new FormData(form);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import subprocess
 import threading
@@ -283,6 +284,7 @@ def test_a_worker_that_is_to_end_waits_for_no_job_that_was_cancelled(
     monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[bytes]]
 ):
     monkeypatch.setattr(overseeing, "stopping", threading.Event())
+    monkeypatch.setattr(overseeing, "CANCEL_PATIENCE_S", math.inf)
     monkeypatch.setattr(overseeing, "command", lambda job: ["sleep", "60"])
     job = job_as(State.WAITING)
     assert jobs.take(job)

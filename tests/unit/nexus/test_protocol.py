@@ -24,6 +24,7 @@ from apps.nexus.protocol import (
     ProtocolError,
     Rotate,
     Stop,
+    TakeBack,
 )
 
 DRAWN = {"capture_ms": 0, "draw_ms": 8.5, "picture_ms": LONGEST_DELAY_MS}
@@ -61,7 +62,8 @@ LINE = "candidate:1 1 udp 2130706431 192.0.2.7 50000 typ host"
             {"type": "complain", "seq": 7, "is_hot_dog": True, "label": ""},
             Complain(7, True, ""),
         ),
-        ({"type": "consent", "is_allowed": False}, Consent(False)),
+        ({"type": "consent"}, Consent()),
+        ({"type": "take_back", "resume_token": "t"}, TakeBack("t")),
         ({"type": "ping", "sent_at_ms": 12.5}, Ping(12.5)),
         ({"type": "ping", "sent_at_ms": -3}, Ping(-3)),
         ({"type": "candidate", "candidate": None}, Candidate(None)),
@@ -170,7 +172,7 @@ WRONG_NUMBERS: list[object] = [None, "1", True, False, [1], {}]
         {"type": "ping"},
         *({"type": "ping", "sent_at_ms": wrong} for wrong in WRONG_NUMBERS),
         *({"type": "dispute", "seq": wrong} for wrong in ("7", -1, 1.5, True, [7])),
-        *({"type": "consent", "is_allowed": wrong} for wrong in (None, 0, 1, "true")),
+        *({"type": "take_back", "resume_token": wrong} for wrong in (None, 0, ["t"])),
         *(
             {**COMPLAINT, field: wrong}
             for field, wrong in (
