@@ -86,9 +86,18 @@ async def test_who_never_reads_has_nothing_kept(
 async def test_many_who_never_offer_leave_without_a_trace(
     city: Product, clip: EncodedClip
 ) -> None:
-    async with undisturbed(city, clip), AsyncExitStack() as stack:
+    # The first make the pools of connections as large as so many need.
+    await _crowd(city)
+    await eventually(lambda: _held(city) == 0, "the end of the first")
+    async with undisturbed(city, clip):
+        await _crowd(city)
+
+
+async def _crowd(product: Product) -> None:
+    """Many who open a session each, hear of it, and go."""
+    async with AsyncExitStack() as stack:
         sockets = [
-            await stack.enter_async_context(open_socket(city)) for _ in range(MANY)
+            await stack.enter_async_context(open_socket(product)) for _ in range(MANY)
         ]
         for socket in sockets:
             await socket.send(OPEN.decode())
